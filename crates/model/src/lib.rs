@@ -1,0 +1,17 @@
+//! The words of Tidings, used by every other crate: ids, times, channels, audiences, events.
+//!
+//! Nothing here does IO or awaits; time and randomness come in through [`Clock`] and [`Ids`].
+
+mod audience;
+mod channel;
+mod event;
+mod frame;
+mod ids;
+mod time;
+
+pub use audience::Audience;
+pub use channel::{Channel, InvalidChannel};
+pub use event::{Headers, NewEvent, Record, header};
+pub use frame::{Kind, Priority};
+pub use ids::{BroadcastId, EventId, Ids, InvalidId, MessageId, NotificationId, SessionId, UserId};
+pub use time::{Clock, InvalidTimestamp, ManualClock, SystemClock, Timestamp};
