@@ -7,6 +7,7 @@ mod channel;
 mod event;
 mod frame;
 mod ids;
+pub mod planted;
 mod time;
 
 pub use audience::Audience;

@@ -1,0 +1,125 @@
+//! Idempotency keys: the same key gives the one true outcome, also after a crash.
+//!
+//! The key's row is written in the transaction of the effect itself, so there is no moment in which the one
+//! exists without the other.
+
+use axum::{
+    extract::FromRequestParts,
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header, request::Parts};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use tidings_model::Timestamp;
+use tidings_store::{StoreError, Tx, params};
+
+use crate::{Caller, Code, Problem};
+
+/// The header.
+const HEADER: &str = "idempotency-key";
+/// The longest key, in bytes.
+const MAX_BYTES: usize = 255;
+
+/// The key of a request, in its scope: caller, method and path.
+#[derive(Clone, Debug)]
+pub struct IdempotencyKey(Option<Vec<u8>>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let refused = |detail: &str| Err(Problem::new(Code::BadRequest, detail).into_response());
+        let mut keys = parts.headers.get_all(HEADER).iter();
+        let Some(key) = keys.next().cloned() else { return Ok(Self(None)) };
+        if keys.next().is_some() {
+            return refused("send one Idempotency-Key");
+        }
+        if key.is_empty() || key.len() > MAX_BYTES || key.to_str().is_err() {
+            return refused("an Idempotency-Key has 1 to 255 printable ASCII characters");
+        }
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let mut hash = Sha256::new();
+        for part in [
+            caller.user_id.as_str().as_bytes(),
+            parts.method.as_str().as_bytes(),
+            parts.uri.path().as_bytes(),
+            key.as_bytes(),
+        ] {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        Ok(Self(Some(hash.finalize().to_vec())))
+    }
+}
+
+/// An answer as it is kept under a key.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The body: JSON.
+    pub body: String,
+}
+
+impl Answer {
+    /// An answer with a body.
+    pub fn new(status: StatusCode, body: &impl Serialize) -> Self {
+        Self { status, body: serde_json::to_string(body).unwrap_or_default() }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        (self.status, [(header::CONTENT_TYPE, "application/json")], self.body).into_response()
+    }
+}
+
+impl IdempotencyKey {
+    /// The answer that this key was given before, if it was; another body under it is refused.
+    pub async fn seen(&self, tx: &Tx, body: &[u8]) -> Result<Option<Answer>, Problem> {
+        let Some(key) = &self.0 else { return Ok(None) };
+        let row = tx
+            .optional(
+                "SELECT body_hash, status, answer FROM idempotency_keys WHERE key_hash = $1",
+                params![key.clone()],
+            )
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        if row.get::<Vec<u8>>(0)? != Sha256::digest(body).to_vec() {
+            return Err(Problem::new(
+                Code::IdempotencyKeyReused,
+                "this Idempotency-Key was used with another body; use a new key for a new request",
+            ));
+        }
+        let status = u16::try_from(row.get::<u32>(1)?).unwrap_or(200);
+        Ok(Some(Answer { status: StatusCode::from_u16(status).unwrap_or(StatusCode::OK), body: row.get(2)? }))
+    }
+
+    /// Keeps the answer, in the transaction of the effect.
+    pub async fn keep(&self, tx: &Tx, body: &[u8], answer: &Answer, now: Timestamp) -> Result<(), StoreError> {
+        let Some(key) = &self.0 else { return Ok(()) };
+        tx.execute(
+            "INSERT INTO idempotency_keys (key_hash, body_hash, status, answer, created_at)
+             VALUES ($1, $2, $3, $4, $5)",
+            params![
+                key.clone(),
+                Sha256::digest(body).to_vec(),
+                u32::from(answer.status.as_u16()),
+                &answer.body,
+                now
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+/// Forgets keys that are older than `before`, some at a time. Answers how many.
+pub async fn forget(tx: &Tx, before: Timestamp) -> Result<u64, StoreError> {
+    tx.execute(
+        "DELETE FROM idempotency_keys WHERE key_hash IN (
+           SELECT key_hash FROM idempotency_keys WHERE created_at < $1 LIMIT 500)",
+        params![before],
+    )
+    .await
+}

@@ -1,0 +1,16 @@
+//! The one binary: `tidings serve` runs the server, the other commands talk to it.
+
+mod commands;
+mod failure;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let arguments = commands::Arguments::parse();
+    match commands::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

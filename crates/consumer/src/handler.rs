@@ -1,0 +1,66 @@
+//! What a feature writes: code for the records of one topic.
+
+use async_trait::async_trait;
+use tidings_model::Record;
+use tidings_store::{StoreError, Tx};
+
+/// What became of a record that was not handled.
+#[derive(Debug, thiserror::Error)]
+pub enum HandlerError {
+    /// It may work later: back-off, then a dead letter.
+    #[error("it may work later")]
+    Retry(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It will never work: a dead letter at once.
+    #[error("it will never work")]
+    Reject(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store failed; if it is away, the consumer waits and no attempt is spent.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+impl HandlerError {
+    /// For `map_err`: try again later.
+    pub fn retry(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Retry(cause.into())
+    }
+
+    /// For `map_err`: give the record up.
+    pub fn reject(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Reject(cause.into())
+    }
+
+    /// The causes, outermost first.
+    pub(crate) fn chain(&self) -> String {
+        let mut causes = Vec::new();
+        let mut next = std::error::Error::source(self);
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        causes.join("\n")
+    }
+}
+
+/// Code for the records of one topic, run by one group.
+///
+/// `handle` runs inside the transaction that moves the group past the record, and awaits nothing but it.
+/// It may run again for the same record, so its effects must not add up.
+#[async_trait]
+pub trait Handler: Send + Sync {
+    /// What it does, for logs, metrics and dead letters: `broadcast-lifecycle`.
+    fn name(&self) -> &'static str;
+
+    /// The topic, by the name features know it by.
+    fn topic(&self) -> &'static str;
+
+    /// The group.
+    fn group(&self) -> &'static str;
+
+    /// How many records may share a transaction; fewer where one record writes many rows.
+    fn batch(&self) -> usize {
+        50
+    }
+
+    /// Handles one record.
+    async fn handle(&self, record: &Record, tx: &Tx) -> Result<(), HandlerError>;
+}

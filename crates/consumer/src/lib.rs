@@ -1,0 +1,25 @@
+//! Step 5 of a message's way: a group polls, runs the handler, and commits its effects with their place.
+//!
+//! A record is handled at least once, and its effects are committed together with the note that it was: a
+//! process that ends between the two leaves neither. A record that fails is tried again after a back-off;
+//! one that cannot be handled becomes a dead letter, in the transaction that moves the group past it.
+
+mod backoff;
+mod dead_letter;
+mod handler;
+mod progress;
+mod runner;
+
+use tidings_store::Migration;
+
+pub use backoff::Backoff;
+pub use dead_letter::dead_letter_topic;
+pub use handler::{Handler, HandlerError};
+pub use runner::{Consumer, ConsumerError};
+
+/// The tables of this crate.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    owner: "consumer",
+    name: "0001_consumer",
+    sqlite: include_str!("../migrations/sqlite/0001_consumer.sql"),
+}];

@@ -1,0 +1,121 @@
+//! `POST /receipts`: what a client says it has, and what its reader read.
+
+use axum::extract::State;
+use http::StatusCode;
+use serde::Deserialize;
+use tidings_api::{Body, Caller, Code, Problem};
+use tidings_delivery_core::{Cursor, LogBounds, Place};
+use tidings_model::{SessionId, Timestamp};
+use utoipa::ToSchema;
+
+use super::DeliveryApi;
+use crate::{Person, directory, receipts, sessions};
+
+/// The most ids in one list.
+const MAX_IDS: usize = 1000;
+
+/// What a client confirms.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Receipts {
+    /// Everything offered at or before this cursor is delivered.
+    cursor: Option<String>,
+    /// These items are delivered.
+    #[serde(default)]
+    delivered: Vec<String>,
+    /// These items are read, and so delivered.
+    #[serde(default)]
+    read: Vec<String>,
+    /// Which device says so; the person's newest where it is absent.
+    #[schema(value_type = Option<String>)]
+    session: Option<SessionId>,
+}
+
+/// Confirm what was delivered and read.
+#[utoipa::path(
+    post, path = "/api/v1/receipts", tag = "inbox", request_body = Receipts,
+    responses((status = 204, description = "kept; the next GET shows it"))
+)]
+pub(super) async fn post_receipts(
+    State(api): State<DeliveryApi>,
+    caller: Caller,
+    Body(body): Body<Receipts>,
+) -> Result<StatusCode, Problem> {
+    for (pointer, ids) in [("/delivered", &body.delivered), ("/read", &body.read)] {
+        if ids.len() > MAX_IDS {
+            return Err(Problem::field(pointer, format!("at most {MAX_IDS} ids")));
+        }
+    }
+    let upto = body.cursor.as_deref().map(|cursor| api.place_of(cursor)).transpose()?;
+    let now = api.clock.now();
+    let (session, delivered, read) = (body.session, body.delivered, body.read);
+    let person = api.person(&caller).await?;
+    if let Some(upto) = upto {
+        api.confirm(&person, session, upto, now).await?;
+    }
+    if delivered.is_empty() && read.is_empty() {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    api.store
+        .transact(move |tx| async move {
+            for item in delivered {
+                if receipts::is_theirs(&tx, &person, &item).await? {
+                    receipts::delivered(&tx, &person.user_id, &item, now).await?;
+                }
+            }
+            for item in read {
+                if receipts::is_theirs(&tx, &person, &item).await? {
+                    receipts::read(&tx, &person.user_id, &item, now).await?;
+                }
+            }
+            Ok::<_, Problem>(())
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl DeliveryApi {
+    fn place_of(&self, cursor: &str) -> Result<Place, Problem> {
+        let invalid = |detail: String| Problem::new(Code::BadRequest, detail);
+        let cursor: Cursor = cursor.parse().map_err(|cause| invalid(format!("cursor: {cause}")))?;
+        let head = *self.feed.head().borrow();
+        let bounds = LogBounds { kept_after: Place::ORIGIN, head };
+        // Whatever a cursor is narrowed to, its place is the same.
+        let resolved = self.feed.generations().resolve(&cursor, cursor.narrowing, bounds);
+        resolved.map_err(|reason| invalid(format!("cursor: {}", reason.as_str())))
+    }
+
+    async fn person(&self, caller: &Caller) -> Result<Person, Problem> {
+        let caller = caller.clone();
+        self.store.read(move |tx| async move { directory::caller(&tx, &caller).await }).await.map_err(Problem::from)
+    }
+
+    /// Confirms in slices, so that a long absence does not hold the writer.
+    async fn confirm(
+        &self,
+        person: &Person,
+        session: Option<SessionId>,
+        upto: Place,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        loop {
+            let (person, session) = (person.clone(), session.clone());
+            let reached = self
+                .store
+                .transact(move |tx| async move {
+                    let session = match session {
+                        Some(session) => Some(session),
+                        None => sessions::newest(&tx, &person.user_id).await?,
+                    };
+                    let Some(session) = session else {
+                        return Err(Problem::new(Code::Conflict, "no session yet: open a stream first"));
+                    };
+                    Ok::<_, Problem>(sessions::confirm(&tx, &person, &session, upto, now).await?)
+                })
+                .await?;
+            if reached >= upto {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Steps 6 and 9 of a message's way: what is delivered to whom, and what comes back.
+//!
+//! A handler writes one *delivery record* ([`deliver()`]): an event and its audience, never one per recipient
+//! of a channel. Gateways tail these records through the [`Feed`]; what people missed they read from the
+//! projection ([`backlog`]), and what people confirm moves receipts and counts ([`receipts`]).
+//! The rules themselves are pure and live in [`core`].
+
+pub mod api;
+pub mod backlog;
+mod deliver;
+pub mod directory;
+mod feed;
+mod frame;
+pub mod generations;
+pub mod inbox;
+mod person;
+pub mod receipts;
+pub mod sessions;
+
+use std::time::Duration;
+
+pub use tidings_delivery_core as core;
+use tidings_log::{Durability, TopicSpec};
+use tidings_store::Migration;
+
+pub use deliver::{DeliveryRecord, End, Item, deliver, end_item};
+pub use feed::{Feed, FeedOptions};
+pub use frame::Delivery;
+pub use person::Person;
+
+/// The tables of this crate.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    owner: "delivery",
+    name: "0001_delivery",
+    sqlite: include_str!("../migrations/sqlite/0001_delivery.sql"),
+}];
+
+/// The delivery log, by the name features know it by.
+pub const DELIVERIES: &str = "tidings-deliveries";
+
+/// The delivery log: one partition, so that everybody sees one order.
+pub const DELIVERIES_TOPIC: TopicSpec = TopicSpec {
+    name: DELIVERIES,
+    partitions: 1,
+    retention: Duration::from_hours(7 * 24),
+    key: "none",
+    durability: Durability::Durable,
+};

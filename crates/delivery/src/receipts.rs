@@ -1,0 +1,93 @@
+//! Receipts of inbox items: a row says what a person did, and counters move only when a row changed.
+
+use tidings_model::{Timestamp, UserId};
+use tidings_store::{StoreError, Tx, params};
+
+use crate::{DeliveryRecord, Person};
+
+/// Counter rows an item has: people of one item write to different rows.
+const SHARDS: u32 = 8;
+
+/// What the receipts of an item add up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// People who confirmed.
+    pub delivered: u64,
+    /// People who read.
+    pub read: u64,
+}
+
+/// Notes that a person has an item. Answers whether that is new.
+pub async fn delivered(tx: &Tx, user: &UserId, item: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let changed = tx
+        .execute(
+            "INSERT INTO item_receipts (user_id, item_id, delivered_at) VALUES ($1, $2, $3)
+             ON CONFLICT (user_id, item_id) DO NOTHING",
+            params![user.as_str(), item, now],
+        )
+        .await?;
+    if changed == 1 {
+        count(tx, user, item, 1, 0).await?;
+    }
+    Ok(changed == 1)
+}
+
+/// Notes that a person read an item, which implies that they have it. Answers whether that is new.
+pub async fn read(tx: &Tx, user: &UserId, item: &str, now: Timestamp) -> Result<bool, StoreError> {
+    delivered(tx, user, item, now).await?;
+    let changed = tx
+        .execute(
+            "UPDATE item_receipts SET read_at = $3 WHERE user_id = $1 AND item_id = $2 AND read_at IS NULL",
+            params![user.as_str(), item, now],
+        )
+        .await?;
+    if changed == 1 {
+        count(tx, user, item, 0, 1).await?;
+    }
+    Ok(changed == 1)
+}
+
+async fn count(tx: &Tx, user: &UserId, item: &str, delivered: u32, read: u32) -> Result<(), StoreError> {
+    let shard = user.as_str().bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % SHARDS;
+    tx.execute(
+        "INSERT INTO item_counters (item_id, shard, delivered, read) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (item_id, shard)
+         DO UPDATE SET delivered = delivered + excluded.delivered, read = read + excluded.read",
+        params![item, shard, delivered, read],
+    )
+    .await?;
+    Ok(())
+}
+
+/// What the receipts of an item add up to.
+pub async fn counted(tx: &Tx, item: &str) -> Result<Counted, StoreError> {
+    let row = tx
+        .one(
+            "SELECT COALESCE(SUM(delivered), 0), COALESCE(SUM(read), 0) FROM item_counters WHERE item_id = $1",
+            params![item],
+        )
+        .await?;
+    Ok(Counted { delivered: row.get(0)?, read: row.get(1)? })
+}
+
+/// Whether an item was sent to a person: somebody else's looks like a missing one.
+pub async fn is_theirs(tx: &Tx, person: &Person, item: &str) -> Result<bool, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT r.record
+             FROM delivery_records r
+             JOIN delivery_channels c ON c.place = r.place
+             WHERE r.subject = $1 AND r.kind = 'message' AND c.channel IN (SELECT value FROM json_each($2))
+             LIMIT 20",
+            params![item, person.channels_json()],
+        )
+        .await?;
+    for row in &rows {
+        let record: Vec<u8> = row.get(0)?;
+        let theirs = serde_json::from_slice::<DeliveryRecord>(&record).is_ok_and(|record| person.is_addressed(&record));
+        if theirs {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

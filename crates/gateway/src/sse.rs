@@ -1,0 +1,117 @@
+//! Server-sent events: `GET /api/v1/stream`.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum::{
+    body::Body,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
+use http_body::Frame;
+use serde::Deserialize;
+use tidings_api::{Caller, Code, Params, Problem};
+use tidings_delivery::core::Narrowing;
+use tidings_model::SessionId;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    Gateway, Queue,
+    hub::{Connection, Wire},
+    resume::Begin,
+};
+
+/// The gateway's routes.
+pub fn routes(gateway: Gateway) -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(stream)).with_state(gateway)
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct StreamQuery {
+    /// The cursor after which to go on; the header `Last-Event-ID` wins over it.
+    last_event_id: Option<String>,
+    /// Which device this is; a new session where it is absent.
+    #[param(value_type = Option<String>, max_length = 64)]
+    session: Option<SessionId>,
+}
+
+/// Listen to everything that is meant for you, as server-sent events.
+#[utoipa::path(
+    get, path = "/api/v1/stream", tag = "stream", params(StreamQuery),
+    responses((status = 200, description = "the stream", content_type = "text/event-stream"))
+)]
+async fn stream(
+    State(gateway): State<Gateway>,
+    caller: Caller,
+    Params(query): Params<StreamQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let person = gateway.source.person(&caller).await?;
+    let session = query.session.unwrap_or_else(|| gateway.ids.session());
+    let header = headers.get("last-event-id").and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty());
+    let begin = gateway.begin_at(header.or(query.last_event_id.as_deref()), Narrowing::NONE);
+    let confirmed = match begin {
+        Begin::After(place) => Some(place),
+        Begin::Pending(_) => None,
+    };
+    gateway.source.begin(&person, &session, confirmed).await?;
+    let queue = Queue::new(gateway.options.queue_frames, gateway.options.queue_bytes);
+    let limit = gateway.options.connections_per_user;
+    let connection =
+        gateway.hub.join(person, session, Narrowing::NONE, Wire::Sse, queue, limit).ok_or_else(|| {
+            Problem::new(Code::ConnectionLimit, format!("you have {limit} streams open; close one")).retry_after(5)
+        })?;
+    let leave = Leave { gateway: gateway.clone(), connection: Arc::clone(&connection) };
+    let resuming = Arc::clone(&connection);
+    let resumer = gateway.clone();
+    gateway.tasks.spawn(async move {
+        if let Err(close) = resumer.resume(&resuming, begin).await {
+            resuming.queue.close(close);
+        }
+    });
+    let mut response = Body::new(SseBody { connection, _leave: leave }).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, no-transform"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// Forgets the connection when its body is dropped, however that came.
+#[derive(Debug)]
+struct Leave {
+    gateway: Gateway,
+    connection: Arc<Connection>,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.connection.queue.abandon();
+        self.gateway.hub.leave(&self.connection);
+    }
+}
+
+struct SseBody {
+    connection: Arc<Connection>,
+    _leave: Leave,
+}
+
+impl http_body::Body for SseBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.connection.queue.poll_drain(context).map(|run| run.map(|run| Ok(Frame::data(run))))
+    }
+}

@@ -1,0 +1,126 @@
+//! Topics: made at start from what features ask for, reported when they differ, never changed silently.
+
+use tidings_model::Timestamp;
+use tidings_store::{Lane, Store, StoreError, TopicPartitions, Tx, params};
+
+use crate::{Drift, LogError, PartitionState, TopicConfig, TopicState};
+
+pub(super) async fn ensure(
+    store: &Store,
+    specs: &[TopicConfig],
+    now: Timestamp,
+) -> Result<Vec<Drift>, LogError> {
+    let mut drift = Vec::new();
+    for spec in specs {
+        check_name(spec)?;
+        let wanted = spec.clone();
+        let topic = store
+            .transact_in(Lane::People, move |tx| async move { find_or_create(&tx, &wanted, now).await })
+            .await
+            .map_err(LogError::store("create a topic"))?;
+        if topic.partitions != spec.partitions {
+            drift.push(Drift {
+                topic: spec.name.clone(),
+                what: format!("has {} partitions, wanted {}", topic.partitions, spec.partitions),
+            });
+        }
+        store.register_topic(&spec.name, topic.clone());
+        store.register_topic(&spec.alias, topic);
+    }
+    Ok(drift)
+}
+
+/// Kafka's rule for names, so that a topic can move there.
+fn check_name(spec: &TopicConfig) -> Result<(), LogError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let reason = if spec.name.is_empty() || spec.name.len() > 249 {
+        "a name has 1 to 249 characters"
+    } else if !spec.name.bytes().all(allowed) || matches!(spec.name.as_str(), "." | "..") {
+        "a name has only letters, digits, `.`, `_` and `-`"
+    } else if spec.partitions == 0 || spec.partitions > 1024 {
+        "a topic has 1 to 1,024 partitions"
+    } else {
+        return Ok(());
+    };
+    Err(LogError::InvalidTopic { topic: spec.name.clone(), reason: reason.to_owned() })
+}
+
+async fn find_or_create(tx: &Tx, spec: &TopicConfig, now: Timestamp) -> Result<TopicPartitions, StoreError> {
+    let found = tx
+        .optional(
+            "SELECT first_partition, partitions FROM log_topics WHERE topic = $1",
+            params![&spec.name],
+        )
+        .await?;
+    if let Some(row) = found {
+        return Ok(TopicPartitions {
+            name: spec.name.clone(),
+            first_partition: row.get(0)?,
+            partitions: row.get(1)?,
+        });
+    }
+    let first_partition: u32 = tx
+        .one("SELECT COALESCE(MAX(first_partition + partitions), 1) FROM log_topics", params![])
+        .await?
+        .get(0)?;
+    tx.execute(
+        "INSERT INTO log_topics (topic, first_partition, partitions, retention_ms, retention_bytes, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        params![
+            &spec.name,
+            first_partition,
+            spec.partitions,
+            u64::try_from(spec.retention.as_millis()).unwrap_or(u64::MAX),
+            spec.retention_bytes,
+            now
+        ],
+    )
+    .await?;
+    for partition in 0..spec.partitions {
+        tx.execute(
+            "INSERT INTO log_partitions (partition_number) VALUES ($1)",
+            params![first_partition + partition],
+        )
+        .await?;
+    }
+    Ok(TopicPartitions { name: spec.name.clone(), first_partition, partitions: spec.partitions })
+}
+
+pub(super) async fn list(store: &Store) -> Result<Vec<TopicState>, LogError> {
+    store
+        .read(|tx| async move {
+            let rows = tx
+                .query(
+                    "SELECT topic, retention_ms, retention_bytes, partition_number - first_partition,
+                            first_offset, next_offset, bytes
+                     FROM log_topics
+                     JOIN log_partitions
+                       ON partition_number >= first_partition AND partition_number < first_partition + partitions
+                     ORDER BY topic, partition_number",
+                    params![],
+                )
+                .await?;
+            let mut topics: Vec<TopicState> = Vec::new();
+            for row in rows {
+                let name: String = row.get(0)?;
+                let partition = PartitionState {
+                    partition: row.get(3)?,
+                    first_offset: row.get(4)?,
+                    next_offset: row.get(5)?,
+                    bytes: row.get(6)?,
+                };
+                match topics.last_mut().filter(|topic| topic.name == name) {
+                    Some(topic) => topic.partitions.push(partition),
+                    None => topics.push(TopicState {
+                        name,
+                        partitions: vec![partition],
+                        retention_ms: row.get(1)?,
+                        retention_bytes: row.get(2)?,
+                    }),
+                }
+            }
+            Ok::<_, StoreError>(topics)
+        })
+        .await
+        .map_err(LogError::store("list the topics"))
+}

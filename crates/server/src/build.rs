@@ -1,0 +1,255 @@
+//! The one place where everything is built.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Extension, Router};
+use tidings::{Deps, Feature};
+use tidings_api::Identity;
+use tidings_config::Config;
+use tidings_consumer::{Backoff, Consumer, dead_letter_topic};
+use tidings_delivery::{
+    Feed, FeedOptions, api::DeliveryApi,
+    core::{GenerationId, Place},
+    generations,
+};
+use tidings_gateway::{Close, Gateway, GatewayOptions, Hub};
+use tidings_log::{EmbeddedLog, Log, LogError, TopicConfig};
+use tidings_model::{Clock, Ids};
+use tidings_store::{Store, StoreError, StoreOptions};
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{schedules, serve, source::StoreSource};
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is missing or wrong.
+    #[error("{0}")]
+    Setting(String),
+    /// The database could not be opened.
+    #[error("could not open the database")]
+    Store(#[from] StoreError),
+    /// The log could not be prepared.
+    #[error("could not prepare the log")]
+    Log(#[from] LogError),
+    /// The address is taken or not ours.
+    #[error("could not listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    store: Store,
+    hub: Arc<Hub>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    grace: Duration,
+}
+
+impl Server {
+    /// Builds everything, in the order in which a message meets it, and starts it.
+    pub async fn start(config: Config, clock: Arc<dyn Clock>, seed: u64) -> Result<Self, StartError> {
+        let tasks = TaskTracker::new();
+        let stop = CancellationToken::new();
+        let ids = Arc::new(Ids::new(Arc::clone(&clock), seed));
+
+        // 1 create: who may come in
+        let secret = config.auth.hs256_secret.as_deref().ok_or_else(|| {
+            StartError::Setting(
+                "auth.hs256_secret is not set: put a secret of at least 32 bytes into TIDINGS_AUTH__HS256_SECRET, or start with --demo"
+                    .to_owned(),
+            )
+        })?;
+        let identity = Identity::hs256(
+            secret.as_bytes(),
+            config.auth.issuer.as_deref(),
+            config.auth.audience.as_deref(),
+            Arc::clone(&clock),
+        )
+        .map_err(StartError::Setting)?;
+
+        // 2 store
+        let store = open_store(&config)?;
+        let deps = Deps { store: store.clone(), clock: Arc::clone(&clock), ids: Arc::clone(&ids) };
+        let features = features(&deps);
+
+        // 3–4 log
+        let log: Arc<dyn Log> = Arc::new(EmbeddedLog::new(store.clone(), Arc::clone(&clock)));
+        let drift = log.ensure_topics(&topics(&features)).await?;
+        for drift in drift {
+            tracing::warn!(topic = drift.topic, what = drift.what, "a topic differs from its settings; it stays as it is");
+        }
+
+        // 6, 9 delivery
+        let generations = generations::load(&store, GenerationId(random())).await?;
+        let head = delivery_head(&store)?;
+        let feed = Arc::new(Feed::new(store.clone(), generations, head, FeedOptions::default()));
+        let (reader, reader_log, reader_clock, reader_stop) =
+            (Arc::clone(&feed), Arc::clone(&log), Arc::clone(&clock), stop.clone());
+        tasks.spawn(async move {
+            if let Err(cause) = reader.run(reader_log, reader_clock, reader_stop).await {
+                tracing::error!(%cause, "the delivery feed ended");
+            }
+        });
+
+        // 7 push
+        let hub = Arc::new(Hub::new(head));
+        let (pushing, pushed, push_stop) = (Arc::clone(&hub), Arc::clone(&feed), stop.clone());
+        tasks.spawn(async move { pushing.run(pushed, push_stop).await });
+        let source =
+            Arc::new(StoreSource { store: store.clone(), feed: Arc::clone(&feed), clock: Arc::clone(&clock) });
+        let gateway = Gateway {
+            hub: Arc::clone(&hub),
+            feed: Arc::clone(&feed),
+            source,
+            options: gateway_options(&config),
+            clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        };
+
+        // 5 consume, and what comes due
+        let mut routes = OpenApiRouter::<()>::new();
+        for feature in features {
+            start_feature(&feature, &store, &log, &clock, &tasks, &stop);
+            routes = routes.merge(feature.routes);
+        }
+
+        // 1 again: the routes
+        let delivery_api = DeliveryApi { store: store.clone(), feed, clock, ids };
+        let (router, _reference) = routes
+            .merge(tidings_delivery::api::routes(delivery_api))
+            .merge(tidings_gateway::routes(gateway))
+            .split_for_parts();
+        let router: Router = router.layer(Extension(Arc::new(identity)));
+        let listen = |source| StartError::Listen { address: config.server.listen, source };
+        let listener = TcpListener::bind(config.server.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let serve_stop = stop.clone();
+        tasks.spawn(async move {
+            if let Err(cause) = serve::serve(listener, router, serve_stop).await {
+                tracing::error!(%cause, "the listener ended");
+            }
+        });
+        let grace = Duration::from_secs(config.server.grace_secs);
+        Ok(Self { address, store, hub, tasks, stop, grace })
+    }
+
+    /// Where everything is kept.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Takes nothing new, finishes what is in hand within the grace, and ends.
+    pub async fn drain(self) {
+        self.hub.close_all(Close::Shutdown);
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(self.grace, self.tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = self.tasks.len(), "the grace was over before everything ended");
+        }
+    }
+}
+
+fn open_store(config: &Config) -> Result<Store, StartError> {
+    let path = config.database.url.strip_prefix("sqlite://").unwrap_or(&config.database.url);
+    let mut options = StoreOptions::at(path);
+    options.migrations = [
+        tidings_api::MIGRATIONS,
+        tidings_consumer::MIGRATIONS,
+        tidings_delivery::MIGRATIONS,
+        tidings_broadcast::MIGRATIONS,
+    ]
+    .concat();
+    Ok(Store::open(&options)?)
+}
+
+/// The only list of features.
+fn features(deps: &Deps) -> Vec<Feature> {
+    vec![tidings_broadcast::feature(deps)]
+}
+
+fn topics(features: &[Feature]) -> Vec<TopicConfig> {
+    let mut topics = vec![TopicConfig::from(&tidings_delivery::DELIVERIES_TOPIC)];
+    for spec in features.iter().flat_map(|feature| &feature.topics) {
+        let topic = TopicConfig::from(spec);
+        let name = dead_letter_topic(&topic.name);
+        topics.push(TopicConfig {
+            alias: name.clone(),
+            name,
+            retention: Duration::from_hours(14 * 24),
+            ..topic.clone()
+        });
+        topics.push(topic);
+    }
+    topics
+}
+
+fn delivery_head(store: &Store) -> Result<Place, StartError> {
+    let topic = store.topic(tidings_delivery::DELIVERIES).ok_or_else(|| {
+        StartError::Setting(format!("the topic {} was not made", tidings_delivery::DELIVERIES))
+    })?;
+    Ok(Place(*store.heads().watch(topic.first_partition).borrow()))
+}
+
+fn gateway_options(config: &Config) -> GatewayOptions {
+    GatewayOptions {
+        queue_frames: config.gateway.queue_frames,
+        queue_bytes: config.gateway.queue_bytes,
+        heartbeat: Duration::from_secs(config.gateway.heartbeat_secs),
+        connections_per_user: config.gateway.connections_per_user,
+        catch_up_max: config.gateway.catch_up_max,
+    }
+}
+
+fn start_feature(
+    feature: &Feature,
+    store: &Store,
+    log: &Arc<dyn Log>,
+    clock: &Arc<dyn Clock>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let mut groups: Vec<&'static str> = feature.handlers.iter().map(|handler| handler.group()).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    for group in groups {
+        let consumer = Consumer {
+            group,
+            handlers: feature.handlers.iter().filter(|handler| handler.group() == group).cloned().collect(),
+            store: store.clone(),
+            log: Arc::clone(log),
+            clock: Arc::clone(clock),
+            backoff: Backoff::default(),
+        };
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            if let Err(cause) = consumer.run(stop).await {
+                tracing::error!(group, %cause, "a consumer ended");
+            }
+        });
+    }
+    for schedule in &feature.schedules {
+        tasks.spawn(schedules::run(Arc::clone(schedule), store.clone(), Arc::clone(clock), stop.clone()));
+    }
+}
+
+/// A random number from the operating system.
+fn random() -> u64 {
+    getrandom::u64().unwrap_or_else(|cause| {
+        tracing::error!(%cause, "the operating system gave no randomness");
+        std::process::abort()
+    })
+}

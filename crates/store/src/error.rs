@@ -1,0 +1,98 @@
+//! What can go wrong with the store, as its callers must tell it apart.
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file could not be opened or prepared.
+    #[error("could not open the database {path}: {reason}")]
+    Open {
+        /// The file.
+        path: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// A statement failed; nothing of its transaction was kept.
+    #[error("a statement failed: {statement}")]
+    Statement {
+        /// The first line of the statement, without parameters.
+        statement: String,
+        /// SQLite's word.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A row did not have the shape that its reader expects.
+    #[error("column {column} of a row is {found}, wanted {wanted}")]
+    Row {
+        /// Counted from 0.
+        column: usize,
+        /// What was there.
+        found: &'static str,
+        /// What was asked for.
+        wanted: &'static str,
+    },
+    /// The commit failed: disk full, or a sync that did not succeed. Nothing of the turn is acknowledged.
+    #[error("the database could not commit: {reason}")]
+    Commit {
+        /// SQLite's word.
+        reason: String,
+    },
+    /// Too many transactions wait.
+    #[error("the database is busy: {waiting} transactions wait")]
+    Busy {
+        /// How many.
+        waiting: usize,
+    },
+    /// The embedded log reached its size and its slowest reader keeps it from shrinking.
+    #[error("the log is full: {topic} holds {bytes} bytes that a group has not read yet")]
+    LogFull {
+        /// The topic at its bound.
+        topic: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The store is being closed, or its writer ended.
+    #[error("the database is closed")]
+    Closed,
+    /// A topic that nobody registered.
+    #[error("no topic `{topic}`")]
+    UnknownTopic {
+        /// As asked for.
+        topic: String,
+    },
+    /// A partition that the topic does not have.
+    #[error("topic `{topic}` has {partitions} partitions, there is no partition {partition}")]
+    UnknownPartition {
+        /// As asked for.
+        topic: String,
+        /// As asked for.
+        partition: u32,
+        /// How many there are, counted from 0.
+        partitions: u32,
+    },
+    /// A body waited for something that is not its transaction.
+    #[error("a transaction awaited something else than its own statements")]
+    Suspended,
+}
+
+impl StoreError {
+    /// Whether the database, not the request, is at fault: the caller may try again later.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Commit { .. } | Self::Busy { .. } | Self::Closed | Self::LogFull { .. } | Self::Open { .. } => true,
+            Self::Statement { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(
+                    rusqlite::ErrorCode::DiskFull
+                        | rusqlite::ErrorCode::SystemIoFailure
+                        | rusqlite::ErrorCode::DatabaseBusy
+                        | rusqlite::ErrorCode::CannotOpen
+                        | rusqlite::ErrorCode::ReadOnly
+                )
+            ),
+            Self::Row { .. }
+            | Self::UnknownTopic { .. }
+            | Self::UnknownPartition { .. }
+            | Self::Suspended => false,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Step 2 of a message's way: the domain row and its events in one transaction.
+//!
+//! [`Store::transact`] runs a body on the one writer, together with whoever else waits, and returns when
+//! the commit is on the disk. A body awaits nothing but its [`Tx`]. An event put into the transaction
+//! ([`Tx::put_event`]) *is* a record of the embedded log: one commit, one `fdatasync`.
+
+mod append;
+mod error;
+mod heads;
+mod migrate;
+mod sqlite;
+mod topics;
+mod tx;
+mod value;
+
+pub use append::{Appended, NewRecord, OFFSET_BITS, decode_headers, position};
+pub use error::StoreError;
+pub use heads::{Head, Heads};
+pub use migrate::Migration;
+pub use sqlite::{Lane, Store, StoreHealth, StoreOptions};
+pub use topics::{TopicPartitions, partition_for};
+pub use tx::Tx;
+pub use value::{FromValue, Row, Value};
+
+/// Makes the parameter list of a statement: `params![id, name, None::<String>]`.
+#[macro_export]
+macro_rules! params {
+    ($($value:expr),* $(,)?) => {
+        &[$($crate::Value::from($value)),*]
+    };
+}

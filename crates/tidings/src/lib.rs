@@ -1,0 +1,50 @@
+//! What a feature is built on. A feature depends on this crate and on nothing else of Tidings.
+//!
+//! [`Feature`] lists everything that one adds to the server; the server holds the only list of features.
+
+use std::sync::Arc;
+
+use tidings_model::{Clock, Ids};
+
+pub use tidings_api as api;
+pub use tidings_delivery as delivery;
+pub use tidings_model as model;
+pub use tidings_store as store;
+/// Handlers of records.
+pub mod consumer {
+    pub use tidings_consumer::{Handler, HandlerError};
+}
+/// Topics that a feature asks for.
+pub mod log {
+    pub use tidings_log::{Durability, TopicSpec};
+}
+pub use utoipa_axum::{router::OpenApiRouter, routes};
+
+mod schedule;
+
+pub use schedule::{Due, Schedule};
+
+/// Everything one feature adds to the server. An empty list means "none".
+pub struct Feature {
+    /// Its name: no two features share one.
+    pub name: &'static str,
+    /// Its HTTP routes.
+    pub routes: OpenApiRouter,
+    /// The topics it asks for.
+    pub topics: Vec<log::TopicSpec>,
+    /// What it does with records.
+    pub handlers: Vec<Arc<dyn consumer::Handler>>,
+    /// What it does when its time comes.
+    pub schedules: Vec<Arc<dyn Schedule>>,
+}
+
+/// What every feature is given.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// Transactions, and the events that leave with them. There is no producer.
+    pub store: store::Store,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Makes ids.
+    pub ids: Arc<Ids>,
+}

@@ -1,0 +1,86 @@
+//! The routes of broadcasts.
+
+mod cancel;
+mod create;
+mod get;
+mod list;
+mod stats;
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tidings::{
+    Deps, OpenApiRouter,
+    model::{BroadcastId, Priority, Timestamp, UserId},
+    routes,
+};
+use utoipa::ToSchema;
+
+use crate::model::{Broadcast, Status, Target};
+
+/// How long a broadcast without `expires_at` lives: 30 days.
+pub(crate) const DEFAULT_LIFE: Duration = Duration::from_hours(30 * 24);
+
+pub(crate) fn routes(deps: Deps) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(create::create_broadcast, list::list_broadcasts))
+        .routes(routes!(get::get_broadcast))
+        .routes(routes!(cancel::cancel_broadcast))
+        .routes(routes!(stats::get_broadcast_stats))
+        .with_state(deps)
+}
+
+/// A broadcast as callers see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Broadcast)]
+pub(crate) struct BroadcastBody {
+    #[schema(value_type = String, example = "brd_01k3x9qk3m8v6t2n4p5r7s9w0y")]
+    id: BroadcastId,
+    status: Status,
+    #[schema(value_type = String)]
+    sender_id: UserId,
+    title: Option<String>,
+    content: String,
+    #[schema(value_type = Object)]
+    data: Option<Box<RawValue>>,
+    action_url: Option<String>,
+    category: Option<String>,
+    #[schema(value_type = Object)]
+    target: Target,
+    #[schema(value_type = String)]
+    priority: Priority,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    scheduled_at: Option<Timestamp>,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<Timestamp>,
+    /// What the sender should know: people whom the directory does not know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+impl From<Broadcast> for BroadcastBody {
+    fn from(broadcast: Broadcast) -> Self {
+        Self {
+            id: broadcast.id,
+            status: broadcast.status,
+            sender_id: broadcast.sender_id,
+            title: broadcast.said.title,
+            content: broadcast.said.content,
+            data: broadcast.said.data,
+            action_url: broadcast.said.action_url,
+            category: broadcast.said.category,
+            target: broadcast.target,
+            priority: broadcast.priority,
+            created_at: broadcast.created_at,
+            scheduled_at: broadcast.scheduled_at,
+            expires_at: broadcast.expires_at,
+            ended_at: broadcast.ended_at,
+            warnings: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! `POST /broadcasts/{id}/cancel`.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use tidings::{
+    Deps,
+    api::{Caller, Code, Problem, Scope, Segment},
+    model::BroadcastId,
+};
+
+use super::BroadcastBody;
+use crate::{model::Status, store};
+
+/// Take a broadcast back: it leaves lists at once and screens within a second.
+#[utoipa::path(
+    post, path = "/api/v1/broadcasts/{id}/cancel", tag = "broadcasts", params(("id" = String, Path)),
+    responses((status = 200, body = BroadcastBody, description = "cancelled, now or before"))
+)]
+pub(super) async fn cancel_broadcast(
+    State(deps): State<Deps>,
+    caller: Caller,
+    Segment(id): Segment<BroadcastId>,
+) -> Result<Json<BroadcastBody>, Problem> {
+    caller.require(Scope::BroadcastWrite)?;
+    let (now, ids) = (deps.clock.now(), Arc::clone(&deps.ids));
+    let cancelled = deps
+        .store
+        .transact(move |tx| async move {
+            let broadcast = store::find(&tx, id).await?.ok_or_else(|| Problem::not_found("broadcast"))?;
+            match broadcast.status {
+                Status::Cancelled => return Ok(broadcast),
+                Status::Expired => {
+                    return Err(Problem::new(Code::Conflict, format!("broadcast {id} has expired already")));
+                }
+                Status::Scheduled | Status::Active | Status::Failed => {}
+            }
+            store::end(&tx, &broadcast, Status::Cancelled, ids.event(), now).await?;
+            store::find(&tx, id).await?.ok_or_else(|| Problem::not_found("broadcast"))
+        })
+        .await?;
+    Ok(Json(cancelled.into()))
+}

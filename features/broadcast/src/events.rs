@@ -1,0 +1,126 @@
+//! The events of a broadcast, in the letter of their topics.
+
+use serde::{Deserialize, Serialize};
+use tidings::model::{Audience, BroadcastId, EventId, NewEvent, Timestamp, UserId};
+
+use crate::model::Target;
+
+/// Each broadcast and each step of its life.
+pub(crate) const LIFECYCLE_TOPIC: &str = "broadcast-messages";
+/// One event per selected person.
+pub(crate) const SELECTED_TOPIC: &str = "broadcast-user-service-selected";
+/// One event for everybody, roles, groups.
+pub(crate) const GROUP_TOPIC: &str = "broadcast-user-service-group";
+
+/// A step of a broadcast's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum Step {
+    /// It was created, for later.
+    Scheduled,
+    /// It is delivered from now on.
+    Activated,
+    /// The next people of a selected audience.
+    Slice,
+    /// Its sender took it back.
+    Cancelled,
+    /// Its time was over.
+    Expired,
+}
+
+/// The value of a record of `broadcast-messages`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LifecycleEvent {
+    pub(crate) broadcast_id: BroadcastId,
+    pub(crate) step: Step,
+    pub(crate) timestamp: Timestamp,
+    pub(crate) sender_id: UserId,
+    pub(crate) title: Option<String>,
+    pub(crate) content: String,
+    /// For a slice: the last person of the slice before, and what the people are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) after: Option<UserId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) event_type: Option<EventType>,
+}
+
+/// What a delivery event announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum EventType {
+    Created,
+    Cancelled,
+    Expired,
+}
+
+/// Whom a delivery event of the group topic is for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct EventAudience {
+    #[serde(rename = "type")]
+    pub(crate) kind: AudienceType,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ids: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) any: Option<Audience>,
+}
+
+/// The kinds of audience of the group topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum AudienceType {
+    All,
+    Role,
+    Group,
+}
+
+/// The value of a record of the two delivery topics.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MessageDeliveryEvent {
+    #[serde(default)]
+    pub(crate) event_id: Option<EventId>,
+    pub(crate) broadcast_id: String,
+    pub(crate) user_id: Option<UserId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) audience: Option<EventAudience>,
+    pub(crate) event_type: EventType,
+    #[serde(default)]
+    pub(crate) timestamp: Option<Timestamp>,
+    pub(crate) message: String,
+    #[serde(default)]
+    pub(crate) correlation_id: Option<String>,
+}
+
+impl EventAudience {
+    pub(crate) fn of(target: &Target) -> Option<Self> {
+        let (kind, ids) = match target {
+            Target::All => (AudienceType::All, Vec::new()),
+            Target::Role { ids } => (AudienceType::Role, ids.clone()),
+            Target::Group { ids } => (AudienceType::Group, ids.clone()),
+            Target::Selected { .. } => return None,
+        };
+        Some(Self { kind, ids, any: None })
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        match self.kind {
+            AudienceType::All => Target::All,
+            AudienceType::Role => Target::Role { ids: self.ids.clone() },
+            AudienceType::Group => Target::Group { ids: self.ids.clone() },
+        }
+    }
+}
+
+/// An event of a topic, keyed.
+pub(crate) fn event(
+    id: EventId,
+    topic: &'static str,
+    event_type: &'static str,
+    key: String,
+    value: &impl Serialize,
+    time: Timestamp,
+) -> NewEvent {
+    let payload = serde_json::to_vec(value).unwrap_or_default();
+    NewEvent { id, topic, event_type, key: Some(key), payload, time, trace_parent: None }
+}

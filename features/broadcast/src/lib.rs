@@ -1,0 +1,52 @@
+//! Broadcasts: one message to everybody, to roles, to groups, or to selected people.
+//!
+//! The way of a broadcast through the files: [`api`] takes it, `store` keeps it with its first event,
+//! `handler` turns each step of its life into delivery events and these into delivery records, `schedule`
+//! starts and ends it in time. There is no `channels.rs`: broadcasts use the channels everybody has.
+
+mod api;
+mod events;
+mod handler;
+mod model;
+mod schedule;
+mod store;
+
+use std::{sync::Arc, time::Duration};
+
+use tidings::{
+    Deps, Feature,
+    log::{Durability, TopicSpec},
+    store::Migration,
+};
+
+/// The tables of this feature.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    owner: "broadcast",
+    name: "0001_broadcasts",
+    sqlite: include_str!("../migrations/sqlite/0001_broadcasts.sql"),
+}];
+
+const WEEK: Duration = Duration::from_hours(7 * 24);
+
+/// What broadcasts add to the server.
+pub fn feature(deps: &Deps) -> Feature {
+    let topic = |name, key| TopicSpec { name, partitions: 10, retention: WEEK, key, durability: Durability::Durable };
+    Feature {
+        name: "broadcast",
+        routes: api::routes(deps.clone()),
+        topics: vec![
+            topic(events::LIFECYCLE_TOPIC, "broadcast id"),
+            topic(events::SELECTED_TOPIC, "user id"),
+            topic(events::GROUP_TOPIC, "broadcast id"),
+        ],
+        handlers: vec![
+            Arc::new(handler::Lifecycle { clock: Arc::clone(&deps.clock), ids: Arc::clone(&deps.ids) }),
+            Arc::new(handler::Selected),
+            Arc::new(handler::Group),
+        ],
+        schedules: vec![
+            Arc::new(schedule::Activation { ids: Arc::clone(&deps.ids) }),
+            Arc::new(schedule::Expiry { ids: Arc::clone(&deps.ids) }),
+        ],
+    }
+}

@@ -1,0 +1,185 @@
+//! Broadcasts in the database.
+
+use tidings::{
+    delivery::{directory, end_item, receipts},
+    model::{BroadcastId, EventId, Timestamp},
+    store::{Row, StoreError, Tx, params},
+};
+
+use crate::{
+    events::{self, LIFECYCLE_TOPIC, LifecycleEvent, Step},
+    model::{Broadcast, Stats, Status, Target},
+};
+
+fn json<T: serde::de::DeserializeOwned>(row: &Row, column: usize) -> Result<T, StoreError> {
+    let wrong = || StoreError::Row { column, found: "another text", wanted: std::any::type_name::<T>() };
+    serde_json::from_str(&row.get::<String>(column)?).map_err(|_cause| wrong())
+}
+
+fn broadcast(row: &Row) -> Result<Broadcast, StoreError> {
+    Ok(Broadcast {
+        id: row.parse(0)?,
+        status: row.parse(1)?,
+        sender_id: row.parse(2)?,
+        said: json(row, 3)?,
+        target: json(row, 4)?,
+        priority: row.parse(5)?,
+        created_at: row.get(6)?,
+        scheduled_at: row.get(7)?,
+        expires_at: row.get(8)?,
+        ended_at: row.get(9)?,
+        final_stats: match row.get::<Option<String>>(10)? {
+            Some(_) => Some(json(row, 10)?),
+            None => None,
+        },
+    })
+}
+
+pub(crate) async fn insert(tx: &Tx, broadcast: &Broadcast) -> Result<(), StoreError> {
+    let selected = match &broadcast.target {
+        Target::Selected { ids } => Some(ids.len()),
+        Target::All | Target::Role { .. } | Target::Group { .. } => None,
+    };
+    tx.execute(
+        "INSERT INTO broadcasts (broadcast_id, status, sender_id, said, target, selected, priority,
+                                 created_at, scheduled_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        params![
+            broadcast.id.to_string(),
+            broadcast.status.as_str(),
+            broadcast.sender_id.as_str(),
+            serde_json::to_string(&broadcast.said).unwrap_or_default(),
+            serde_json::to_string(&broadcast.target).unwrap_or_default(),
+            selected,
+            broadcast.priority.as_str(),
+            broadcast.created_at,
+            broadcast.scheduled_at,
+            broadcast.expires_at
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn find(tx: &Tx, id: BroadcastId) -> Result<Option<Broadcast>, StoreError> {
+    let row = tx
+        .optional(
+            "SELECT broadcast_id, status, sender_id, said, target, priority, created_at, scheduled_at,
+                    expires_at, ended_at, final_stats
+             FROM broadcasts
+             WHERE broadcast_id = $1",
+            params![id.to_string()],
+        )
+        .await?;
+    row.as_ref().map(broadcast).transpose()
+}
+
+/// Newest first; `before` is the last id of the page before.
+pub(crate) async fn list(
+    tx: &Tx,
+    status: Option<Status>,
+    before: Option<String>,
+    limit: usize,
+) -> Result<Vec<Broadcast>, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT broadcast_id, status, sender_id, said, target, priority, created_at, scheduled_at,
+                    expires_at, ended_at, final_stats
+             FROM broadcasts
+             WHERE ($1 IS NULL OR status = $1) AND ($2 IS NULL OR broadcast_id < $2)
+             ORDER BY broadcast_id DESC
+             LIMIT $3",
+            params![status.map(Status::as_str), before, limit],
+        )
+        .await?;
+    rows.iter().map(broadcast).collect()
+}
+
+/// Announces a step of a broadcast's life.
+pub(crate) async fn announce(
+    tx: &Tx,
+    broadcast: &Broadcast,
+    step: Step,
+    id: EventId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let value = LifecycleEvent {
+        broadcast_id: broadcast.id,
+        step,
+        timestamp: now,
+        sender_id: broadcast.sender_id.clone(),
+        title: broadcast.said.title.clone(),
+        content: broadcast.said.content.clone(),
+        after: None,
+        event_type: None,
+    };
+    let event_type = match step {
+        Step::Scheduled => "BroadcastScheduled",
+        Step::Activated => "BroadcastActivated",
+        Step::Slice => "BroadcastSlice",
+        Step::Cancelled => "BroadcastCancelled",
+        Step::Expired => "BroadcastExpired",
+    };
+    tx.put_event(&events::event(id, LIFECYCLE_TOPIC, event_type, broadcast.id.to_string(), &value, now)).await?;
+    Ok(())
+}
+
+/// Makes a scheduled broadcast active.
+pub(crate) async fn activate(tx: &Tx, broadcast: &Broadcast, id: EventId, now: Timestamp) -> Result<(), StoreError> {
+    let changed = tx
+        .execute(
+            "UPDATE broadcasts SET status = 'active' WHERE broadcast_id = $1 AND status = 'scheduled'",
+            params![broadcast.id.to_string()],
+        )
+        .await?;
+    if changed == 1 {
+        announce(tx, broadcast, Step::Activated, id, now).await?;
+    }
+    Ok(())
+}
+
+/// Ends a broadcast: it leaves lists and catch-up with this transaction, screens a moment later.
+pub(crate) async fn end(
+    tx: &Tx,
+    broadcast: &Broadcast,
+    status: Status,
+    id: EventId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let stats = Stats { pending: 0, ..live_stats(tx, broadcast).await? };
+    tx.execute(
+        "UPDATE broadcasts SET status = $2, ended_at = $3, final_stats = $4
+         WHERE broadcast_id = $1 AND ended_at IS NULL",
+        params![
+            broadcast.id.to_string(),
+            status.as_str(),
+            now,
+            serde_json::to_string(&stats).unwrap_or_default()
+        ],
+    )
+    .await?;
+    end_item(tx, &broadcast.id.to_string(), now).await?;
+    let step = if status == Status::Cancelled { Step::Cancelled } else { Step::Expired };
+    announce(tx, broadcast, step, id, now).await
+}
+
+/// What a broadcast adds up to: now, or at its end.
+pub(crate) async fn stats(tx: &Tx, broadcast: &Broadcast) -> Result<Stats, StoreError> {
+    match broadcast.final_stats {
+        Some(stats) => Ok(stats),
+        None => live_stats(tx, broadcast).await,
+    }
+}
+
+async fn live_stats(tx: &Tx, broadcast: &Broadcast) -> Result<Stats, StoreError> {
+    let counted = receipts::counted(tx, &broadcast.id.to_string()).await?;
+    let targeted = match &broadcast.target {
+        Target::Selected { ids } => ids.len() as u64,
+        target @ (Target::All | Target::Role { .. } | Target::Group { .. }) => {
+            let audience = target.audience().unwrap_or_default();
+            directory::targeted(tx, &audience, &broadcast.id.to_string()).await?
+        }
+    };
+    let pending = targeted.saturating_sub(counted.delivered);
+    Ok(Stats { targeted, delivered: counted.delivered, read: counted.read, failed: 0, pending })
+}
