@@ -86,7 +86,12 @@ impl Log for EmbeddedLog {
         topics::list(&self.store).await
     }
 
-    async fn records(&self, partition: TopicPartition, from: u64, limit: usize) -> Result<Vec<Record>, LogError> {
+    async fn records(
+        &self,
+        partition: TopicPartition,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, LogError> {
         let number = self.partition_number(&partition)?;
         read::records(&self.store, &partition, number, from, limit).await
     }

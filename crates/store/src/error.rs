@@ -78,7 +78,11 @@ impl StoreError {
     /// Whether the database, not the request, is at fault: the caller may try again later.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Commit { .. } | Self::Busy { .. } | Self::Closed | Self::LogFull { .. } | Self::Open { .. } => true,
+            Self::Commit { .. }
+            | Self::Busy { .. }
+            | Self::Closed
+            | Self::LogFull { .. }
+            | Self::Open { .. } => true,
             Self::Statement { source, .. } => matches!(
                 source.sqlite_error_code(),
                 Some(

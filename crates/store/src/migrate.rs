@@ -63,7 +63,9 @@ fn refuse_a_newer_schema(connection: &Connection, migrations: &[Migration]) -> R
         if !migrations.iter().any(|known| known.owner == owner && known.name == name) {
             return Err(StoreError::Open {
                 path: connection.path().unwrap_or_default().to_owned(),
-                reason: format!("it has the step {owner}/{name}, which this version does not know; start the newer version"),
+                reason: format!(
+                    "it has the step {owner}/{name}, which this version does not know; start the newer version"
+                ),
             });
         }
     }

@@ -206,12 +206,12 @@ impl Store {
 }
 
 fn load_heads(connection: &rusqlite::Connection, heads: &Heads) -> Result<(), StoreError> {
-    let failed = |source| StoreError::Statement { statement: "SELECT FROM log_partitions".to_owned(), source };
+    let failed =
+        |source| StoreError::Statement { statement: "SELECT FROM log_partitions".to_owned(), source };
     let mut statement =
         connection.prepare("SELECT partition_number, next_offset FROM log_partitions").map_err(failed)?;
-    let rows = statement
-        .query_map([], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?)))
-        .map_err(failed)?;
+    let rows =
+        statement.query_map([], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?))).map_err(failed)?;
     for row in rows {
         let (partition, next) = row.map_err(failed)?;
         heads.publish(partition, u64::try_from(next).unwrap_or(0));

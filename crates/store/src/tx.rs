@@ -95,9 +95,7 @@ impl Tx {
 
     /// The only row of a query that always has one.
     pub async fn one(&self, sql: &'static str, params: &[Value]) -> Result<Row, StoreError> {
-        self.optional(sql, params)
-            .await?
-            .ok_or_else(|| failed(sql, rusqlite::Error::QueryReturnedNoRows))
+        self.optional(sql, params).await?.ok_or_else(|| failed(sql, rusqlite::Error::QueryReturnedNoRows))
     }
 
     pub(crate) fn topic(&self, topic: &str) -> Result<TopicPartitions, StoreError> {

@@ -47,10 +47,7 @@ fn check_name(spec: &TopicConfig) -> Result<(), LogError> {
 
 async fn find_or_create(tx: &Tx, spec: &TopicConfig, now: Timestamp) -> Result<TopicPartitions, StoreError> {
     let found = tx
-        .optional(
-            "SELECT first_partition, partitions FROM log_topics WHERE topic = $1",
-            params![&spec.name],
-        )
+        .optional("SELECT first_partition, partitions FROM log_topics WHERE topic = $1", params![&spec.name])
         .await?;
     if let Some(row) = found {
         return Ok(TopicPartitions {

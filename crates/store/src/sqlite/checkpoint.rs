@@ -37,13 +37,14 @@ impl Checkpoints {
                 let (flag, wake) = &*stopped;
                 let mut ended = flag.lock().unwrap_or_else(PoisonError::into_inner);
                 while !*ended {
-                    (ended, _) =
-                        wake.wait_timeout(ended, LOOK).unwrap_or_else(PoisonError::into_inner);
+                    (ended, _) = wake.wait_timeout(ended, LOOK).unwrap_or_else(PoisonError::into_inner);
                     if std::fs::metadata(&wal).map_or(0, |wal| wal.len()) < WORTH {
                         continue;
                     }
                     // Passive: takes no lock that a writer or reader waits for.
-                    if let Err(cause) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_row| Ok(())) {
+                    if let Err(cause) =
+                        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_row| Ok(()))
+                    {
                         tracing::warn!(%cause, "a checkpoint failed; the next one starts over");
                     }
                 }

@@ -45,7 +45,10 @@ impl FileLock {
             ));
         }
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_held| {
-            refused(database, "another process has it open; stop that one, or give this one a file of its own")
+            refused(
+                database,
+                "another process has it open; stop that one, or give this one a file of its own",
+            )
         })?;
         Ok(Self(file))
     }
@@ -57,7 +60,8 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_PRIVATE_CACHE;
-    let connection = Connection::open_with_flags(path, flags).map_err(|cause| refused(path, cause.to_string()))?;
+    let connection =
+        Connection::open_with_flags(path, flags).map_err(|cause| refused(path, cause.to_string()))?;
     connection
         .execute_batch(
             "PRAGMA page_size = 8192;
@@ -77,7 +81,8 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
 /// A connection that only reads.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|cause| refused(path, cause.to_string()))?;
+    let connection =
+        Connection::open_with_flags(path, flags).map_err(|cause| refused(path, cause.to_string()))?;
     connection
         .execute_batch(
             "PRAGMA query_only = ON;

@@ -50,7 +50,8 @@ impl Readers {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_closed| E::from(StoreError::Closed))?;
+        let place =
+            Arc::clone(&self.places).acquire_owned().await.map_err(|_closed| E::from(StoreError::Closed))?;
         let free = Arc::clone(&self.free);
         let (topics, spread, limit) = (Arc::clone(&self.topics), Arc::clone(&self.spread), self.limit);
         let reading = tokio::task::spawn_blocking(move || {

@@ -15,7 +15,10 @@ use rusqlite::Connection;
 use tidings_model::planted;
 use tokio::sync::{Semaphore, watch};
 
-use super::{Lane, StoreHealth, file, job::{Job, Wish}};
+use super::{
+    Lane, StoreHealth, file,
+    job::{Job, Wish},
+};
 use crate::{Heads, StoreError, Tx, topics::Topics};
 
 /// The longest turn: past this no further body joins the transaction.
