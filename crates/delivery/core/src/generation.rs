@@ -110,6 +110,13 @@ impl Generations {
         Cursor { generation: self.current.id, place, narrowing }
     }
 
+    /// The place that a receipt names with a cursor; `None` for a cursor of an earlier generation or of another list
+    /// of channels, which says nothing about what the session was sent since.
+    pub fn receipt(&self, cursor: &Cursor, narrowing: Narrowing) -> Option<Place> {
+        let own = cursor.generation == self.current.id && cursor.narrowing == narrowing;
+        own.then_some(cursor.place)
+    }
+
     /// The place from which a session of this narrowing may go on with nothing missing and nothing twice.
     ///
     /// A cursor of an older generation holds only for places before the next one's first.
@@ -158,6 +165,8 @@ mod tests {
         assert_eq!(resolve(at(1, 51)), Err(NotRecovered::OtherGeneration));
         assert_eq!(resolve(at(2, 51)), Ok(Place(51)));
         assert_eq!(resolve(at(3, 20)), Err(NotRecovered::OtherGeneration));
+        assert_eq!(generations.receipt(&at(1, 50), Narrowing::NONE), None);
+        assert_eq!(generations.receipt(&at(2, 51), Narrowing::NONE), Some(Place(51)));
     }
 
     #[test]

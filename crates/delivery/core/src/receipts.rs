@@ -45,9 +45,21 @@ impl SessionReceipts {
 
     /// A session that comes with a usable cursor: the row it has, or one that begins at the cursor if it has none
     /// that covers it (another list of channels, or a cursor from before its opening).
-    pub fn resume(row: Option<Self>, channels: Option<BTreeSet<Channel>>, cursor: Moment) -> Self {
+    ///
+    /// `current` tells whether the cursor is of the current generation. Where it is older, the database may have been
+    /// copied back, and the row may be from before the opening that the cursor was given under.
+    pub fn resume(
+        row: Option<Self>,
+        channels: Option<BTreeSet<Channel>>,
+        cursor: Moment,
+        current: bool,
+    ) -> Self {
         let count = match row {
-            Some(row) if row.session.channels == channels && row.session.opening.at.place <= cursor.place => {
+            Some(row)
+                if current
+                    && row.session.channels == channels
+                    && row.session.opening.at.place <= cursor.place =>
+            {
                 return row;
             }
             Some(row) => row.session.opening.count + 1,
@@ -251,10 +263,11 @@ mod tests {
         let at = |place| Moment { place: Place(place), time: Timestamp(0) };
         let mut row = opened(5, Ranges::default());
         row.confirm(1, Place(7), Place(99));
-        assert_eq!(SessionReceipts::resume(Some(row.clone()), None, at(6)), row);
-        let narrowed = SessionReceipts::resume(Some(row.clone()), Some([Channel::All].into()), at(6));
+        assert_eq!(SessionReceipts::resume(Some(row.clone()), None, at(6), true), row);
+        assert_ne!(SessionReceipts::resume(Some(row.clone()), None, at(6), false), row);
+        let narrowed = SessionReceipts::resume(Some(row.clone()), Some([Channel::All].into()), at(6), true);
         assert_eq!((narrowed.session.opening.at.place, narrowed.confirmed), (Place(6), None));
-        let mut earlier = SessionReceipts::resume(Some(row), None, at(4));
+        let mut earlier = SessionReceipts::resume(Some(row), None, at(4), true);
         assert!(!earlier.session.opening.pending);
         assert_eq!(confirmed(&mut earlier, &alice(), 6, 9), [5, 6]);
     }

@@ -155,7 +155,8 @@ impl<F: AsRef<DeliveryRecord>> Resume<F> {
         Some(Effect::SendCursor { place: tail })
     }
 
-    /// Whether the client may confirm this place here: a cursor it was not given yet covers what was not sent.
+    /// Whether the client may confirm this place here, which its [cursor](crate::Generations::receipt) names: one
+    /// that it was not given yet covers what was not sent.
     pub fn may_confirm(&self, place: Place) -> bool {
         self.granted.is_some_and(|newest| place <= newest)
     }

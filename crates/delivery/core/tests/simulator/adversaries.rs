@@ -44,7 +44,6 @@ pub(crate) struct Adversaries(u16);
 
 impl Adversaries {
     /// One alone, with what it needs to come about.
-    #[cfg(feature = "planted-bugs")]
     pub(crate) fn only(adversary: Adversary) -> Self {
         let mut on = 1 << adversary as u16;
         if adversary == Adversary::ColdWindow {

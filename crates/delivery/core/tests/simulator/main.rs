@@ -1,7 +1,10 @@
 //! A seeded simulator: whole worlds of relays, log, projection, two nodes, people and their devices, in one thread
 //! each, with fourteen adversaries; every promise is judged by what the driver knows.
 //!
-//! `TIDINGS_SIM_SEEDS=100000` runs more worlds; `TIDINGS_SIM_SEED=7` replays one and prints what happened in it.
+//! `TIDINGS_SIM_SEEDS=100000` runs more worlds; `TIDINGS_SIM_SEED=7` replays one and prints what happened in it, with
+//! `TIDINGS_SIM_ONLY=12` beside it the world in which that adversary (from 0) is alone.
+
+#![expect(clippy::unwrap_used, reason = "the whole binary is a test: what cannot be may panic")]
 
 mod actions;
 mod adversaries;
@@ -82,7 +85,12 @@ fn run(seeds: u64) -> Result<Reached, u64> {
 #[test]
 fn whole_worlds_keep_their_promises_whatever_the_adversaries_do() {
     if let Some(seed) = number_from("TIDINGS_SIM_SEED") {
-        println!("{}", replay(seed, Adversaries::some, usize::MAX));
+        match number_from("TIDINGS_SIM_ONLY").and_then(|only| Adversary::ALL.get(usize::try_from(only).ok()?))
+        {
+            Some(only) => println!("{}", replay(seed, |_rng| Adversaries::only(*only), usize::MAX)),
+            None => println!("{}", replay(seed, Adversaries::some, usize::MAX)),
+        }
+        return;
     }
     let seeds = number_from("TIDINGS_SIM_SEEDS").unwrap_or(SEEDS);
     let started = std::time::Instant::now();
@@ -91,10 +99,58 @@ fn whole_worlds_keep_their_promises_whatever_the_adversaries_do() {
         Err(seed) => panic!("{}", replay(seed, Adversaries::some, 60)),
     };
     let took = started.elapsed();
-    println!("{seeds} worlds in {took:.1?}, {:.0} a second", seeds as f64 / took.as_secs_f64());
+    let a_second = u128::from(seeds) * 1_000 / took.as_millis().max(1);
+    println!("{seeds} worlds in {took:.1?}, {a_second} a second");
     for adversary in Adversary::ALL {
         let times = reached.of(adversary);
         println!("{adversary:?} came about {times} times");
         assert!(times * 1_000 >= seeds * LEAST_PER_THOUSAND, "{adversary:?} came about {times} times only");
     }
+}
+
+/// Each adversary alone, with the mistake that it must find; the seeds are tried until one turns red.
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn each_planted_bug_turns_its_adversary_red() {
+    use tidings_delivery_core::planted::{Bug, choose};
+
+    /// A mistake that hides in so many worlds of its adversary is not found well enough.
+    const WITHIN: u64 = 2_000;
+    let planted = [
+        (Adversary::RelayRepeat, Bug::RepeatAccepted),
+        (Adversary::ZombieRelay, Bug::ZombieAccepted),
+        (Adversary::LateWrite, Bug::HoleIgnored),
+        (Adversary::ProjectionLag, Bug::ProjectionTakenForComplete),
+        (Adversary::ColdWindow, Bug::ColdWindowTakenForEmpty),
+        (Adversary::LateJoin, Bug::MembershipJudgedAtHead),
+        (Adversary::Mute, Bug::WithheldConfirmed),
+        (Adversary::QuietHours, Bug::OvernightForgotten),
+        (Adversary::Narrowing, Bug::NarrowingForgotten),
+        (Adversary::Digest, Bug::DigestConfirmed),
+        (Adversary::Redrive, Bug::RedriveNotLate),
+        (Adversary::CancelDuringCatchUp, Bug::CancelledSentFromMemory),
+        (Adversary::DatabaseCopiedBack, Bug::GenerationForgotten),
+        (Adversary::TwoDevices, Bug::EveryReceiptCounted),
+    ];
+    std::panic::set_hook(Box::new(|_panic| {}));
+    let mut red = 0;
+    for (adversary, bug) in planted {
+        let only = |_rng: &mut fastrand::Rng| Adversaries::only(adversary);
+        choose(None);
+        let sound = (0..WITHIN).find(|seed| live(*seed, only, false).1.is_err());
+        choose(Some(bug));
+        let found = (0..WITHIN).find_map(|seed| Some((seed, live(seed, only, false).1.err()?)));
+        choose(None);
+        match (&sound, &found) {
+            (None, Some((seed, broken))) => {
+                red += 1;
+                println!("red   {adversary:?} finds {bug:?} at seed {seed}: {broken}");
+            }
+            (Some(seed), _) => println!("FALSE {adversary:?} is red at seed {seed} without a mistake"),
+            (None, None) => println!("GREEN {adversary:?} does not find {bug:?} in {WITHIN} worlds"),
+        }
+    }
+    drop(std::panic::take_hook());
+    println!("{red} of {} red", planted.len());
+    assert_eq!(red, planted.len());
 }

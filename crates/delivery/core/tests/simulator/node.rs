@@ -138,7 +138,10 @@ impl Node {
     ) -> Result<Place, NotRecovered> {
         let narrowing = channels.as_ref().map_or(Narrowing::NONE, Narrowing::to);
         let bounds = LogBounds { kept_after: Place::ORIGIN, head: Place(log.entries.len() as u64) };
-        let resolved = match cursor.map(str::parse::<Cursor>) {
+        let cursor = cursor.map(str::parse::<Cursor>);
+        let current =
+            matches!(cursor, Some(Ok(cursor)) if cursor.generation == store.generations.current().id);
+        let resolved = match cursor {
             None => Err(NotRecovered::NoCursor),
             Some(Err(_invalid)) => Err(NotRecovered::UnknownCursor),
             Some(Ok(cursor)) => store.generations.resolve(&cursor, narrowing, bounds),
@@ -146,7 +149,7 @@ impl Node {
         let (start, session) = match resolved {
             Ok(place) => {
                 let at = Moment { place, time: now };
-                let row = SessionReceipts::resume(store.sessions.remove(&device), channels, at);
+                let row = SessionReceipts::resume(store.sessions.remove(&device), channels, at, current);
                 let session = row.session().clone();
                 store.sessions.insert(device, row);
                 (Start::After(place), session)
@@ -205,7 +208,11 @@ impl Node {
                 let records = self.window.read(after, upto).map(|frames| frames.cloned().collect());
                 Input::Window { records, upto }
             }
-            other => unreachable!("{other:?} is not a read"),
+            Effect::SendReady { .. }
+            | Effect::Send { .. }
+            | Effect::SendDigest { .. }
+            | Effect::SendCursor { .. }
+            | Effect::Refuse(_) => unreachable!("only reads are waited for"),
         };
         self.feed(device, input, now, &store.generations);
     }

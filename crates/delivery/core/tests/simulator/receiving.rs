@@ -99,7 +99,10 @@ impl World {
                 }
                 Ok(())
             }
-            1 => self.ask_beyond_digest(device),
+            1 => {
+                self.ask_beyond_digest(device);
+                Ok(())
+            }
             2 => {
                 self.confirm_cursor(device);
                 Ok(())
@@ -119,23 +122,24 @@ impl World {
         }
     }
 
-    fn ask_beyond_digest(&mut self, device: DeviceId) -> Result<(), Broken> {
-        if self.devices[device].opening.is_none() && self.devices[device].opened.counted.is_empty() {
-            return Ok(());
+    fn ask_beyond_digest(&mut self, device: DeviceId) {
+        if self.devices[device].opened.counted.is_empty() {
+            return;
         }
         for fact in self.store.beyond_digest(device, self.now) {
             self.commit(fact, None);
         }
-        Ok(())
     }
 
     pub(crate) fn confirm_cursor(&mut self, device: DeviceId) {
         let state = &self.devices[device];
-        let (Some(node), Some((place, _, _))) = (state.node, &state.cursor_at) else { return };
+        let (Some(node), Some(cursor)) = (state.node, &state.cursor) else { return };
         let Some(open) = self.nodes[node].connections.get(&device) else { return };
+        let cursor = cursor.parse().unwrap();
+        let Some(place) = self.store.generations.receipt(&cursor, open.session.narrowing()) else { return };
         // A session that has not opened yet has no opening that a receipt could name.
-        if open.resume.may_confirm(*place) {
-            self.acks.push((device, open.session.opening.count, *place));
+        if open.resume.may_confirm(place) {
+            self.acks.push((device, open.session.opening.count, place));
         }
     }
 
@@ -168,6 +172,6 @@ fn short(wire: &Wire) -> String {
             let cursor = if cursor.is_some() { " with cursor" } else { "" };
             format!("{} at {}{cursor}", frame.event_id, frame.place)
         }
-        other => format!("{other:?}"),
+        Wire::Ready { .. } | Wire::Digest(_) | Wire::Cursor(_) | Wire::Closed(_) => format!("{wire:?}"),
     }
 }

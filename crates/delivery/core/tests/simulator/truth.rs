@@ -76,10 +76,10 @@ impl Truth {
             }
             Some((who, PersonChange::Muted(_))) => self.muted.entry(*who).or_default().push((number, true)),
             Some((who, PersonChange::Unmuted(_))) => {
-                self.muted.entry(*who).or_default().push((number, false))
+                self.muted.entry(*who).or_default().push((number, false));
             }
             Some((who, PersonChange::QuietHours(_))) => {
-                self.quiet.entry(*who).or_default().push((number, quiet))
+                self.quiet.entry(*who).or_default().push((number, quiet));
             }
             None => {}
         }

@@ -59,7 +59,7 @@ pub(crate) struct World {
 }
 
 /// How many steps a world has before it comes to rest.
-const STEPS: std::ops::Range<u32> = 40..140;
+const STEPS: std::ops::Range<u32> = 60..260;
 
 impl World {
     pub(crate) fn new(seed: u64, on: impl FnOnce(&mut fastrand::Rng) -> Adversaries, traced: bool) -> Self {
@@ -116,13 +116,13 @@ impl World {
     fn step(&mut self) -> Result<(), Broken> {
         self.now = self.now.plus(Duration::from_millis(1));
         match self.rng.u8(..100) {
-            0..18 => self.say(),
-            18..30 => self.relays_step(),
-            30..37 => self.project(),
-            37..49 => self.poll()?,
-            49..61 => self.answer()?,
-            61..71 => self.connect_somebody(),
-            71..82 => self.receive_some()?,
+            0..14 => self.say(),
+            14..26 => self.relays_step(),
+            26..33 => self.project(),
+            33..45 => self.poll()?,
+            45..60 => self.answer()?,
+            60..68 => self.connect_somebody(),
+            68..82 => self.receive_some()?,
             82..86 => self.cut_somebody(),
             86..91 => self.acknowledge()?,
             91..94 => self.beat_or_tick()?,
@@ -198,16 +198,12 @@ impl World {
             let node = self.rng.usize(..2);
             self.restart(node);
         } else if self.on.has(Adversary::DatabaseCopiedBack) {
-            match self.copy.take() {
-                Some(copy) => self.put_back(copy),
-                None => {
-                    self.copy = Some(Copy {
-                        store: self.store.clone(),
-                        log: self.log.clone(),
-                        lives: self.lives.clone(),
-                    });
-                    self.note(|| "the database is copied".to_owned());
-                }
+            if let Some(copy) = self.copy.take() {
+                self.put_back(copy);
+            } else {
+                let (store, log, lives) = (self.store.clone(), self.log.clone(), self.lives.clone());
+                self.copy = Some(Copy { store, log, lives });
+                self.note(|| "the database is copied".to_owned());
             }
         }
     }
@@ -239,6 +235,11 @@ impl World {
         self.acks.clear();
         self.receipts_before = self.store.items.clone();
         self.unsettled = (0..self.devices.len()).collect();
+        for device in &mut self.devices {
+            // What was cancelled in the life that is lost, and was left out of a catch-up, is not cancelled now.
+            let cursor = device.cursor_at.as_ref().map_or(Place::ORIGIN, |(place, _, _)| *place);
+            device.newest = device.newest.min(first.previous()).min(cursor);
+        }
         for node in 0..self.nodes.len() {
             // A tail that was further than the copy is sees that the log went back.
             assert_eq!(self.nodes[node].went_back(&self.log), self.nodes[node].tail() >= first);
