@@ -44,6 +44,8 @@ pub enum NotRecovered {
     OtherGeneration,
     /// The session listened to other channels when it got the cursor.
     NarrowedDifferently,
+    /// The session has opened anew since it got the cursor.
+    Reopened,
     /// What follows the cursor is no longer kept.
     TooOld,
     /// No record stands at the cursor's place yet.
@@ -58,6 +60,7 @@ impl NotRecovered {
             Self::UnknownCursor => "unknown_cursor",
             Self::OtherGeneration => "other_generation",
             Self::NarrowedDifferently => "narrowed_differently",
+            Self::Reopened => "reopened",
             Self::TooOld => "too_old",
             Self::AheadOfLog => "ahead_of_log",
         }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tidings_model::{Channel, Kind, Timestamp};
 
 use crate::{
-    DeliveryRecord, Moment, Person, Place,
+    DeliveryRecord, Moment, NotRecovered, Person, Place,
     interval::Ranges,
     planted::{Bug, planted},
     session::{Opening, Session},
@@ -43,30 +43,32 @@ impl SessionReceipts {
         Self { session, claimed: None, confirmed: None }
     }
 
-    /// A session that comes with a usable cursor: the row it has, or one that begins at the cursor if it has none
-    /// that covers it (another list of channels, or a cursor from before its opening).
+    /// A session that comes with a usable cursor: the row it has, or one that begins at the cursor if it has none.
+    ///
+    /// A row that does not cover the cursor, because the session has opened anew since, is not replaced: it alone
+    /// knows what its opening withheld and is owed later. Such a session opens once more.
     ///
     /// `current` tells whether the cursor is of the current generation. Where it is older, the database may have been
     /// copied back, and the row may be from before the opening that the cursor was given under.
     pub fn resume(
-        row: Option<Self>,
+        row: Option<&Self>,
         channels: Option<BTreeSet<Channel>>,
         cursor: Moment,
         current: bool,
-    ) -> Self {
+    ) -> Result<Self, NotRecovered> {
         let count = match row {
-            Some(row)
-                if current
-                    && row.session.channels == channels
-                    && row.session.opening.at.place <= cursor.place =>
-            {
-                return row;
+            Some(row) if current && row.session.channels != channels => {
+                return Err(NotRecovered::NarrowedDifferently);
             }
+            Some(row) if current && cursor.place < row.session.opening.at.place => {
+                return Err(NotRecovered::Reopened);
+            }
+            Some(row) if current => return Ok(row.clone()),
             Some(row) => row.session.opening.count + 1,
             None => 1,
         };
         let opening = Opening { count, at: cursor, pending: false, withheld: Ranges::default() };
-        Self::open(Session { opening, channels })
+        Ok(Self::open(Session { opening, channels }))
     }
 
     /// What it may be offered.
@@ -263,13 +265,15 @@ mod tests {
         let at = |place| Moment { place: Place(place), time: Timestamp(0) };
         let mut row = opened(5, Ranges::default());
         row.confirm(1, Place(7), Place(99));
-        assert_eq!(SessionReceipts::resume(Some(row.clone()), None, at(6), true), row);
-        assert_ne!(SessionReceipts::resume(Some(row.clone()), None, at(6), false), row);
-        let narrowed = SessionReceipts::resume(Some(row.clone()), Some([Channel::All].into()), at(6), true);
-        assert_eq!((narrowed.session.opening.at.place, narrowed.confirmed), (Place(6), None));
-        let mut earlier = SessionReceipts::resume(Some(row), None, at(4), true);
-        assert!(!earlier.session.opening.pending);
-        assert_eq!(confirmed(&mut earlier, &alice(), 6, 9), [5, 6]);
+        let resume = |row, cursor, current| SessionReceipts::resume(row, None, at(cursor), current);
+        assert_eq!(resume(Some(&row), 6, true), Ok(row.clone()));
+        assert_eq!(resume(Some(&row), 4, true), Err(NotRecovered::Reopened));
+        let narrowed = SessionReceipts::resume(Some(&row), Some([Channel::All].into()), at(6), true);
+        assert_eq!(narrowed, Err(NotRecovered::NarrowedDifferently));
+        for mut fresh in [resume(None, 4, true).unwrap(), resume(Some(&row), 4, false).unwrap()] {
+            assert!(!fresh.session.opening.pending);
+            assert_eq!(confirmed(&mut fresh, &alice(), 6, 9), [5, 6]);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Devices connect, are answered by the database, and are cut.
 
-use tidings_delivery_core::{Place, resume::Effect};
+use tidings_delivery_core::{Place, receipts::SessionReceipts, resume::Effect};
 use tidings_model::Channel;
 
 use crate::{
@@ -39,7 +39,16 @@ impl World {
         if !holds {
             return Some("other_generation");
         }
-        (*channels != state.channels).then_some("narrowed_differently")
+        let row = self
+            .store
+            .sessions
+            .get(&device)
+            .map(SessionReceipts::session)
+            .filter(|_| *life == self.lives_begun);
+        if *channels != state.channels || row.is_some_and(|session| session.channels != state.channels) {
+            return Some("narrowed_differently");
+        }
+        row.is_some_and(|session| *place < session.opening.at.place).then_some("reopened")
     }
 
     fn connect(&mut self, device: DeviceId, node: usize) {

@@ -115,7 +115,7 @@ fn each_planted_bug_turns_its_adversary_red() {
     use tidings_delivery_core::planted::{Bug, choose};
 
     /// A mistake that hides in so many worlds of its adversary is not found well enough.
-    const WITHIN: u64 = 2_000;
+    const WITHIN: u64 = 500;
     let planted = [
         (Adversary::RelayRepeat, Bug::RepeatAccepted),
         (Adversary::ZombieRelay, Bug::ZombieAccepted),

@@ -146,13 +146,16 @@ impl Node {
             Some(Err(_invalid)) => Err(NotRecovered::UnknownCursor),
             Some(Ok(cursor)) => store.generations.resolve(&cursor, narrowing, bounds),
         };
-        let (start, session) = match resolved {
-            Ok(place) => {
-                let at = Moment { place, time: now };
-                let row = SessionReceipts::resume(store.sessions.remove(&device), channels, at, current);
+        let row = resolved.and_then(|place| {
+            let at = Moment { place, time: now };
+            SessionReceipts::resume(store.sessions.get(&device), channels.clone(), at, current)
+        });
+        let resolved = row.as_ref().map_err(|reason| *reason).and(resolved);
+        let (start, session) = match row {
+            Ok(row) => {
                 let session = row.session().clone();
                 store.sessions.insert(device, row);
-                (Start::After(place), session)
+                (resolved.map_or_else(Start::Pending, Start::After), session)
             }
             Err(reason) => {
                 // Only what comes after the opening is judged before the opening is known.

@@ -55,6 +55,8 @@ pub(crate) struct Store {
     pub(crate) ended: BTreeSet<String>,
     /// Events that lie behind a dead letter.
     pub(crate) dead: Vec<DeliveryRecord>,
+    /// How many words about items came in.
+    pub(crate) words: u64,
     /// Late records that are on their way to the log.
     on_their_way: BTreeSet<(String, usize)>,
 }
@@ -74,6 +76,7 @@ impl Store {
             counters: BTreeMap::new(),
             ended: BTreeSet::new(),
             dead: Vec::new(),
+            words: 0,
             on_their_way: BTreeSet::new(),
         }
     }
@@ -261,6 +264,7 @@ impl Store {
 
     /// Takes a word about an item; returns whether it was new.
     pub(crate) fn receive(&mut self, subject: &str, who: usize, word: Word, now: Timestamp) -> bool {
+        self.words += 1;
         let moved = self.items.entry((subject.to_owned(), who)).or_default().take(word, now);
         self.counters.entry(subject.to_owned()).or_default().apply(moved);
         moved.any()

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, rc::Rc};
 use tidings_delivery_core::{DeliveryRecord, PersonChange, Place};
 use tidings_model::{Channel, Kind, Priority, Timestamp};
 
-use crate::log::Log;
+use crate::{log::Log, store::PEOPLE};
 
 /// One event as it was committed: what becomes a delivery record once it has a place.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub(crate) struct Truth {
     pub(crate) rows: Vec<Rc<Fact>>,
     /// When a subject was cancelled, by the number of the fact that says so.
     pub(crate) removed: BTreeMap<String, u64>,
-    member: BTreeMap<(usize, Channel), Vec<(u64, bool)>>,
+    member: BTreeMap<Channel, [Vec<(u64, bool)>; PEOPLE]>,
     muted: BTreeMap<usize, Vec<(u64, bool)>>,
     quiet: BTreeMap<usize, Vec<(u64, Option<Quiet>)>>,
     places: Vec<Place>,
@@ -69,10 +69,10 @@ impl Truth {
         let number = self.rows.len() as u64 + 1;
         match &fact.change {
             Some((who, PersonChange::Joined(channel))) => {
-                self.member.entry((*who, channel.clone())).or_default().push((number, true));
+                self.member.entry(channel.clone()).or_default()[*who].push((number, true));
             }
             Some((who, PersonChange::Left(channel))) => {
-                self.member.entry((*who, channel.clone())).or_default().push((number, false));
+                self.member.entry(channel.clone()).or_default()[*who].push((number, false));
             }
             Some((who, PersonChange::Muted(_))) => self.muted.entry(*who).or_default().push((number, true)),
             Some((who, PersonChange::Unmuted(_))) => {
@@ -94,7 +94,7 @@ impl Truth {
         let known = rows as u64;
         self.rows.truncate(rows);
         self.removed.retain(|_, number| *number <= known);
-        for switches in self.member.values_mut().chain(self.muted.values_mut()) {
+        for switches in self.member.values_mut().flatten().chain(self.muted.values_mut()) {
             switches.retain(|(number, _)| *number <= known);
         }
         for switches in self.quiet.values_mut() {
@@ -142,11 +142,13 @@ impl Truth {
         if let Channel::User(id) = channel {
             return id.as_str() == name(who);
         }
-        last_at(self.member.get(&(who, channel.clone())), number).unwrap_or(false)
+        last_at(self.member.get(channel).map(|people| &people[who]), number).unwrap_or(false)
     }
 
     fn was_member_throughout(&self, who: usize, channel: &Channel, from: u64, to: u64) -> bool {
-        (from..=to).all(|number| self.is_member(who, channel, number))
+        let switches = self.member.get(channel).into_iter().flat_map(|people| &people[who]);
+        let left = |(number, on): &(u64, bool)| from < *number && *number <= to && !on;
+        self.is_member(who, channel, from) && !switches.clone().any(left)
     }
 
     pub(crate) fn mutes(&self, who: usize, number: u64) -> bool {
@@ -193,8 +195,13 @@ impl Truth {
 
     fn why_not(&self, who: usize, channels: &[Channel], number: u64) -> Expected {
         let newest = self.rows.len() as u64;
+        let joined = |channel: &Channel, from: u64, to: u64| {
+            let mut switches = self.member.get(channel).into_iter().flat_map(|people| &people[who]);
+            switches.any(|(number, on)| *on && from < *number && *number <= to)
+        };
         let ever = |from: u64, to: u64| {
-            (from..=to).any(|at| channels.iter().any(|channel| self.is_member(who, channel, at)))
+            let mut channels = channels.iter();
+            channels.any(|channel| self.is_member(who, channel, from) || joined(channel, from, to))
         };
         Expected::NotAddressed(if ever(number, newest) {
             "joined_late"

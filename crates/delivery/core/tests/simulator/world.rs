@@ -52,6 +52,7 @@ pub(crate) struct World {
     /// Devices whose person's receipts were lost with a database that was copied back.
     pub(crate) unsettled: BTreeSet<DeviceId>,
     pub(crate) receipts_before: BTreeMap<(String, usize), ItemReceipt>,
+    pub(crate) words_before: u64,
     pub(crate) catch_up_max: u32,
     pub(crate) window_limits: WindowLimits,
     pub(crate) events: u64,
@@ -90,6 +91,7 @@ impl World {
             redriven: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             receipts_before: BTreeMap::new(),
+            words_before: 0,
             catch_up_max,
             window_limits,
             events: 0,
@@ -234,6 +236,7 @@ impl World {
         self.truth.scan(&self.log);
         self.acks.clear();
         self.receipts_before = self.store.items.clone();
+        self.words_before = self.store.words;
         self.unsettled = (0..self.devices.len()).collect();
         for device in &mut self.devices {
             // What was cancelled in the life that is lost, and was left out of a catch-up, is not cancelled now.
