@@ -17,5 +17,8 @@ pub use paging::{Page, PageQuery, decode_page, encode_page};
 pub use problem::{Code, FieldError, Problem};
 
 /// The tables of this crate.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { owner: "api", name: "0001_api", sqlite: include_str!("../migrations/sqlite/0001_api.sql") }];
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    owner: "api",
+    name: "0001_api",
+    sqlite: include_str!("../migrations/sqlite/0001_api.sql"),
+}];

@@ -78,8 +78,7 @@ impl DeliveryApi {
     fn place_of(&self, cursor: &str) -> Result<Place, Problem> {
         let invalid = |detail: String| Problem::new(Code::BadRequest, detail);
         let cursor: Cursor = cursor.parse().map_err(|cause| invalid(format!("cursor: {cause}")))?;
-        let head = *self.feed.head().borrow();
-        let bounds = LogBounds { kept_after: Place::ORIGIN, head };
+        let bounds = LogBounds { kept_after: Place::ORIGIN, head: self.feed.head() };
         // Whatever a cursor is narrowed to, its place is the same.
         let resolved = self.feed.generations().resolve(&cursor, cursor.narrowing, bounds);
         resolved.map_err(|reason| invalid(format!("cursor: {}", reason.as_str())))
@@ -87,10 +86,12 @@ impl DeliveryApi {
 
     async fn person(&self, caller: &Caller) -> Result<Person, Problem> {
         let caller = caller.clone();
-        self.store.read(move |tx| async move { directory::caller(&tx, &caller).await }).await.map_err(Problem::from)
+        self.store
+            .read(move |tx| async move { directory::caller(&tx, &caller).await })
+            .await
+            .map_err(Problem::from)
     }
 
-    /// Confirms in slices, so that a long absence does not hold the writer.
     async fn confirm(
         &self,
         person: &Person,
@@ -98,24 +99,17 @@ impl DeliveryApi {
         upto: Place,
         now: Timestamp,
     ) -> Result<(), Problem> {
-        loop {
-            let (person, session) = (person.clone(), session.clone());
-            let reached = self
-                .store
-                .transact(move |tx| async move {
-                    let session = match session {
-                        Some(session) => Some(session),
-                        None => sessions::newest(&tx, &person.user_id).await?,
-                    };
-                    let Some(session) = session else {
-                        return Err(Problem::new(Code::Conflict, "no session yet: open a stream first"));
-                    };
-                    Ok::<_, Problem>(sessions::confirm(&tx, &person, &session, upto, now).await?)
-                })
-                .await?;
-            if reached >= upto {
-                return Ok(());
+        let session = match session {
+            Some(session) => Some(session),
+            None => {
+                let user = person.user_id.clone();
+                self.store.read(move |tx| async move { sessions::newest(&tx, &user).await }).await?
             }
-        }
+        };
+        let session =
+            session.ok_or_else(|| Problem::new(Code::Conflict, "no session yet: open a stream first"))?;
+        let generation = self.feed.generations().current().id;
+        sessions::confirm(&self.store, generation, &person.user_id, &session, upto, now).await?;
+        Ok(())
     }
 }
