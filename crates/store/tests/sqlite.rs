@@ -11,7 +11,7 @@ struct Sqlite(TempDir);
 
 impl Sqlite {
     fn fresh() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self(tempfile::tempdir().expect("a folder can be made"))
     }
 }
 
