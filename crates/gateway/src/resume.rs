@@ -17,10 +17,12 @@ use tidings_delivery::{
     },
 };
 use tidings_model::{Channel, SessionId};
+use tokio::time::Instant;
 
 use crate::{
     Gateway, Queue,
     connection::{Connection, Stream, Wanted},
+    line::Line,
     wire::Wire,
 };
 
@@ -47,9 +49,14 @@ impl Gateway {
         wire: Wire,
     ) -> Result<Arc<Connection>, Problem> {
         let user = caller.user_id.clone();
+        let narrowing = hello.channels.as_ref().map_or(Narrowing::NONE, Narrowing::to);
+        let from_memory = match self.start(hello.cursor.as_deref(), narrowing) {
+            Start::After(place) => place >= self.feed.window_after(),
+            Start::Pending(_) => false,
+        };
+        let pass = self.admission.enter(from_memory, Instant::now())?;
         self.source.enter(caller).await?;
         let session_id = hello.session.unwrap_or_else(|| self.ids.session());
-        let narrowing = hello.channels.as_ref().map_or(Narrowing::NONE, Narrowing::to);
         let limit = self.options.connections_per_user;
         // First the hub, then the person: whatever changes from here on is shown to the connection.
         let mut shown = Place::ORIGIN;
@@ -61,9 +68,14 @@ impl Gateway {
                 session_id,
                 narrowing,
                 wire,
-                queue: Queue::new(self.options.queue_frames, self.options.queue_bytes),
+                queue: Queue::new(
+                    self.options.queue_frames,
+                    self.options.queue_bytes,
+                    Arc::clone(&self.budget),
+                ),
                 heartbeat_secs: self.options.heartbeat.as_secs(),
                 stream: Mutex::default(),
+                line: Line::new(wire, self.options.pauses(), fastrand::f64(), Instant::now(), self.end_of(caller)),
             }
         });
         let connection = connection.ok_or_else(|| {
@@ -73,7 +85,10 @@ impl Gateway {
         match self.begin(&connection, hello.cursor.as_deref(), hello.channels, shown).await {
             Ok(wanted) => {
                 let (driver, driven) = (self.clone(), Arc::clone(&connection));
-                self.tasks.spawn(async move { driver.drive(&driven, wanted).await });
+                self.tasks.spawn(async move {
+                    driver.drive(&driven, wanted).await;
+                    drop(pass);
+                });
                 Ok(connection)
             }
             Err(problem) => {
