@@ -1,7 +1,7 @@
 //! A device: one open stream, and what it showed.
 
 use serde_json::Value;
-use tidings_client::{Client, Frame, ListenOptions, Ready, Stream};
+use tidings_client::{Client, ClientError, Frame, ListenOptions, Ready, Stream};
 
 use crate::LIMIT;
 
@@ -38,6 +38,15 @@ impl Device {
             _other => {}
         }
         frame
+    }
+
+    /// Reads until the stream ends; answers how.
+    pub async fn end(&mut self) -> ClientError {
+        loop {
+            if let Err(end) = tokio::time::timeout(LIMIT, self.stream.next()).await.expect("an end in time") {
+                return end;
+            }
+        }
     }
 
     /// The next event, as (type, data); cursors on the way are kept.

@@ -8,4 +8,5 @@ mod eventually;
 
 pub use app::{Person, TestApp};
 pub use device::Device;
+pub use tidings_config::Config;
 pub use eventually::{LIMIT, eventually};
