@@ -57,12 +57,12 @@ impl Gateway {
     /// Forwards the newest acknowledgement of each session, about once a second.
     async fn forward_acks(&self, connections: Vec<Arc<Connection>>) {
         let acked = connections.into_iter().filter_map(|connection| {
-            let place = connection.line.take_ack()?;
-            Some((connection, place))
+            let ack = connection.take_ack()?;
+            Some((connection, ack))
         });
         futures_util::stream::iter(acked)
-            .for_each_concurrent(CONFIRMING, |(connection, place)| async move {
-                if let Err(problem) = self.source.confirm(&connection.user, &connection.session_id, place).await {
+            .for_each_concurrent(CONFIRMING, |(connection, ack)| async move {
+                if let Err(problem) = self.source.confirm(&connection.user, &connection.session_id, ack).await {
                     tracing::debug!(detail = problem.detail(), "an acknowledgement waits for the database");
                     connection.line.give_ack_back();
                 }

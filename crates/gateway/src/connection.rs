@@ -12,6 +12,7 @@ use tidings_delivery::{
         resume::{Effect, Input, Resume, Unavailable},
         session::Session,
     },
+    sessions::Ack,
 };
 use tidings_model::{Channel, Kind, SessionId, Timestamp, UserId};
 
@@ -180,6 +181,13 @@ impl Connection {
             cursor: cursor.map(|place| generations.cursor(place, self.narrowing).encode()),
             heartbeat_secs: self.heartbeat_secs,
         }
+    }
+
+    /// The client's newest word that is not yet forwarded: it speaks of the opening that this stream began with.
+    pub(crate) fn take_ack(&self) -> Option<Ack> {
+        let place = self.line.take_ack()?;
+        let opening = self.stream().begun.as_ref().map(|begun| begun.session.opening.count);
+        Some(Ack { place, narrowing: self.narrowing, opening })
     }
 
     /// Tells a quiet session its place, so that it stays in the window.

@@ -15,10 +15,10 @@ impl Drop for Leave {
     fn drop(&mut self) {
         self.connection.queue.abandon();
         self.gateway.hub.leave(&self.connection);
-        let Some(place) = self.connection.line.take_ack() else { return };
+        let Some(ack) = self.connection.take_ack() else { return };
         let (source, connection) = (Arc::clone(&self.gateway.source), Arc::clone(&self.connection));
         self.gateway.tasks.spawn(async move {
-            if let Err(problem) = source.confirm(&connection.user, &connection.session_id, place).await {
+            if let Err(problem) = source.confirm(&connection.user, &connection.session_id, ack).await {
                 // The client confirms the same place again by the cursor that it comes back with.
                 tracing::debug!(detail = problem.detail(), "a last acknowledgement was not kept");
             }

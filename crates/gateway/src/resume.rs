@@ -12,7 +12,7 @@ use tidings_delivery::{
     core::{
         Cursor, LogBounds, Moment, Narrowing, NotRecovered, Place,
         interval::Ranges,
-        resume::{Effect, Input, Resume, ResumeLimits, Start},
+        resume::{Effect, Input, Joined, Resume, ResumeLimits, Start},
         session::{Opening, Session},
     },
 };
@@ -50,10 +50,8 @@ impl Gateway {
     ) -> Result<Arc<Connection>, Problem> {
         let user = caller.user_id.clone();
         let narrowing = hello.channels.as_ref().map_or(Narrowing::NONE, Narrowing::to);
-        let from_memory = match self.start(hello.cursor.as_deref(), narrowing) {
-            Start::After(place) => place >= self.feed.window_after(),
-            Start::Pending(_) => false,
-        };
+        let cursor = self.cursor(hello.cursor.as_deref(), narrowing);
+        let from_memory = cursor.is_ok_and(|cursor| cursor.place >= self.feed.window_after());
         let pass = self.admission.enter(from_memory, Instant::now())?;
         self.source.enter(caller).await?;
         let session_id = hello.session.unwrap_or_else(|| self.ids.session());
@@ -82,7 +80,7 @@ impl Gateway {
             Problem::new(Code::ConnectionLimit, format!("you have {limit} streams open; close one"))
                 .retry_after(5)
         })?;
-        match self.begin(&connection, hello.cursor.as_deref(), hello.channels, shown).await {
+        match self.begin(&connection, cursor, hello.channels, shown).await {
             Ok(wanted) => {
                 let (driver, driven) = (self.clone(), Arc::clone(&connection));
                 self.tasks.spawn(async move {
@@ -102,43 +100,51 @@ impl Gateway {
     async fn begin(
         &self,
         connection: &Connection,
-        cursor: Option<&str>,
+        cursor: Result<Cursor, NotRecovered>,
         channels: Option<BTreeSet<Channel>>,
         shown: Place,
     ) -> Result<Option<Wanted>, Problem> {
-        let start = self.start(cursor, connection.narrowing);
-        let user = &connection.user;
-        let now = self.clock.now();
-        let (person, session) = match start {
-            Start::After(place) => self.source.resume(user, &connection.session_id, channels, place).await?,
-            Start::Pending(_) => {
+        let (user, session_id, now) = (&connection.user, &connection.session_id, self.clock.now());
+        let resumed = match cursor {
+            Ok(cursor) => {
+                let resumed = self.source.resume(user, session_id, channels.clone(), cursor).await?;
+                resumed.map(|resumed| (cursor.place, resumed))
+            }
+            Err(reason) => Err(reason),
+        };
+        let (start, (person, session)) = match resumed {
+            Ok((place, resumed)) => (Start::After(place), resumed),
+            Err(reason) => {
                 // The opening is written when what is pending is read; until then all is judged at its own place.
                 let at = Moment { place: Place::ORIGIN, time: now };
-                let opening = Opening { at, pending: true, withheld: Ranges::default() };
-                (self.source.person(user).await?, Session { opening, channels })
+                let opening = Opening { count: 0, at, pending: true, withheld: Ranges::default() };
+                let session = Session { opening, channels };
+                (Start::Pending(reason), (self.source.person(user).await?, session))
             }
         };
         let limits = ResumeLimits {
             catch_up_max: u32::try_from(self.options.catch_up_max).unwrap_or(u32::MAX),
             ..ResumeLimits::default()
         };
+        let removed = self.feed.removed();
+        let joined = Joined {
+            tail: shown,
+            window_after: self.feed.window_after(),
+            removed: removed.iter().map(String::as_str).collect(),
+        };
         let mut stream = connection.stream();
-        let resume = Resume::new(start, shown, self.feed.window_after(), limits, now);
+        let resume = Resume::new(start, &joined, limits, now);
         let effects = stream.begin(user, person, session, resume, now);
         Ok(self.carry_out(connection, &mut stream, effects))
     }
 
-    /// Where a cursor leads, if it holds.
-    fn start(&self, cursor: Option<&str>, narrowing: Narrowing) -> Start {
-        let Some(text) = cursor.filter(|text| !text.is_empty()) else {
-            return Start::Pending(NotRecovered::NoCursor);
-        };
-        let Ok(cursor) = text.parse::<Cursor>() else { return Start::Pending(NotRecovered::UnknownCursor) };
+    /// The cursor that a client came with, if it holds.
+    fn cursor(&self, text: Option<&str>, narrowing: Narrowing) -> Result<Cursor, NotRecovered> {
+        let text = text.filter(|text| !text.is_empty()).ok_or(NotRecovered::NoCursor)?;
+        let cursor: Cursor = text.parse().map_err(|_cause| NotRecovered::UnknownCursor)?;
         let bounds = LogBounds { kept_after: Place::ORIGIN, head: self.feed.head() };
-        match self.feed.generations().resolve(&cursor, narrowing, bounds) {
-            Ok(place) => Start::After(place),
-            Err(reason) => Start::Pending(reason),
-        }
+        self.feed.generations().resolve(&cursor, narrowing, bounds)?;
+        Ok(cursor)
     }
 
     /// Answers what a stream asks until it is live or closed.

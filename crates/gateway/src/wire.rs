@@ -10,8 +10,6 @@ use tidings_api::Problem;
 use tidings_delivery::{Delivery, WEBSOCKET_TEXT, core::Narrowing, websocket_frame};
 use tidings_model::Timestamp;
 
-use crate::Close;
-
 /// A WebSocket ping without a payload.
 const PING: &[u8] = &[0x89, 0];
 /// The first byte of a WebSocket close frame.
@@ -123,13 +121,6 @@ pub(crate) fn close(code: u16, reason: &str) -> Bytes {
     websocket_frame(WEBSOCKET_CLOSE, &payload)
 }
 
-impl Close {
-    /// The last frame of a WebSocket that ends for this reason.
-    pub(crate) fn frame(self) -> Bytes {
-        close(self.code(), self.reason())
-    }
-}
-
 fn socket_text(text: &str) -> Bytes {
     websocket_frame(WEBSOCKET_TEXT, text.as_bytes())
 }
@@ -156,6 +147,6 @@ mod tests {
 
     #[test]
     fn a_close_frame_carries_code_and_word() {
-        assert_eq!(Close::Slow.frame(), b"\x88\x06\x0b\xc0slow".as_slice());
+        assert_eq!(close(crate::Close::Slow.code(), crate::Close::Slow.reason()), b"\x88\x06\x0b\xc0slow".as_slice());
     }
 }
