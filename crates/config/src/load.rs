@@ -115,7 +115,7 @@ fn typed(text: &str, default: Option<&Value>) -> Result<Value, String> {
         Some(Value::Integer(_)) => text.parse().map(Value::Integer).map_err(|_cause| wrong("a whole number")),
         Some(Value::Boolean(_)) => text.parse().map(Value::Boolean).map_err(|_cause| wrong("true or false")),
         Some(Value::Array(_)) => Ok(Value::Array(
-            text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(|item| item.into()).collect(),
+            text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Into::into).collect(),
         )),
         Some(Value::String(_) | Value::Float(_) | Value::Datetime(_) | Value::Table(_)) | None => {
             Ok(Value::String(text.to_owned()))

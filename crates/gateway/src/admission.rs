@@ -45,7 +45,9 @@ impl Bucket {
 
 /// What a client that was let in holds while it catches up.
 #[derive(Debug)]
-pub(crate) struct Pass(#[expect(dead_code, reason = "dropping it gives the place back")] Option<OwnedSemaphorePermit>);
+pub(crate) struct Pass(
+    #[expect(dead_code, reason = "dropping it gives the place back")] Option<OwnedSemaphorePermit>,
+);
 
 impl Admission {
     /// So many resumes from memory a second; so many from the database at once.
@@ -70,7 +72,11 @@ impl Admission {
         }
         if from_memory {
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            return if memory.take(now) { Ok(Pass(None)) } else { Err(later("too many clients come back at once", 1..=10)) };
+            return if memory.take(now) {
+                Ok(Pass(None))
+            } else {
+                Err(later("too many clients come back at once", 1..=10))
+            };
         }
         match Arc::clone(&self.database).try_acquire_owned() {
             Ok(permit) => Ok(Pass(Some(permit))),
@@ -81,8 +87,11 @@ impl Admission {
 
 fn later(why: &str, seconds: std::ops::RangeInclusive<u32>) -> Problem {
     let wait = fastrand::u32(seconds);
-    Problem::new(Code::Unavailable, format!("{why}; try again in {} s", Duration::from_secs(wait.into()).as_secs()))
-        .retry_after(wait)
+    Problem::new(
+        Code::Unavailable,
+        format!("{why}; try again in {} s", Duration::from_secs(wait.into()).as_secs()),
+    )
+    .retry_after(wait)
 }
 
 #[cfg(test)]

@@ -62,7 +62,8 @@ impl Gateway {
         });
         futures_util::stream::iter(acked)
             .for_each_concurrent(CONFIRMING, |(connection, ack)| async move {
-                if let Err(problem) = self.source.confirm(&connection.user, &connection.session_id, ack).await {
+                if let Err(problem) = self.source.confirm(&connection.user, &connection.session_id, ack).await
+                {
                     tracing::debug!(detail = problem.detail(), "an acknowledgement waits for the database");
                     connection.line.give_ack_back();
                 }

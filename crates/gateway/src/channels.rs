@@ -17,10 +17,13 @@ pub(crate) fn parse_list(text: Option<&str>) -> Result<Option<BTreeSet<Channel>>
 }
 
 /// Reads names; an empty list means all of one's channels. A name that one does not have narrows to nothing.
-pub(crate) fn parse<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Option<BTreeSet<Channel>>, Problem> {
+pub(crate) fn parse<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<Option<BTreeSet<Channel>>, Problem> {
     let mut channels = BTreeSet::new();
     for name in names {
-        let channel = name.parse().map_err(|cause| Problem::new(Code::BadRequest, format!("channels: {cause}")))?;
+        let channel =
+            name.parse().map_err(|cause| Problem::new(Code::BadRequest, format!("channels: {cause}")))?;
         channels.insert(channel);
         if channels.len() > MAX {
             return Err(Problem::new(Code::BadRequest, format!("channels: at most {MAX} in one list")));

@@ -26,17 +26,11 @@ pub(crate) struct HelloText {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     /// It has everything up to a cursor.
-    Ack {
-        cursor: String,
-    },
+    Ack { cursor: String },
     /// Its reader read these.
-    Read {
-        ids: Vec<String>,
-    },
+    Read { ids: Vec<String> },
     /// Its new token.
-    Auth {
-        token: String,
-    },
+    Auth { token: String },
     /// Is the server there?
     Ping,
 }
@@ -148,7 +142,8 @@ mod tests {
 
     #[test]
     fn hello_comes_first() {
-        let hello = parse_hello(r#"{"type":"hello","token":"t","session":"phone","channels":["all"]}"#).unwrap();
+        let hello =
+            parse_hello(r#"{"type":"hello","token":"t","session":"phone","channels":["all"]}"#).unwrap();
         assert_eq!(hello.session.unwrap().as_str(), "phone");
         assert!(parse_hello(r#"{"type":"ping"}"#).is_err());
         assert!(parse_hello(r#"{"type":"hello","session":""}"#).is_err());

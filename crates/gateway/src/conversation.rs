@@ -48,7 +48,9 @@ pub(crate) async fn run<Io: AsyncRead + AsyncWrite + Unpin + Send>(
 ) {
     let mut socket = Socket::new(io, gateway.options.message_bytes).await;
     let end = match greet(&gateway, &mut socket, &identity, caller).await {
-        Ok(leave) => Conversation { gateway, identity, leave, errors: Errors::default() }.talk(&mut socket).await,
+        Ok(leave) => {
+            Conversation { gateway, identity, leave, errors: Errors::default() }.talk(&mut socket).await
+        }
         Err(end) => end,
     };
     match end {
@@ -77,7 +79,16 @@ async fn greet<Io: AsyncRead + AsyncWrite + Unpin>(
                 Code::Unauthorized => Close::InvalidToken,
                 Code::ConnectionLimit => Close::ConnectionLimit,
                 Code::Unavailable | Code::Internal => Close::Unavailable,
-                _client_fault => Close::BadRequest,
+                Code::BadRequest
+                | Code::Forbidden
+                | Code::NotFound
+                | Code::MethodNotAllowed
+                | Code::Conflict
+                | Code::TooLarge
+                | Code::UnsupportedMediaType
+                | Code::IdempotencyKeyReused
+                | Code::UpgradeRequired
+                | Code::TooManyRequests => Close::BadRequest,
             }))
         }
     }
@@ -88,7 +99,9 @@ async fn first_text<Io: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<Io>)
         match socket.turn(true, |_| Poll::Pending).await {
             Turn::Message(Message::Text(text)) => return Ok(text.as_str().to_owned()),
             Turn::Message(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) => {}
-            Turn::Message(Message::Binary(_) | Message::Frame(_)) => return Err(End::Close(Close::BadRequest)),
+            Turn::Message(Message::Binary(_) | Message::Frame(_)) => {
+                return Err(End::Close(Close::BadRequest));
+            }
             Turn::Ended(Some(code)) => return Err(End::Fault(code)),
             Turn::Ended(None) | Turn::Drained => return Err(End::Gone),
         }
@@ -105,7 +118,9 @@ async fn let_in(
     let caller = match (&hello.token, caller) {
         (Some(token), _) => verify(identity, token)?,
         (None, Some(caller)) => caller,
-        (None, None) => return Err(Problem::new(Code::Unauthorized, "say who you are: `hello` takes a token")),
+        (None, None) => {
+            return Err(Problem::new(Code::Unauthorized, "say who you are: `hello` takes a token"));
+        }
     };
     let channels = channels::parse(hello.channels.iter().flatten().map(String::as_str))?;
     let hello = Hello { session: hello.session, cursor: hello.cursor, channels };
@@ -193,7 +208,8 @@ impl Conversation {
     /// Begins a command.
     fn command(&self, connection: &Arc<Connection>, text: &str) -> Option<Running> {
         let (reference, command) = commands::parse(text);
-        let done = |answer: Result<Bytes, Bytes>| -> Option<Running> { Some(Box::pin(async move { answer })) };
+        let done =
+            |answer: Result<Bytes, Bytes>| -> Option<Running> { Some(Box::pin(async move { answer })) };
         let refused = |problem: &Problem| Err(wire::error(reference.as_deref(), problem));
         match command {
             Err(problem) => done(refused(&problem)),

@@ -184,7 +184,7 @@ mod tests {
     fn the_end_of_a_token_is_told_a_minute_before_and_a_renewal_puts_it_off() {
         let now = Instant::now();
         let line = line(Wire::Sse, now);
-        let at = |seconds| line.due(PAUSES, now, Timestamp(seconds * 1000));
+        let at = |seconds: i64| line.due(PAUSES, now, Timestamp(seconds * 1000));
         assert_eq!(at(3539), Due::default());
         assert_eq!(at(3540).expiring, Some(Timestamp(3_600_000)));
         assert_eq!(at(3541).expiring, None);

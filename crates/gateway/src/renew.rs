@@ -49,7 +49,10 @@ impl Gateway {
     /// Lets a connection go on with another token of its person; answers when it ends now.
     pub(crate) async fn renew(&self, connection: &Connection, caller: &Caller) -> Result<Timestamp, Problem> {
         if caller.user_id != connection.user {
-            return Err(Problem::new(Code::Forbidden, "this token is somebody else's; open a stream of your own"));
+            return Err(Problem::new(
+                Code::Forbidden,
+                "this token is somebody else's; open a stream of your own",
+            ));
         }
         // The newest claims replace the older ones, also for streams that are open.
         self.source.enter(caller).await?;

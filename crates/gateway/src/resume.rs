@@ -73,7 +73,13 @@ impl Gateway {
                 ),
                 heartbeat_secs: self.options.heartbeat.as_secs(),
                 stream: Mutex::default(),
-                line: Line::new(wire, self.options.pauses(), fastrand::f64(), Instant::now(), self.end_of(caller)),
+                line: Line::new(
+                    wire,
+                    self.options.pauses(),
+                    fastrand::f64(),
+                    Instant::now(),
+                    self.end_of(caller),
+                ),
             }
         });
         let connection = connection.ok_or_else(|| {
@@ -82,9 +88,9 @@ impl Gateway {
         })?;
         match self.begin(&connection, cursor, hello.channels, shown).await {
             Ok(wanted) => {
-                let (driver, driven) = (self.clone(), Arc::clone(&connection));
+                let (gateway, driven) = (self.clone(), Arc::clone(&connection));
                 self.tasks.spawn(async move {
-                    driver.drive(&driven, wanted).await;
+                    gateway.drive(&driven, wanted).await;
                     drop(pass);
                 });
                 Ok(connection)

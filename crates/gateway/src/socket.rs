@@ -18,6 +18,7 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
         Error, Message,
+        error::ProtocolError,
         protocol::{Role, WebSocketConfig},
     },
 };
@@ -179,17 +180,17 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Socket<Io> {
 /// The close code of an error that is the client's fault.
 fn fault(cause: &Error) -> Option<u16> {
     match cause {
-        Error::Protocol(tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => None,
-        Error::Protocol(_) | Error::AttackAttempt => Some(1002),
-        Error::Utf8(_) => Some(1007),
-        Error::Capacity(_) | Error::WriteBufferFull(_) => Some(1009),
-        Error::ConnectionClosed
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
+        | Error::ConnectionClosed
         | Error::AlreadyClosed
         | Error::Io(_)
         | Error::Tls(_)
         | Error::Url(_)
         | Error::Http(_)
         | Error::HttpFormat(_) => None,
+        Error::Protocol(_) | Error::AttackAttempt => Some(1002),
+        Error::Utf8(_) => Some(1007),
+        Error::Capacity(_) | Error::WriteBufferFull(_) => Some(1009),
     }
 }
 

@@ -142,11 +142,17 @@ mod tests {
         );
         let frame = Wire::WebSocket.token_expiring(at);
         assert_eq!(frame[0], WEBSOCKET_TEXT);
-        assert_eq!(frame[2..], *b"{\"type\":\"token.expiring\",\"data\":{\"expires_at\":\"2023-11-14T22:13:20.000Z\"}}");
+        assert_eq!(
+            frame[2..],
+            *b"{\"type\":\"token.expiring\",\"data\":{\"expires_at\":\"2023-11-14T22:13:20.000Z\"}}"
+        );
     }
 
     #[test]
     fn a_close_frame_carries_code_and_word() {
-        assert_eq!(close(crate::Close::Slow.code(), crate::Close::Slow.reason()), b"\x88\x06\x0b\xc0slow".as_slice());
+        assert_eq!(
+            close(crate::Close::Slow.code(), crate::Close::Slow.reason()),
+            b"\x88\x06\x0b\xc0slow".as_slice()
+        );
     }
 }

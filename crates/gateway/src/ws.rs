@@ -30,20 +30,22 @@ pub(crate) async fn ws(State(gateway): State<Gateway>, request: Request) -> Resp
 
 async fn upgrade(gateway: Gateway, request: Request) -> Result<Response, Response> {
     let (mut parts, body) = request.into_parts();
-    let accept = check(parts.version, &parts.headers)?;
+    let accept = check(parts.version, &parts.headers).map_err(Problem::into_response)?;
     gateway.origins.check(&parts.headers).map_err(Problem::into_response)?;
     let identity = parts.extensions.get::<Arc<Identity>>().cloned();
-    let identity = identity
-        .ok_or_else(|| Problem::new(Code::Internal, "the server was built without an identity").into_response())?;
+    let identity = identity.ok_or_else(|| {
+        Problem::new(Code::Internal, "the server was built without an identity").into_response()
+    })?;
     // A token in the handshake is judged before the upgrade; without one, `hello` brings it.
-    let caller = match parts.headers.contains_key(header::AUTHORIZATION) {
-        true => Some(Caller::from_request_parts(&mut parts, &()).await?),
-        false => None,
+    let caller = if parts.headers.contains_key(header::AUTHORIZATION) {
+        Some(Caller::from_request_parts(&mut parts, &()).await?)
+    } else {
+        None
     };
     let asked = parts.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
-    let speaks = asked.flat_map(|list| list.as_bytes().split(|&byte| byte == b',')).any(|name| {
-        name.trim_ascii() == PROTOCOL.as_bytes()
-    });
+    let speaks = asked
+        .flat_map(|list| list.as_bytes().split(|&byte| byte == b','))
+        .any(|name| name.trim_ascii() == PROTOCOL.as_bytes());
     let upgrading = hyper::upgrade::on(Request::from_parts(parts, body));
     let tasks = gateway.tasks.clone();
     tasks.spawn(async move {
@@ -64,19 +66,20 @@ async fn upgrade(gateway: Gateway, request: Request) -> Result<Response, Respons
 }
 
 /// The rules of RFC 6455, 4.2.1; answers the value of `Sec-WebSocket-Accept`.
-fn check(version: Version, headers: &HeaderMap) -> Result<HeaderValue, Response> {
-    let bad = |detail: &str| Problem::new(Code::BadRequest, detail).into_response();
+fn check(version: Version, headers: &HeaderMap) -> Result<HeaderValue, Problem> {
+    let bad = |detail: &str| Problem::new(Code::BadRequest, detail);
     let upgrade_required = |detail: &str| {
         Problem::new(Code::UpgradeRequired, detail)
             .with_header(header::UPGRADE, HeaderValue::from_static("websocket"))
             .with_header(header::CONNECTION, HeaderValue::from_static("upgrade"))
             .with_header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
-            .into_response()
     };
     if version != Version::HTTP_11 {
         return Err(bad("a WebSocket begins with HTTP/1.1"));
     }
-    if !has_token(headers, &header::UPGRADE, "websocket") || !has_token(headers, &header::CONNECTION, "upgrade") {
+    if !has_token(headers, &header::UPGRADE, "websocket")
+        || !has_token(headers, &header::CONNECTION, "upgrade")
+    {
         return Err(upgrade_required("send `Connection: upgrade` and `Upgrade: websocket`"));
     }
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
@@ -89,7 +92,8 @@ fn check(version: Version, headers: &HeaderMap) -> Result<HeaderValue, Response>
     if !STANDARD.decode(key).is_ok_and(|key| key.len() == 16) {
         return Err(bad("Sec-WebSocket-Key is 16 bytes in base64"));
     }
-    HeaderValue::try_from(derive_accept_key(key.as_bytes())).map_err(|_cause| bad("Sec-WebSocket-Key is no text"))
+    HeaderValue::try_from(derive_accept_key(key.as_bytes()))
+        .map_err(|_cause| bad("Sec-WebSocket-Key is no text"))
 }
 
 fn has_token(headers: &HeaderMap, name: &http::HeaderName, wanted: &str) -> bool {
@@ -116,14 +120,14 @@ mod tests {
                 headers.insert(*name, HeaderValue::from_static(value));
             }
         }
-        check(version, &headers).err().map(|response| response.status().as_u16())
+        check(version, &headers).err().map(|problem| problem.into_response().status().as_u16())
     }
 
     #[test]
     fn the_example_of_the_rfc_is_accepted() {
-        let headers = GOOD.iter().map(|(name, value)| {
-            (http::HeaderName::from_static(name), HeaderValue::from_static(value))
-        });
+        let headers = GOOD
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
         assert_eq!(check(Version::HTTP_11, &headers.collect()).unwrap(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 

@@ -239,7 +239,8 @@ fn delivery_head(store: &Store) -> Result<Place, StartError> {
 
 /// How many clients may catch up at once; what memory can do grows with the cores.
 fn admission(config: &Config) -> Admission {
-    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let cores =
+        std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
     let per_second = config.gateway.resumes_per_second.saturating_mul(cores);
     Admission::new(per_second, config.gateway.database_resumes, Instant::now())
 }

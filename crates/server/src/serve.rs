@@ -37,7 +37,8 @@ const HTTP2_PING: (Duration, Duration) = (Duration::from_secs(30), Duration::fro
 /// The first and the longest pause after an accept that failed, for example because no file may be opened.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 /// What a client is told when no more connections may be open.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// Spawns where shutdown waits for it.
 #[derive(Clone, Debug)]
@@ -50,7 +51,12 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Tracked {
 }
 
 /// Serves a router on a listener until `drain`. Connections run on `tasks`; the last ends when it has answered.
-pub(crate) async fn serve(listener: TcpListener, router: Router, tasks: TaskTracker, drain: CancellationToken) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    tasks: TaskTracker,
+    drain: CancellationToken,
+) {
     let (limit, open) = (limits::connections(), Arc::new(AtomicUsize::new(0)));
     let mut pause = None;
     loop {
@@ -131,7 +137,11 @@ async fn connection(
         first = tokio::time::timeout(HEAD, tcp.readable()) => first??,
     }
     let mut http = auto::Builder::new(executor);
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES).max_headers(HEADERS);
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEADERS);
     http.http2()
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))

@@ -34,8 +34,12 @@ async fn a_cursor_that_does_not_hold_is_told_so_whatever_its_bytes() {
         let mut headers = vec![("Authorization", token.as_str())];
         headers.extend(header);
         let mut stream = Raw::request(&app, &line, &headers).await;
-        let text = stream.until(what, |text| text.contains("event: ready") && text.ends_with("\n\n\r\n")).await;
-        assert!(text.contains(r#""recovered":false"#) && text.contains(&format!(r#""reason":"{wanted}""#)), "{what}: {text}");
+        let text =
+            stream.until(what, |text| text.contains("event: ready") && text.ends_with("\n\n\r\n")).await;
+        assert!(
+            text.contains(r#""recovered":false"#) && text.contains(&format!(r#""reason":"{wanted}""#)),
+            "{what}: {text}"
+        );
     }
 }
 
@@ -45,10 +49,12 @@ async fn a_query_that_is_not_as_documented_is_refused() {
     let token = bearer(&app.person("alice"));
     let repeated = "last_event_id=a&last_event_id=b";
     let many = "x=1&".repeat(3000);
-    for (query, wanted) in [(repeated, 400), ("session=", 400), ("channels=nobody", 400), (many.as_str(), 200)] {
+    for (query, wanted) in
+        [(repeated, 400), ("session=", 400), ("channels=nobody", 400), (many.as_str(), 200)]
+    {
         let line = format!("GET /api/v1/stream?{query} HTTP/1.1");
         let status = Raw::request(&app, &line, &[("Authorization", &token)]).await.status().await;
-        assert_eq!(status, wanted, "{:.40}", query);
+        assert_eq!(status, wanted, "{query:.40}");
     }
     // A NUL in a header is no HTTP at all.
     let nul = [("Authorization", token.as_str()), ("Last-Event-ID", "a\0b")];
@@ -65,6 +71,7 @@ async fn the_header_wins_over_the_query() {
     let token = bearer(&alice);
     let headers = [("Authorization", token.as_str()), ("Last-Event-ID", cursor.as_str())];
     let mut stream = Raw::request(&app, "GET /api/v1/stream?last_event_id=old HTTP/1.1", &headers).await;
-    let text = stream.until("ready", |text| text.contains("event: ready") && text.ends_with("\n\n\r\n")).await;
+    let text =
+        stream.until("ready", |text| text.contains("event: ready") && text.ends_with("\n\n\r\n")).await;
     assert!(text.contains(r#""recovered":true"#), "{text}");
 }

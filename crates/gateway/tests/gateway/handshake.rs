@@ -35,7 +35,12 @@ async fn a_handshake_holds_only_from_an_own_page_and_by_the_letter() {
         ("another port", "GET", with(&[("Origin", &other_port)], ""), 403),
         ("another scheme", "GET", with(&[("Origin", &scheme)], ""), 403),
         ("two origins", "GET", with(&[("Origin", &me), ("Origin", "https://evil.example")], ""), 403),
-        ("a name as host", "GET", with(&[("Host", "evil.example"), ("Origin", "http://evil.example")], ""), 403),
+        (
+            "a name as host",
+            "GET",
+            with(&[("Host", "evil.example"), ("Origin", "http://evil.example")], ""),
+            403,
+        ),
         ("a bad token", "GET", with(&[("Authorization", "Bearer x.y.z")], "Authorization"), 401),
         ("version 12", "GET", with(&[("Sec-WebSocket-Version", "12")], "Sec-WebSocket-Version"), 426),
         ("no key", "GET", with(&[], "Sec-WebSocket-Key"), 400),
@@ -45,7 +50,8 @@ async fn a_handshake_holds_only_from_an_own_page_and_by_the_letter() {
         ("a head of 100 KB", "GET", with(&[("X", &long)], ""), 431),
     ] {
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-        let status = Raw::request(&app, &format!("{line} /api/v1/ws HTTP/1.1"), &headers).await.status().await;
+        let status =
+            Raw::request(&app, &format!("{line} /api/v1/ws HTTP/1.1"), &headers).await.status().await;
         assert_eq!(status, wanted, "{what}");
     }
     let old = Raw::request(&app, "GET /api/v1/ws HTTP/1.0", &base).await.status().await;

@@ -49,12 +49,16 @@ async fn who_reads_too_slowly_is_cut_and_then_gets_everything_once_and_in_order(
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stalled = socket.connect(host(&app).parse().unwrap()).await.unwrap();
-    let head = format!("GET /api/v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\r\n", bearer(&alice));
-    stalled.write_all(head.as_bytes()).await.unwrap();
+    let request =
+        format!("GET /api/v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\r\n", bearer(&alice));
+    stalled.write_all(request.as_bytes()).await.unwrap();
     let waits = Waits { max: std::time::Duration::from_millis(50), ..Waits::default() };
     let options = ListenOptions { transport: Transport::WebSocket, ..ListenOptions::default() };
     let mut listener = Listener::new(alice.client.clone(), options, waits, 1);
-    while !matches!(listener.next().await.unwrap(), tidings_client::Frame::Cursor { .. } | tidings_client::Frame::Ready(_)) {}
+    while !matches!(
+        listener.next().await.unwrap(),
+        tidings_client::Frame::Cursor { .. } | tidings_client::Frame::Ready(_)
+    ) {}
 
     let large = "x".repeat(32 << 10);
     for n in 0..150 {
@@ -94,7 +98,11 @@ async fn a_client_that_sends_no_head_is_ended() {
         let mut answer = Vec::new();
         let reading = tokio::io::AsyncReadExt::read_to_end(stream, &mut answer);
         tokio::time::timeout(LIMIT, reading).await.expect("ended in time").unwrap();
-        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
+        assert!(
+            answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
     }
 }
 

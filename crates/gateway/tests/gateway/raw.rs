@@ -17,11 +17,10 @@ impl Raw {
     pub(crate) async fn request(app: &TestApp, request_line: &str, headers: &[(&str, &str)]) -> Self {
         let host = host(app);
         let mut head = format!("{request_line}\r\n");
-        if !headers.iter().any(|(name, _)| *name == "Host") {
-            head.push_str(&format!("Host: {host}\r\n"));
-        }
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+        let own = [("Host", host.as_str())];
+        let own = own.iter().filter(|(name, _)| !headers.iter().any(|(other, _)| other == name));
+        for (name, value) in own.chain(headers) {
+            head.extend([name, ": ", value, "\r\n"]);
         }
         head.push_str("\r\n");
         let mut stream = TcpStream::connect(&host).await.unwrap();

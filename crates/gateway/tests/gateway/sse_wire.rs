@@ -22,7 +22,11 @@ fn unchunk(mut body: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_keeps_all_rules_of_the_wire() {
-    let app = TestApp::with(|config| config.gateway.heartbeat_secs = 1, std::sync::Arc::new(tidings_model::SystemClock)).await;
+    let app = TestApp::with(
+        |config| config.gateway.heartbeat_secs = 1,
+        std::sync::Arc::new(tidings_model::SystemClock),
+    )
+    .await;
     let (admin, alice) = (app.admin(), app.person("alice"));
     let begun = std::time::Instant::now();
     let mut stream = Raw::request(
@@ -37,7 +41,9 @@ async fn a_stream_keeps_all_rules_of_the_wire() {
     admin.broadcast(NASTY, json!({ "type": "all" })).await;
     admin.broadcast("last", json!({ "type": "all" })).await;
     let text = stream
-        .until("both events and a heartbeat", |text| text.contains(r#""content":"last""#) && text.contains(": hb\n\n"))
+        .until("both events and a heartbeat", |text| {
+            text.contains(r#""content":"last""#) && text.contains(": hb\n\n")
+        })
         .await;
     std::str::from_utf8(&stream.bytes).expect("rule 11: UTF-8");
 
@@ -60,8 +66,11 @@ async fn a_stream_keeps_all_rules_of_the_wire() {
     let body = unchunk(body);
     assert!(!body.starts_with('\u{feff}'), "rule 9: no byte order mark");
     assert!(!body.contains('\r'), "rule 10: lines end with LF alone");
-    assert!(!body.contains(['\u{2028}', '\u{2029}', '\u{85}', '\u{b}', '\u{c}']), "rule 10: nothing else ends a line");
-    let complete = &body[..body.rfind("\n\n").unwrap()];
+    assert!(
+        !body.contains(['\u{2028}', '\u{2029}', '\u{85}', '\u{b}', '\u{c}']),
+        "rule 10: nothing else ends a line"
+    );
+    let (complete, _beginning) = body.rsplit_once("\n\n").unwrap();
     let (mut ids, mut comments, mut retries) = (Vec::new(), 0, Vec::new());
     for block in complete.split("\n\n") {
         let fields: Vec<(&str, &str)> = block
@@ -92,7 +101,10 @@ async fn a_stream_keeps_all_rules_of_the_wire() {
     ids.sort_unstable();
     ids.dedup();
     assert!(all >= 2 && ids.len() == all, "rule 14: ids differ on one connection");
-    assert!(matches!(retries[..], [ms] if (2000..=5000).contains(&ms.parse::<u32>().unwrap())), "rule 16: {retries:?}");
+    assert!(
+        matches!(retries[..], [ms] if (2000..=5000).contains(&ms.parse::<u32>().unwrap())),
+        "rule 16: {retries:?}"
+    );
     assert!(comments > 0, "rule 17: heartbeats are comments");
 }
 
@@ -100,12 +112,20 @@ async fn a_stream_keeps_all_rules_of_the_wire() {
 async fn a_stream_is_opened_with_get_and_a_token() {
     let app = TestApp::start().await;
     let alice = bearer(&app.person("alice"));
-    let status = async |line: &str, headers: &[(&str, &str)]| Raw::request(&app, line, headers).await.status().await;
+    let status =
+        async |line: &str, headers: &[(&str, &str)]| Raw::request(&app, line, headers).await.status().await;
     assert_eq!(status("HEAD /api/v1/stream HTTP/1.1", &[("Authorization", &alice)]).await, 405);
-    assert_eq!(status("POST /api/v1/stream HTTP/1.1", &[("Authorization", &alice), ("Content-Length", "0")]).await, 405);
+    assert_eq!(
+        status("POST /api/v1/stream HTTP/1.1", &[("Authorization", &alice), ("Content-Length", "0")]).await,
+        405
+    );
     assert_eq!(status("GET /api/v1/stream HTTP/1.1", &[]).await, 401);
     assert_eq!(
-        status("GET /api/v1/stream HTTP/1.1", &[("Authorization", &alice), ("Origin", "https://evil.example")]).await,
+        status(
+            "GET /api/v1/stream HTTP/1.1",
+            &[("Authorization", &alice), ("Origin", "https://evil.example")]
+        )
+        .await,
         403
     );
 }

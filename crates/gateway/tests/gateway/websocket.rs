@@ -1,10 +1,11 @@
 //! Conversations over a WebSocket.
 
+use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tidings_client::{ClientError, Frame, ListenOptions, Reply, Stream, Transport};
 use tidings_model::SystemClock;
 use tidings_testkit::{Device, LIMIT, Person, TestApp, eventually};
-use tokio::net::TcpStream;
+use tokio::{io::AsyncReadExt as _, net::TcpStream};
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 
 fn options(session: &str) -> ListenOptions {
@@ -48,7 +49,6 @@ async fn silent(app: &TestApp) -> WebSocketStream<TcpStream> {
 
 /// What ends a socket.
 async fn close_code(socket: &mut WebSocketStream<TcpStream>) -> u16 {
-    use futures_util::StreamExt as _;
     loop {
         match tokio::time::timeout(LIMIT, socket.next()).await.expect("an end in time") {
             Some(Ok(Message::Close(Some(close)))) => return close.code.into(),
@@ -59,7 +59,6 @@ async fn close_code(socket: &mut WebSocketStream<TcpStream>) -> u16 {
 }
 
 async fn say(socket: &mut WebSocketStream<TcpStream>, text: &str) {
-    use futures_util::SinkExt as _;
     socket.send(Message::text(text)).await.unwrap();
 }
 
@@ -126,7 +125,8 @@ async fn an_ack_confirms_delivery_and_a_read_is_counted_before_it_is_answered() 
             break cursor;
         }
     };
-    let count = async |which: &str| admin.get(&format!("/broadcasts/{id}/stats")).await[which].as_u64().unwrap();
+    let count =
+        async |which: &str| admin.get(&format!("/broadcasts/{id}/stats")).await[which].as_u64().unwrap();
     assert_eq!(count("delivered").await, 0);
     stream.ack(&cursor).await.unwrap();
     eventually("the ack is counted", async || (count("delivered").await == 1).then_some(())).await;
@@ -164,7 +164,8 @@ async fn the_twenty_first_error_of_a_minute_ends_the_conversation_for_good() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_says_nothing_or_the_wrong_thing_first_is_sent_away_with_the_documented_code() {
-    let app = TestApp::with(|config| config.gateway.first_frame_secs = 1, std::sync::Arc::new(SystemClock)).await;
+    let app =
+        TestApp::with(|config| config.gateway.first_frame_secs = 1, std::sync::Arc::new(SystemClock)).await;
     let mut socket = silent(&app).await;
     assert_eq!(close_code(&mut socket).await, 3501, "no hello in time");
     for (text, code) in [
@@ -204,15 +205,14 @@ async fn a_client_that_answers_no_ping_is_ended_with_3012() {
     let token = app.person("alice").client.token().unwrap();
     let host = app.url().trim_start_matches("http://").to_owned();
     let mut io = TcpStream::connect(&host).await.unwrap();
-    let (mut socket, _) = tokio_tungstenite::client_async(format!("ws://{host}/api/v1/ws"), &mut io).await.unwrap();
+    let (mut socket, _) =
+        tokio_tungstenite::client_async(format!("ws://{host}/api/v1/ws"), &mut io).await.unwrap();
     {
-        use futures_util::SinkExt as _;
         let hello = json!({ "type": "hello", "token": &*token }).to_string();
         socket.send(Message::text(hello)).await.unwrap();
     }
     drop(socket);
     // Read without answering anything, until the close frame with its code.
-    use tokio::io::AsyncReadExt as _;
     let mut bytes = Vec::new();
     let wanted = [0x88, 2 + u8::try_from("no_pong".len()).unwrap(), 0x0b, 0xc4];
     let reading = async {
@@ -241,5 +241,7 @@ async fn a_narrowed_session_hears_only_its_channels_on_both_transports() {
     }
     let refused = editor.client.get("/api/v1/stream?channels=nobody").await.unwrap();
     assert_eq!(refused.status, 400);
-    assert!(refused.json::<Value>().unwrap()["detail"].as_str().unwrap().contains("`nobody` is not a channel"));
+    assert!(
+        refused.json::<Value>().unwrap()["detail"].as_str().unwrap().contains("`nobody` is not a channel")
+    );
 }
