@@ -134,7 +134,7 @@ async fn connection(
     tokio::select! {
         biased;
         () = drain.cancelled() => return Ok(()),
-        first = tokio::time::timeout(HEAD, tcp.readable()) => first??,
+        first = tokio::time::timeout(HEAD, tcp.first_byte()) => first??,
     }
     let mut http = auto::Builder::new(executor);
     http.http1()

@@ -41,9 +41,9 @@ impl Tcp {
         Ok(Self { stream, stalled: None })
     }
 
-    /// Resolves when the client has said something.
-    pub(crate) async fn readable(&self) -> io::Result<()> {
-        self.stream.readable().await
+    /// Resolves when the client has said something, which stays to be read, or is gone.
+    pub(crate) async fn first_byte(&self) -> io::Result<()> {
+        self.stream.peek(&mut [0]).await.map(drop)
     }
 
     fn written(

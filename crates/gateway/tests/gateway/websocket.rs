@@ -83,7 +83,7 @@ async fn both_transports_show_the_same_events_with_the_same_cursors_and_go_on_fr
     let back = ListenOptions { cursor: Some(cursor), ..options("phone") };
     let mut phone = Device::open(&alice.client, back).await;
     assert!(phone.ready.recovered);
-    assert_eq!(phone.catch_up().await, ["three"]);
+    assert_eq!(phone.content().await, "three");
 }
 
 #[tokio::test(flavor = "multi_thread")]
