@@ -13,7 +13,7 @@ use tidings_delivery::{
         session::Session,
     },
 };
-use tidings_model::{Channel, SessionId, Timestamp, UserId};
+use tidings_model::{Channel, SessionId, Timestamp, UserId, planted};
 
 use crate::{
     Close, Queue,
@@ -121,6 +121,9 @@ impl Connection {
     ) -> Option<Wanted> {
         let mut wanted = None;
         for effect in effects {
+            if matches!(effect, Effect::Send { .. }) && planted::one_in("drop_1_in_1000", 1000) {
+                continue;
+            }
             let frame = match effect {
                 Effect::Send { frame, with_cursor } => self.wire.event(&frame, self.narrowing, with_cursor),
                 Effect::SendReady { not_recovered, cursor } => self
