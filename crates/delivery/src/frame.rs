@@ -48,7 +48,7 @@ impl AsRef<core::DeliveryRecord> for Delivery {
 struct Frame<'a> {
     id: &'a EventId,
     #[serde(rename = "type")]
-    frame_type: &'a str,
+    kind: &'a str,
     subject: &'a str,
     channel: Option<&'a Channel>,
     time: Timestamp,
@@ -67,7 +67,7 @@ impl Delivery {
     ) -> Self {
         let frame = Frame {
             id: &record.event_id,
-            frame_type: &record.frame_type,
+            kind: &record.frame_type,
             subject: &record.subject,
             channel: record.said_to.as_ref().unwrap_or(&record.audience).any.first(),
             time: record.time,
