@@ -115,7 +115,7 @@ fn typed(text: &str, default: Option<&Value>) -> Result<Value, String> {
         Some(Value::Integer(_)) => text.parse().map(Value::Integer).map_err(|_cause| wrong("a whole number")),
         Some(Value::Boolean(_)) => text.parse().map(Value::Boolean).map_err(|_cause| wrong("true or false")),
         Some(Value::Array(_)) => Ok(Value::Array(
-            text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(|item| item.into()).collect(),
+            text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Into::into).collect(),
         )),
         Some(Value::String(_) | Value::Float(_) | Value::Datetime(_) | Value::Table(_)) | None => {
             Ok(Value::String(text.to_owned()))
@@ -148,6 +148,20 @@ fn validate(config: &Config) -> Result<(), ConfigError> {
         "gateway.catch_up_max",
         "must lie between 1 and 1000",
     )?;
+    check(config.gateway.ping_secs >= 1, "gateway.ping_secs", "must be at least 1")?;
+    check(
+        (1..=config.gateway.ping_secs).contains(&config.gateway.pong_secs),
+        "gateway.pong_secs",
+        "must lie between 1 and gateway.ping_secs",
+    )?;
+    check(config.gateway.first_frame_secs >= 1, "gateway.first_frame_secs", "must be at least 1")?;
+    check(
+        (1024..=16 << 20).contains(&config.gateway.message_bytes),
+        "gateway.message_bytes",
+        "must lie between 1024 and 16777216",
+    )?;
+    check(config.gateway.resumes_per_second >= 1, "gateway.resumes_per_second", "must be at least 1")?;
+    check(config.gateway.database_resumes >= 1, "gateway.database_resumes", "must be at least 1")?;
     let secret_bytes = config.auth.hs256_secret.as_ref().map_or(32, String::len);
     check(
         secret_bytes >= 32,

@@ -109,6 +109,20 @@ pub struct GatewayConfig {
     pub connections_per_user: usize,
     /// Pending messages that a new device is given at once; the rest comes by paging.
     pub catch_up_max: usize,
+    /// Pause between two pings of a WebSocket, in seconds.
+    pub ping_secs: u64,
+    /// How long the answer to a ping may take, in seconds.
+    pub pong_secs: u64,
+    /// How long a WebSocket client may take to say `hello`, in seconds.
+    pub first_frame_secs: u64,
+    /// The most bytes of a message from a WebSocket client.
+    pub message_bytes: usize,
+    /// Bytes that may wait for all clients of this process; never more than a quarter of the machine's memory.
+    pub node_queue_bytes: usize,
+    /// Clients a second, for each core, that may go on from what is in memory.
+    pub resumes_per_second: u32,
+    /// Clients that may read what they missed from the database at once.
+    pub database_resumes: usize,
 }
 
 impl Default for GatewayConfig {
@@ -119,6 +133,13 @@ impl Default for GatewayConfig {
             heartbeat_secs: 15,
             connections_per_user: 10,
             catch_up_max: 200,
+            ping_secs: 25,
+            pong_secs: 10,
+            first_frame_secs: 10,
+            message_bytes: 64 << 10,
+            node_queue_bytes: 512 << 20,
+            resumes_per_second: 2000,
+            database_resumes: 50,
         }
     }
 }
