@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Extension, Router};
+
 use tidings::{Deps, Feature};
-use tidings_api::Identity;
+use tidings_api::{Cors, Frame, Identity, Traces};
 use tidings_config::Config;
 use tidings_consumer::{Backoff, Consumer, dead_letter_topic};
 use tidings_delivery::{
@@ -133,7 +133,9 @@ impl Server {
             .merge(tidings_delivery::api::routes(delivery_api))
             .merge(tidings_gateway::routes(gateway))
             .split_for_parts();
-        let router: Router = router.layer(Extension(Arc::new(identity)));
+        let cors = Cors::new(&config.server.origins).map_err(StartError::Setting)?;
+        let frame = Frame { identity: Arc::new(identity), traces: Traces::new(seed), cors };
+        let router = tidings_api::frame(router, Arc::new(frame));
         let listen = |source| StartError::Listen { address: config.server.listen, source };
         let listener = TcpListener::bind(config.server.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;

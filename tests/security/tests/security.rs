@@ -1,0 +1,3 @@
+//! Everything that nobody should be able to do, tried.
+
+mod problems;
