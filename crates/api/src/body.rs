@@ -42,12 +42,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 }
 
 async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
-    let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let media =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let mut parts = media.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
     let charset = parts.find_map(|part| part.strip_prefix("charset=")).unwrap_or("utf-8");
-    if !essence.eq_ignore_ascii_case("application/json") || !charset.trim_matches('"').eq_ignore_ascii_case("utf-8") {
-        return Err(Problem::new(Code::UnsupportedMediaType, "send `Content-Type: application/json`, in UTF-8"));
+    if !essence.eq_ignore_ascii_case("application/json")
+        || !charset.trim_matches('"').eq_ignore_ascii_case("utf-8")
+    {
+        return Err(Problem::new(
+            Code::UnsupportedMediaType,
+            "send `Content-Type: application/json`, in UTF-8",
+        ));
     }
     if request.headers().contains_key(header::CONTENT_ENCODING) {
         return Err(Problem::new(Code::UnsupportedMediaType, "send the body without Content-Encoding"));
@@ -106,8 +112,9 @@ impl<S: Send + Sync, T: std::str::FromStr + Send> FromRequestParts<S> for Segmen
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let missing = || Problem::not_found("thing").into_response();
-        let axum::extract::Path(text) =
-            axum::extract::Path::<String>::from_request_parts(parts, state).await.map_err(|_cause| missing())?;
+        let axum::extract::Path(text) = axum::extract::Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_cause| missing())?;
         text.parse().map(Self).map_err(|_cause| missing())
     }
 }

@@ -96,7 +96,13 @@ impl IdempotencyKey {
     }
 
     /// Keeps the answer, in the transaction of the effect.
-    pub async fn keep(&self, tx: &Tx, body: &[u8], answer: &Answer, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn keep(
+        &self,
+        tx: &Tx,
+        body: &[u8],
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let Some(key) = &self.0 else { return Ok(()) };
         tx.execute(
             "INSERT INTO idempotency_keys (key_hash, body_hash, status, answer, created_at)

@@ -1,10 +1,6 @@
 //! Who calls: bearer tokens, verified against the one configured key, and the scopes they bring.
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::{
     extract::FromRequestParts,
@@ -203,7 +199,8 @@ fn check_header(token: &str) -> Result<(), InvalidToken> {
         crit: Option<serde_json::Value>,
     }
     let header: Header = serde_json::from_slice(&bytes).map_err(|_cause| InvalidToken::Header)?;
-    let typed = header.typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt"));
+    let typed =
+        header.typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt"));
     if header.crit.is_some() || !typed { Err(InvalidToken::Header) } else { Ok(()) }
 }
 
@@ -226,7 +223,13 @@ impl Mint {
     }
 
     /// A token for somebody, valid for `life`.
-    pub fn token(&self, sub: &str, roles: Option<Vec<String>>, scope: Option<String>, life: Duration) -> Result<String, String> {
+    pub fn token(
+        &self,
+        sub: &str,
+        roles: Option<Vec<String>>,
+        scope: Option<String>,
+        life: Duration,
+    ) -> Result<String, String> {
         let now = self.clock.now();
         let claims = TokenClaims {
             sub: sub.to_owned(),
@@ -244,7 +247,8 @@ impl Mint {
 
     /// Signs claims as they are.
     pub fn sign(&self, claims: &TokenClaims) -> Result<String, String> {
-        jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &self.key).map_err(|cause| cause.to_string())
+        jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &self.key)
+            .map_err(|cause| cause.to_string())
     }
 }
 

@@ -25,5 +25,8 @@ pub use problem::{Code, FieldError, Problem};
 pub use trace::{InvalidTraceParent, TraceParent, Traces};
 
 /// The tables of this crate.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { owner: "api", name: "0001_api", sqlite: include_str!("../migrations/sqlite/0001_api.sql") }];
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    owner: "api",
+    name: "0001_api",
+    sqlite: include_str!("../migrations/sqlite/0001_api.sql"),
+}];

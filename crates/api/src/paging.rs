@@ -27,13 +27,19 @@ impl PageQuery {
     pub fn limit(&self) -> Result<usize, Problem> {
         match self.limit.unwrap_or(DEFAULT_LIMIT) {
             limit @ 1..=MAX_LIMIT => Ok(limit),
-            _outside => Err(Problem::new(Code::BadRequest, format!("`limit` lies between 1 and {MAX_LIMIT}"))),
+            _outside => {
+                Err(Problem::new(Code::BadRequest, format!("`limit` lies between 1 and {MAX_LIMIT}")))
+            }
         }
     }
 
     /// Where the page begins: the key of the last item of the page before, as this list wrote it.
     pub fn after<K: DeserializeOwned>(&self, list: &str) -> Result<Option<K>, Problem> {
-        self.cursor.as_deref().filter(|cursor| !cursor.is_empty()).map(|cursor| decode_page(list, cursor)).transpose()
+        self.cursor
+            .as_deref()
+            .filter(|cursor| !cursor.is_empty())
+            .map(|cursor| decode_page(list, cursor))
+            .transpose()
     }
 }
 

@@ -47,11 +47,13 @@ pub fn load(
 ) -> Result<Config, ConfigError> {
     let mut table = Table::new();
     if let Some(path) = file {
-        let text = std::fs::read_to_string(path)
-            .map_err(|cause| ConfigError::Read { path: path.display().to_string(), cause: cause.to_string() })?;
-        table = text
-            .parse()
-            .map_err(|cause: toml::de::Error| invalid(&path.display().to_string(), cause.message().to_owned()))?;
+        let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read {
+            path: path.display().to_string(),
+            cause: cause.to_string(),
+        })?;
+        table = text.parse().map_err(|cause: toml::de::Error| {
+            invalid(&path.display().to_string(), cause.message().to_owned())
+        })?;
         // The file alone first, so that an error names the file.
         check_shape(&table, &path.display().to_string())?;
     }
@@ -123,7 +125,8 @@ fn typed(text: &str, default: Option<&Value>) -> Result<Value, String> {
 
 fn read_secret(config: &mut Config) -> Result<(), ConfigError> {
     let Some(path) = config.auth.hs256_secret_file.clone() else { return Ok(()) };
-    let text = std::fs::read_to_string(&path).map_err(|cause| ConfigError::Read { path, cause: cause.to_string() })?;
+    let text = std::fs::read_to_string(&path)
+        .map_err(|cause| ConfigError::Read { path, cause: cause.to_string() })?;
     config.auth.hs256_secret = Some(text.trim_end().to_owned());
     Ok(())
 }
@@ -134,9 +137,17 @@ fn validate(config: &Config) -> Result<(), ConfigError> {
     };
     check(config.gateway.heartbeat_secs >= 1, "gateway.heartbeat_secs", "must be at least 1")?;
     check(config.gateway.queue_frames >= 2, "gateway.queue_frames", "must be at least 2")?;
-    check(config.gateway.queue_bytes >= 256 << 10, "gateway.queue_bytes", "must be at least 262144: one large frame")?;
+    check(
+        config.gateway.queue_bytes >= 256 << 10,
+        "gateway.queue_bytes",
+        "must be at least 262144: one large frame",
+    )?;
     check(config.gateway.connections_per_user >= 1, "gateway.connections_per_user", "must be at least 1")?;
-    check((1..=1000).contains(&config.gateway.catch_up_max), "gateway.catch_up_max", "must lie between 1 and 1000")?;
+    check(
+        (1..=1000).contains(&config.gateway.catch_up_max),
+        "gateway.catch_up_max",
+        "must lie between 1 and 1000",
+    )?;
     let secret_bytes = config.auth.hs256_secret.as_ref().map_or(32, String::len);
     check(
         secret_bytes >= 32,
@@ -161,7 +172,8 @@ mod tests {
     #[test]
     fn the_environment_wins_over_the_file() {
         let folder = std::env::temp_dir().join(format!("tidings-config-{}", std::process::id()));
-        std::fs::write(&folder, "[server]\nlisten = \"127.0.0.1:1\"\n[gateway]\nheartbeat_secs = 3\n").unwrap();
+        std::fs::write(&folder, "[server]\nlisten = \"127.0.0.1:1\"\n[gateway]\nheartbeat_secs = 3\n")
+            .unwrap();
         let config = load(Some(&folder), env(&[("TIDINGS_SERVER__LISTEN", "127.0.0.1:2")])).unwrap();
         std::fs::remove_file(&folder).unwrap();
         assert_eq!(config.server.listen.port(), 2);

@@ -93,8 +93,7 @@ impl Consumer {
                 }
                 Some(Polled::Records(records)) => {
                     let Some(first) = records.first() else { continue };
-                    let partition =
-                        TopicPartition { topic: first.topic.clone(), partition: first.partition };
+                    let partition = TopicPartition { topic: first.topic.clone(), partition: first.partition };
                     self.work(&mut owned, &partition, records, 0, &mut *member).await?;
                 }
                 None => {
@@ -229,7 +228,12 @@ impl Consumer {
     }
 
     /// One transaction: the effects of a run of records and the progress past them.
-    async fn attempt(&self, state: &Owned, partition: &TopicPartition, batch: Vec<Record>) -> Result<u64, Failed> {
+    async fn attempt(
+        &self,
+        state: &Owned,
+        partition: &TopicPartition,
+        batch: Vec<Record>,
+    ) -> Result<u64, Failed> {
         let Some(last) = batch.last() else { return Ok(0) };
         let next_offset = last.offset + 1;
         let (group, epoch, handler) = (self.group, state.epoch, Arc::clone(&state.handler));

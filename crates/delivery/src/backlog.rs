@@ -1,13 +1,24 @@
 //! What people missed: the projection by place, and what is pending for somebody.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
-use tidings_delivery_core::{GenerationId, Place};
-use tidings_model::Timestamp;
+use tidings_delivery_core::{End, GenerationId, Place, Removal};
+use tidings_model::{Channel, UserId};
 use tidings_store::{Row, Store, StoreError, Tx, params};
 
-use crate::{Delivery, DeliveryRecord, Person};
+use crate::{Delivery, DeliveryRecord};
+
+/// A page of somebody's records.
+#[derive(Debug)]
+pub struct Backlog {
+    /// In the order of their places.
+    pub records: Vec<Delivery>,
+    /// Nothing at or before it is missing.
+    pub complete: Place,
+    /// Whether the page was full.
+    pub more: bool,
+}
 
 /// The data of an item, as JSON.
 pub(crate) async fn content(tx: &Tx, subject: &str) -> Result<Option<String>, StoreError> {
@@ -15,97 +26,150 @@ pub(crate) async fn content(tx: &Tx, subject: &str) -> Result<Option<String>, St
     row.map(|row| row.get(0)).transpose()
 }
 
-/// What was delivered to somebody after one place and up to another, at most `limit`, in order.
-///
-/// What has ended meanwhile is left out. An answer shorter than `limit` is complete.
+/// The channels that a person has or had: where their records lie.
+async fn channels(tx: &Tx, user: &UserId) -> Result<Vec<String>, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT channel FROM directory_members WHERE user_id = $1
+             UNION
+             SELECT channel FROM directory_former WHERE user_id = $1",
+            params![user.as_str()],
+        )
+        .await?;
+    let mut channels = vec![Channel::All.to_string(), Channel::User(user.clone()).to_string()];
+    for row in rows {
+        channels.push(row.get(0)?);
+    }
+    Ok(channels)
+}
+
+/// All of a person's records after one place and up to another, at most `limit`, whatever their verdict.
 pub async fn after(
     store: &Store,
     generation: GenerationId,
-    person: &Person,
+    user: &UserId,
     (after, upto): (Place, Place),
     limit: usize,
-    now: Timestamp,
-) -> Result<Vec<Arc<Delivery>>, StoreError> {
-    let (channels, person) = (person.channels_json(), person.clone());
+) -> Result<Backlog, StoreError> {
+    let user = user.clone();
     store
         .read(move |tx| async move {
-            let rows = tx
-                .query(
-                    "SELECT r.place, r.record, i.data
-                     FROM delivery_records r
-                     LEFT JOIN inbox_items i ON i.item_id = r.subject
-                     WHERE r.place IN (
-                             SELECT place FROM delivery_channels
-                             WHERE channel IN (SELECT value FROM json_each($1))
-                               AND place > $2 AND place <= $3
-                             ORDER BY place
-                             LIMIT $5)
-                       AND r.ended_at IS NULL
-                       AND (r.expires_at IS NULL OR r.expires_at > $4)
-                     ORDER BY r.place",
-                    params![channels, after.0, upto.0, now, limit],
-                )
-                .await?;
-            deliveries(&rows, generation, &person)
+            let mut places = BTreeSet::new();
+            // One run of the index per channel, each cut at the limit: what is behind it is not looked at.
+            for channel in channels(&tx, &user).await? {
+                let rows = tx
+                    .query(
+                        "SELECT place
+                         FROM delivery_channels
+                         WHERE channel = $1 AND place > $2 AND place <= $3
+                         ORDER BY place
+                         LIMIT $4",
+                        params![channel, after.0, upto.0, limit],
+                    )
+                    .await?;
+                for row in rows {
+                    places.insert(Place(row.get(0)?));
+                }
+            }
+            let more = places.len() >= limit;
+            let page: Vec<Place> = places.into_iter().take(limit).collect();
+            let complete = page.last().copied().filter(|_| more).unwrap_or(upto);
+            let mut records = Vec::with_capacity(page.len());
+            for place in page {
+                if let Some(delivery) = at(&tx, generation, place).await? {
+                    records.push(delivery);
+                }
+            }
+            Ok(Backlog { records, complete, more })
         })
         .await
 }
 
-/// What is pending for somebody at or before a place: oldest first, at most `limit`, and how many in all.
-pub async fn pending(
-    store: &Store,
+/// The record at a place, with the end it has met meanwhile.
+pub(crate) async fn at(
+    tx: &Tx,
     generation: GenerationId,
-    person: &Person,
-    upto: Place,
-    limit: usize,
-    now: Timestamp,
-) -> Result<(Vec<Arc<Delivery>>, u64), StoreError> {
-    let (channels, person) = (person.channels_json(), person.clone());
-    store
-        .read(move |tx| async move {
-            let rows = tx
-                .query(
-                    "SELECT MIN(r.place), r.record, i.data, COUNT(*) OVER ()
-                     FROM delivery_channels c
-                     JOIN delivery_records r ON r.place = c.place
-                     LEFT JOIN inbox_items i ON i.item_id = r.subject
-                     WHERE c.channel IN (SELECT value FROM json_each($1))
-                       AND c.place <= $2
-                       AND r.kind = 'message'
-                       AND r.ended_at IS NULL
-                       AND r.expires_at > $3
-                       AND NOT EXISTS (SELECT 1 FROM item_receipts x WHERE x.user_id = $4 AND x.item_id = r.subject)
-                     GROUP BY r.subject
-                     ORDER BY 1
-                     LIMIT $5",
-                    params![channels, upto.0, now, person.user_id.as_str(), limit],
-                )
-                .await?;
-            let total = rows.first().map(|row| row.get::<u64>(3)).transpose()?.unwrap_or(0);
-            Ok((deliveries(&rows, generation, &person)?, total))
-        })
-        .await
+    place: Place,
+) -> Result<Option<Delivery>, StoreError> {
+    let row = tx
+        .optional(
+            "SELECT r.place, r.record, r.ended_place, r.end_reason, i.data
+             FROM delivery_records r
+             LEFT JOIN inbox_items i ON i.item_id = r.subject
+             WHERE r.place = $1",
+            params![place.0],
+        )
+        .await?;
+    row.map(|row| delivery(&row, generation)).transpose()
 }
 
-fn deliveries(rows: &[Row], generation: GenerationId, person: &Person) -> Result<Vec<Arc<Delivery>>, StoreError> {
-    let mut deliveries = Vec::with_capacity(rows.len());
-    for row in rows {
-        let place = Place(row.get(0)?);
-        let record: Vec<u8> = row.get(1)?;
-        let record: DeliveryRecord = serde_json::from_slice(&record).map_err(|_cause| StoreError::Row {
-            column: 1,
-            found: "another text",
-            wanted: "a delivery record",
-        })?;
-        if !person.is_addressed(&record) {
-            continue;
+/// A person's messages up to a place that they have not confirmed and that have not ended, in the order of
+/// their places. `after` leaves out what is older.
+pub(crate) async fn unconfirmed(
+    tx: &Tx,
+    generation: GenerationId,
+    user: &UserId,
+    (after, upto): (Place, Place),
+    limit: usize,
+) -> Result<Vec<Delivery>, StoreError> {
+    let names = serde_json::to_string(&channels(tx, user).await?).unwrap_or_default();
+    let rows = tx
+        .query(
+            "SELECT r.place, r.record, r.ended_place, r.end_reason, i.data
+             FROM delivery_records r
+             LEFT JOIN inbox_items i ON i.item_id = r.subject
+             WHERE r.place IN (
+                     SELECT place FROM delivery_channels
+                     WHERE channel IN (SELECT value FROM json_each($1)) AND place > $2 AND place <= $3)
+               AND r.kind = 'message'
+               AND r.ended_place IS NULL
+               AND NOT EXISTS (SELECT 1 FROM item_receipts x WHERE x.user_id = $4 AND x.item_id = r.subject)
+             ORDER BY r.place
+             LIMIT $5",
+            params![names, after.0, upto.0, user.as_str(), limit],
+        )
+        .await?;
+    rows.iter().map(|row| delivery(row, generation)).collect()
+}
+
+/// Messages that are active on a channel, in the order of their places, after a place.
+pub(crate) async fn active_on(
+    tx: &Tx,
+    generation: GenerationId,
+    channel: &Channel,
+    after: Place,
+    limit: usize,
+) -> Result<Vec<Delivery>, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT r.place, r.record, r.ended_place, r.end_reason, i.data
+             FROM delivery_channels c
+             JOIN delivery_records r ON r.place = c.place
+             LEFT JOIN inbox_items i ON i.item_id = r.subject
+             WHERE c.channel = $1 AND c.place > $2 AND r.kind = 'message' AND r.ended_place IS NULL
+             ORDER BY c.place
+             LIMIT $3",
+            params![channel.to_string(), after.0, limit],
+        )
+        .await?;
+    rows.iter().map(|row| delivery(row, generation)).collect()
+}
+
+fn delivery(row: &Row, generation: GenerationId) -> Result<Delivery, StoreError> {
+    let place = Place(row.get(0)?);
+    let record: DeliveryRecord = serde_json::from_slice(&row.get::<Vec<u8>>(1)?).map_err(|_cause| {
+        StoreError::Row { column: 1, found: "another text", wanted: "a delivery record" }
+    })?;
+    let removal = row.get::<Option<u64>>(2)?.map(|place| {
+        let cancelled = matches!(row.get::<String>(3).as_deref(), Ok("cancelled"));
+        Removal { place: Place(place), end: if cancelled { End::Cancelled } else { End::Expired } }
+    });
+    let data = match &record.data {
+        Some(data) => data.clone(),
+        None => {
+            let data: Option<String> = row.get(4)?;
+            RawValue::from_string(data.unwrap_or_else(|| "{}".to_owned())).unwrap_or_default()
         }
-        let data = match &record.data {
-            Some(data) => data.clone(),
-            None => RawValue::from_string(row.get::<Option<String>>(2)?.unwrap_or_else(|| "{}".to_owned()))
-                .unwrap_or_default(),
-        };
-        deliveries.push(Delivery::new(place, generation, record, &data));
-    }
-    Ok(deliveries)
+    };
+    Ok(Delivery::new(place, generation, &record, removal, &data))
 }

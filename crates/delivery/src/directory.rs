@@ -1,11 +1,12 @@
 //! The directory: who there is, and which roles, groups and app channels they have.
 
 use tidings_api::Caller;
-use tidings_delivery_core::Place;
+use tidings_delivery_core as core;
+use tidings_delivery_core::{PersonChange, Place};
 use tidings_model::{Audience, Channel, Timestamp, UserId};
 use tidings_store::{StoreError, Tx, params};
 
-use crate::Person;
+use crate::{Person, deliver, membership};
 
 /// Somebody as the directory knows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub struct DirectoryUser {
 }
 
 /// Enters a person, or brings name and channels up to date. Answers whether anything changed.
-pub async fn put(tx: &Tx, user: &DirectoryUser, at: Place, now: Timestamp) -> Result<bool, StoreError> {
+pub async fn put(tx: &Tx, user: &DirectoryUser, now: Timestamp) -> Result<bool, StoreError> {
     let id = user.user_id.as_str();
     let known = tx
         .optional("SELECT display_name FROM directory_users WHERE user_id = $1", params![id])
@@ -27,9 +28,11 @@ pub async fn put(tx: &Tx, user: &DirectoryUser, at: Place, now: Timestamp) -> Re
         .map(|row| row.get::<String>(0))
         .transpose()?;
     if known.is_none() {
+        let from = deliver::head(tx).await?.next();
         tx.execute(
-            "INSERT INTO directory_users (user_id, display_name, created_at) VALUES ($1, $2, $3)",
-            params![id, &user.display_name, now],
+            "INSERT INTO directory_users (user_id, display_name, joined_place, changed_place, created_at)
+             VALUES ($1, $2, $3, $3, $4)",
+            params![id, &user.display_name, from.0, now],
         )
         .await?;
         count(tx, "all", 1).await?;
@@ -40,33 +43,11 @@ pub async fn put(tx: &Tx, user: &DirectoryUser, at: Place, now: Timestamp) -> Re
         )
         .await?;
     }
-    let changed = set_channels(tx, &user.user_id, &user.channels, at).await?;
+    let changed = membership::set_channels(tx, &user.user_id, &user.channels, now).await?;
     Ok(known.is_none() || changed)
 }
 
-/// Gives a person exactly these channels. Answers whether they had others.
-async fn set_channels(tx: &Tx, user: &UserId, channels: &[Channel], at: Place) -> Result<bool, StoreError> {
-    let had = channels_of(tx, user).await?;
-    for channel in channels.iter().filter(|channel| !had.contains(channel)) {
-        tx.execute(
-            "INSERT INTO directory_members (channel, user_id, joined_place) VALUES ($1, $2, $3)",
-            params![channel.to_string(), user.as_str(), at.0],
-        )
-        .await?;
-        count(tx, &channel.to_string(), 1).await?;
-    }
-    for channel in had.iter().filter(|channel| !channels.contains(channel)) {
-        tx.execute(
-            "DELETE FROM directory_members WHERE channel = $1 AND user_id = $2",
-            params![channel.to_string(), user.as_str()],
-        )
-        .await?;
-        count(tx, &channel.to_string(), -1).await?;
-    }
-    Ok(had.len() != channels.len() || channels.iter().any(|channel| !had.contains(channel)))
-}
-
-async fn count(tx: &Tx, channel: &str, by: i64) -> Result<(), StoreError> {
+pub(crate) async fn count(tx: &Tx, channel: &str, by: i64) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO channel_counts (channel, members) VALUES ($1, $2)
          ON CONFLICT (channel) DO UPDATE SET members = members + excluded.members",
@@ -96,9 +77,8 @@ pub async fn person(tx: &Tx, user: &UserId) -> Result<Person, StoreError> {
 pub async fn unknown(tx: &Tx, users: &[UserId]) -> Result<Vec<UserId>, StoreError> {
     let mut unknown = Vec::new();
     for user in users {
-        let known = tx
-            .optional("SELECT 1 FROM directory_users WHERE user_id = $1", params![user.as_str()])
-            .await?;
+        let known =
+            tx.optional("SELECT 1 FROM directory_users WHERE user_id = $1", params![user.as_str()]).await?;
         if known.is_none() {
             unknown.push(user.clone());
         }
@@ -118,7 +98,9 @@ pub async fn members(tx: &Tx, channel: &Channel) -> Result<u64, StoreError> {
 pub async fn caller(tx: &Tx, caller: &Caller) -> Result<Person, StoreError> {
     let known = channels_of(tx, &caller.user_id).await?;
     let of = |claim: &Option<Vec<Channel>>, family: &str| -> Vec<Channel> {
-        claim.clone().unwrap_or_else(|| known.iter().filter(|channel| channel.family() == family).cloned().collect())
+        claim
+            .clone()
+            .unwrap_or_else(|| known.iter().filter(|channel| channel.family() == family).cloned().collect())
     };
     let mut channels = of(&caller.roles, "role");
     channels.extend(of(&caller.groups, "group"));
@@ -126,21 +108,85 @@ pub async fn caller(tx: &Tx, caller: &Caller) -> Result<Person, StoreError> {
     Ok(Person::new(caller.user_id.clone(), channels))
 }
 
-/// Enters a caller whom the directory does not know, or whose token brings other channels.
-pub async fn enter(tx: &Tx, caller_: &Caller, at: Place, now: Timestamp) -> Result<Person, StoreError> {
+/// Enters a caller whom the directory does not know, or whose newer token brings other channels.
+pub async fn enter(tx: &Tx, caller_: &Caller, now: Timestamp) -> Result<Person, StoreError> {
+    let row = tx
+        .optional(
+            "SELECT display_name, claimed_at FROM directory_users WHERE user_id = $1",
+            params![caller_.user_id.as_str()],
+        )
+        .await?;
+    let (display_name, claimed_at) = match &row {
+        Some(row) => (row.get(0)?, row.get(1)?),
+        None => (caller_.user_id.to_string(), Timestamp(0)),
+    };
+    if row.is_some() && caller_.issued_at < claimed_at {
+        return person(tx, &caller_.user_id).await;
+    }
     let person = caller(tx, caller_).await?;
     let own = [Channel::All, Channel::User(person.user_id.clone())];
-    let user = DirectoryUser {
-        user_id: person.user_id.clone(),
-        display_name: person.user_id.to_string(),
-        channels: person.channels.iter().filter(|channel| !own.contains(channel)).cloned().collect(),
-    };
-    let name = tx
-        .optional("SELECT display_name FROM directory_users WHERE user_id = $1", params![user.user_id.as_str()])
+    let channels = person.channels.iter().filter(|channel| !own.contains(channel)).cloned().collect();
+    put(tx, &DirectoryUser { user_id: person.user_id.clone(), display_name, channels }, now).await?;
+    if caller_.issued_at > claimed_at {
+        tx.execute(
+            "UPDATE directory_users SET claimed_at = $2 WHERE user_id = $1",
+            params![person.user_id.as_str(), caller_.issued_at],
+        )
         .await?;
-    let display_name = name.map_or(Ok(user.display_name.clone()), |row| row.get(0))?;
-    put(tx, &DirectoryUser { display_name, ..user }, at, now).await?;
+    }
     Ok(person)
+}
+
+/// Whether entering a caller would change nothing.
+pub async fn knows(tx: &Tx, caller_: &Caller) -> Result<bool, StoreError> {
+    let row = tx
+        .optional(
+            "SELECT claimed_at FROM directory_users WHERE user_id = $1",
+            params![caller_.user_id.as_str()],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(false) };
+    if caller_.issued_at < row.get(0)? {
+        return Ok(true);
+    }
+    let (claimed, listed) = (caller(tx, caller_).await?, person(tx, &caller_.user_id).await?);
+    Ok(claimed.channels == listed.channels)
+}
+
+/// A person with all they were member of, by place: what the verdict asks.
+pub async fn history(tx: &Tx, user: &UserId) -> Result<core::Person, StoreError> {
+    let mut person = core::Person::new(user.clone());
+    let row = tx
+        .optional("SELECT joined_place FROM directory_users WHERE user_id = $1", params![user.as_str()])
+        .await?;
+    if let Some(row) = row {
+        person.apply(&PersonChange::Joined(Channel::All), Place(row.get(0)?));
+    }
+    let rows = tx
+        .query(
+            "SELECT channel, joined_place, left_place FROM directory_former WHERE user_id = $1
+             UNION ALL
+             SELECT channel, joined_place, NULL FROM directory_members WHERE user_id = $1
+             ORDER BY 2",
+            params![user.as_str()],
+        )
+        .await?;
+    for row in &rows {
+        let channel: Channel = row.parse(0)?;
+        person.apply(&PersonChange::Joined(channel.clone()), Place(row.get(1)?));
+        if let Some(left) = row.get::<Option<u64>>(2)? {
+            person.apply(&PersonChange::Left(channel), Place(left));
+        }
+    }
+    Ok(person)
+}
+
+/// The place of the newest change of a person's channels.
+pub async fn changed_place(tx: &Tx, user: &UserId) -> Result<Place, StoreError> {
+    let row = tx
+        .optional("SELECT changed_place FROM directory_users WHERE user_id = $1", params![user.as_str()])
+        .await?;
+    row.map_or(Ok(Place::ORIGIN), |row| Ok(Place(row.get(0)?)))
 }
 
 /// How many people an audience has now, and who of those that received `item` left it since.

@@ -1,20 +1,24 @@
 //! The feed: the delivery log's tail, decoded and encoded once, with a window of what came last.
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use serde_json::value::RawValue;
-use tidings_delivery_core::{Generations, Place};
+use tidings_delivery_core::{
+    Generations, Place,
+    window::{Window, WindowLimits},
+};
 use tidings_log::{Log, LogError, Start, TopicPartition};
 use tidings_model::{Clock, Record};
 use tidings_store::{Store, StoreError};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{DELIVERIES, Delivery, DeliveryRecord, backlog};
+use crate::{DELIVERIES, Delivery, DeliveryRecord, Mark, backlog};
+
+/// The pause while the database is away.
+const AWAY_PAUSE: Duration = Duration::from_millis(250);
 
 /// How much of the delivery log is kept in memory.
 #[derive(Clone, Copy, Debug)]
@@ -39,28 +43,26 @@ pub struct Feed {
     store: Store,
     generations: Generations,
     options: FeedOptions,
-    window: Mutex<Window>,
-    head: watch::Sender<Place>,
+    mark: Mark,
+    window: Mutex<Window<Delivery>>,
 }
 
-#[derive(Debug)]
-struct Window {
-    deliveries: VecDeque<Arc<Delivery>>,
-    bytes: usize,
-    // Everything after this place is in the window.
-    after: Place,
+/// Who is told of new deliveries.
+pub trait Listener: Send + Sync {
+    /// Takes deliveries in the order of the log; the log was read up to `head`.
+    fn take(&self, deliveries: &[Delivery], head: Place);
 }
 
 impl Feed {
     /// A feed whose window is empty and begins at `head`.
-    pub fn new(store: Store, generations: Generations, head: Place, options: FeedOptions) -> Self {
-        Self {
-            store,
-            generations,
-            options,
-            window: Mutex::new(Window { deliveries: VecDeque::new(), bytes: 0, after: head }),
-            head: watch::Sender::new(head),
-        }
+    pub fn new(
+        store: Store,
+        generations: Generations,
+        mark: Mark,
+        head: Place,
+        options: FeedOptions,
+    ) -> Self {
+        Self { store, generations, options, mark, window: Mutex::new(Window::new(head)) }
     }
 
     /// The generations of the log.
@@ -68,26 +70,39 @@ impl Feed {
         &self.generations
     }
 
-    /// The newest place that was read, and its changes.
-    pub fn head(&self) -> watch::Receiver<Place> {
-        self.head.subscribe()
+    /// The newest place that was read.
+    pub fn head(&self) -> Place {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner).head()
     }
 
-    /// What came after `place`, if the window reaches back to it.
-    pub fn since(&self, place: Place) -> Option<Vec<Arc<Delivery>>> {
+    /// The place behind which the window misses nothing.
+    pub fn window_after(&self) -> Place {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner).after()
+    }
+
+    /// The subjects that the window's records removed.
+    pub fn removed(&self) -> Vec<String> {
         let window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        if place < window.after {
-            return None;
-        }
-        let from = window.deliveries.partition_point(|delivery| delivery.place <= place);
-        Some(window.deliveries.iter().skip(from).cloned().collect())
+        window.removed().map(str::to_owned).collect()
     }
 
-    /// Reads the log until `stop`.
-    pub async fn run(&self, log: Arc<dyn Log>, clock: Arc<dyn Clock>, stop: CancellationToken) -> Result<(), LogError> {
+    /// What came after one place and up to another, if the window reaches back that far.
+    pub fn between(&self, after: Place, upto: Place) -> Option<Vec<Delivery>> {
+        let window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(window.read(after, upto)?.cloned().collect())
+    }
+
+    /// Reads the log until `stop` and tells `listener`.
+    pub async fn run(
+        &self,
+        log: Arc<dyn Log>,
+        listener: Arc<dyn Listener>,
+        clock: Arc<dyn Clock>,
+        stop: CancellationToken,
+    ) -> Result<(), LogError> {
         let partition = TopicPartition { topic: DELIVERIES.to_owned(), partition: 0 };
-        let start = Start::At(self.head.borrow().0);
-        let mut tail = log.tail(partition, start).await?;
+        let mut tail = log.tail(partition, Start::At(self.head().0)).await?;
+        self.note(self.head());
         loop {
             let records = tokio::select! {
                 biased;
@@ -95,12 +110,35 @@ impl Feed {
                 records = tail.next(self.options.batch) => records?,
             };
             let deliveries = self.decode(records).await;
-            let oldest = clock.now().minus(self.options.window);
-            self.push(deliveries, oldest, Place(tail.position()));
+            let head = Place(tail.position());
+            self.keep(&deliveries, head, clock.now());
+            // After the window, so that whoever is told finds there what lies before.
+            listener.take(&deliveries, head);
+            self.note(head);
         }
     }
 
-    async fn decode(&self, records: Vec<Record>) -> Vec<Arc<Delivery>> {
+    fn keep(&self, deliveries: &[Delivery], head: Place, now: tidings_model::Timestamp) {
+        let limits = WindowLimits {
+            age: self.options.window,
+            bytes: self.options.window_bytes,
+            hard_bytes: self.options.window_bytes,
+        };
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        for delivery in deliveries {
+            window.push(delivery.clone(), delivery.json().len(), now);
+        }
+        // The projection is written with the append itself, so it has all that was read.
+        window.trim(head, &limits, now);
+    }
+
+    fn note(&self, head: Place) {
+        if let Err(cause) = self.mark.note(self.generations.current().id, head) {
+            tracing::warn!(%cause, "the mark beside the database could not be written");
+        }
+    }
+
+    async fn decode(&self, records: Vec<Record>) -> Vec<Delivery> {
         let mut deliveries = Vec::with_capacity(records.len());
         for record in records {
             let place = Place::of_offset(record.offset);
@@ -110,46 +148,29 @@ impl Feed {
                 tracing::error!(place = place.0, "a delivery record cannot be read; it is passed over");
                 continue;
             };
-            match self.complete(place, stored).await {
-                Ok(delivery) => deliveries.push(delivery),
-                Err(cause) => {
-                    tracing::error!(place = place.0, %cause, "the content of a delivery cannot be read");
+            // Passing it over would be a silent hole for everybody, so the feed waits for the database.
+            let delivery = loop {
+                match self.complete(place, &stored).await {
+                    Ok(delivery) => break delivery,
+                    Err(cause) => {
+                        tracing::error!(place = place.0, %cause, "the content of a delivery cannot be read yet");
+                        tokio::time::sleep(AWAY_PAUSE).await;
+                    }
                 }
-            }
+            };
+            deliveries.push(delivery);
         }
         deliveries
     }
 
-    async fn complete(&self, place: Place, record: DeliveryRecord) -> Result<Arc<Delivery>, StoreError> {
+    async fn complete(&self, place: Place, record: &DeliveryRecord) -> Result<Delivery, StoreError> {
         let generation = self.generations.current().id;
         if let Some(data) = &record.data {
-            let data = data.clone();
-            return Ok(Delivery::new(place, generation, record, &data));
+            return Ok(Delivery::new(place, generation, record, None, data));
         }
         let subject = record.subject.clone();
         let data = self.store.read(move |tx| async move { backlog::content(&tx, &subject).await }).await?;
         let data = RawValue::from_string(data.unwrap_or_else(|| "{}".to_owned())).unwrap_or_default();
-        Ok(Delivery::new(place, generation, record, &data))
-    }
-
-    fn push(&self, deliveries: Vec<Arc<Delivery>>, oldest: tidings_model::Timestamp, head: Place) {
-        {
-            let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-            for delivery in deliveries {
-                window.bytes += delivery.json.len();
-                window.deliveries.push_back(delivery);
-            }
-            while let Some(first) = window.deliveries.front() {
-                if window.bytes <= self.options.window_bytes && first.record.time >= oldest {
-                    break;
-                }
-                let (place, bytes) = (first.place, first.json.len());
-                window.deliveries.pop_front();
-                window.bytes -= bytes;
-                window.after = place;
-            }
-        }
-        // After the window, so that whoever sees the head finds what lies before it.
-        self.head.send_replace(head);
+        Ok(Delivery::new(place, generation, record, None, &data))
     }
 }

@@ -3,26 +3,45 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tidings_delivery_core::{Cursor, GenerationId, Narrowing, Place};
+use tidings_delivery_core as core;
+use tidings_delivery_core::{Cursor, GenerationId, Narrowing, Place, Removal};
 use tidings_model::{Channel, EventId, Kind, Timestamp};
 
-use crate::DeliveryRecord;
+use crate::{DeliveryRecord, MEMBERSHIP};
 
-/// A delivery at its place, with its frame.
+/// A delivery at its place, with its frame. Handles are cheap to clone; they share what was encoded.
+#[derive(Clone, Debug)]
+pub struct Delivery(Arc<Inner>);
+
 #[derive(Debug)]
-pub struct Delivery {
-    /// Where it lies.
-    pub place: Place,
-    /// Within which generation.
-    pub generation: GenerationId,
-    /// What it is.
-    pub record: DeliveryRecord,
-    /// The frame: one line of JSON.
-    pub json: Bytes,
+struct Inner {
+    facts: core::DeliveryRecord,
+    generation: GenerationId,
+    frame_type: String,
+    json: Bytes,
+    // What a gateway needs to know and clients do not: the changes of a person's channels.
+    membership: Option<Membership>,
     sse: OnceLock<Bytes>,
+    sse_without_id: OnceLock<Bytes>,
     websocket: OnceLock<Bytes>,
+    websocket_without_cursor: OnceLock<Bytes>,
+}
+
+/// A change of a person's channels, in force from its record's place.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Membership {
+    /// Channels gained.
+    pub joined: Vec<Channel>,
+    /// Channels lost.
+    pub left: Vec<Channel>,
+}
+
+impl AsRef<core::DeliveryRecord> for Delivery {
+    fn as_ref(&self) -> &core::DeliveryRecord {
+        &self.0.facts
+    }
 }
 
 #[derive(Serialize)]
@@ -39,65 +58,126 @@ struct Frame<'a> {
 
 impl Delivery {
     /// The delivery of a record; `data` is the record's own or that of its item.
-    pub fn new(place: Place, generation: GenerationId, record: DeliveryRecord, data: &RawValue) -> Arc<Self> {
+    pub fn new(
+        place: Place,
+        generation: GenerationId,
+        record: &DeliveryRecord,
+        removal: Option<Removal>,
+        data: &RawValue,
+    ) -> Self {
         let frame = Frame {
             id: &record.event_id,
             frame_type: &record.frame_type,
             subject: &record.subject,
-            channel: record.audience.any.first(),
+            channel: record.said_to.as_ref().unwrap_or(&record.audience).any.first(),
             time: record.time,
             late: record.late,
             data,
         };
         let json = escape_separators(serde_json::to_vec(&frame).unwrap_or_default());
-        Arc::new(Self { place, generation, record, json, sse: OnceLock::new(), websocket: OnceLock::new() })
+        let internal = record.frame_type == MEMBERSHIP;
+        Self(Arc::new(Inner {
+            facts: record.facts(place, removal),
+            generation,
+            frame_type: record.frame_type.clone(),
+            json,
+            membership: internal.then(|| serde_json::from_str(data.get()).unwrap_or_default()),
+            sse: OnceLock::new(),
+            sse_without_id: OnceLock::new(),
+            websocket: OnceLock::new(),
+            websocket_without_cursor: OnceLock::new(),
+        }))
+    }
+
+    /// What the verdict judges.
+    pub fn facts(&self) -> &core::DeliveryRecord {
+        &self.0.facts
+    }
+
+    /// Where it lies.
+    pub fn place(&self) -> Place {
+        self.0.facts.place
+    }
+
+    /// The frame: one line of JSON.
+    pub fn json(&self) -> &Bytes {
+        &self.0.json
+    }
+
+    /// The change of a person's channels, where it is one; clients are not shown it.
+    pub fn membership(&self) -> Option<&Membership> {
+        self.0.membership.as_ref()
+    }
+
+    /// The frame's type: `broadcast.created`.
+    pub fn frame_type(&self) -> &str {
+        &self.0.frame_type
     }
 
     /// The cursor that names this place.
     pub fn cursor(&self, narrowing: Narrowing) -> Cursor {
-        Cursor { generation: self.generation, place: self.place, narrowing }
+        Cursor { generation: self.0.generation, place: self.0.facts.place, narrowing }
     }
 
     /// The SSE block with its id, the same bytes for every session that is not narrowed.
     pub fn sse(&self) -> Bytes {
-        self.sse.get_or_init(|| self.sse_with(Some(Narrowing::NONE))).clone()
+        self.0.sse.get_or_init(|| self.sse_with(Some(Narrowing::NONE))).clone()
+    }
+
+    /// The SSE block without an id, for catch-up: the same bytes for every session.
+    pub fn sse_without_id(&self) -> Bytes {
+        self.0.sse_without_id.get_or_init(|| self.sse_with(None)).clone()
     }
 
     /// The SSE block of a narrowed session, or without an id.
     pub fn sse_with(&self, narrowing: Option<Narrowing>) -> Bytes {
-        let mut block = Vec::with_capacity(self.json.len() + 96);
-        if let Some(narrowing) = narrowing.filter(|_| self.record.kind != Kind::Signal) {
+        let mut block = Vec::with_capacity(self.0.json.len() + 96);
+        if let Some(narrowing) = narrowing.filter(|_| self.0.facts.kind != Kind::Signal) {
             block.extend_from_slice(b"id: ");
             block.extend_from_slice(self.cursor(narrowing).encode().as_bytes());
             block.push(b'\n');
         }
         block.extend_from_slice(b"event: ");
-        block.extend_from_slice(self.record.frame_type.as_bytes());
+        block.extend_from_slice(self.0.frame_type.as_bytes());
         block.extend_from_slice(b"\ndata: ");
-        block.extend_from_slice(&self.json);
+        block.extend_from_slice(&self.0.json);
         block.extend_from_slice(b"\n\n");
         block.into()
     }
 
     /// The WebSocket text with its cursor, the same for every session that is not narrowed.
     pub fn websocket(&self) -> Bytes {
-        self.websocket.get_or_init(|| self.websocket_with(Some(Narrowing::NONE))).clone()
+        self.0.websocket.get_or_init(|| self.websocket_with(Some(Narrowing::NONE))).clone()
+    }
+
+    /// The WebSocket text without a cursor, for catch-up: the same for every session.
+    pub fn websocket_without_cursor(&self) -> Bytes {
+        self.0.websocket_without_cursor.get_or_init(|| self.websocket_with(None)).clone()
     }
 
     /// The WebSocket text of a narrowed session, or without a cursor.
     pub fn websocket_with(&self, narrowing: Option<Narrowing>) -> Bytes {
-        let mut text = Vec::with_capacity(self.json.len() + 96);
+        let mut text = Vec::with_capacity(self.0.json.len() + 96);
         text.extend_from_slice(b"{\"type\":\"event\",");
-        if let Some(narrowing) = narrowing.filter(|_| self.record.kind != Kind::Signal) {
+        if let Some(narrowing) = narrowing.filter(|_| self.0.facts.kind != Kind::Signal) {
             text.extend_from_slice(b"\"cursor\":\"");
             text.extend_from_slice(self.cursor(narrowing).encode().as_bytes());
             text.extend_from_slice(b"\",");
         }
         text.extend_from_slice(b"\"event\":");
-        text.extend_from_slice(&self.json);
+        text.extend_from_slice(&self.0.json);
         text.push(b'}');
         text.into()
     }
+}
+
+/// The data of a frame that was encoded before.
+pub(crate) fn data(json: &[u8]) -> Option<Box<RawValue>> {
+    #[derive(Deserialize)]
+    struct Data {
+        data: Box<RawValue>,
+    }
+    serde_json::from_slice::<Data>(json).ok().map(|frame| frame.data)
 }
 
 /// Escapes the characters that some SSE clients take for line ends: U+2028, U+2029, U+0085.
@@ -108,7 +188,11 @@ fn escape_separators(json: Vec<u8>) -> Bytes {
     if !text.contains(['\u{2028}', '\u{2029}', '\u{85}']) {
         return json.into();
     }
-    text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029").replace('\u{85}', "\\u0085").into_bytes().into()
+    text.replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
+        .replace('\u{85}', "\\u0085")
+        .into_bytes()
+        .into()
 }
 
 #[cfg(test)]
@@ -123,22 +207,18 @@ mod tests {
             serde_json::json!({ "content": "a\r\nb\u{2028}c\u{2029}d\u{85}e\u{b}f\u{c}" }).to_string(),
         )
         .unwrap();
-        let record = DeliveryRecord {
-            event_id: "evt_1".parse().unwrap(),
-            kind: Kind::Message,
-            frame_type: "broadcast.created".to_owned(),
-            subject: "brd_1".to_owned(),
-            audience: Audience::of(Channel::All),
-            priority: tidings_model::Priority::Normal,
-            category: None,
-            time: Timestamp(0),
-            expires_at: None,
-            late: false,
-            data: None,
-        };
-        let delivery = Delivery::new(Place(3), GenerationId(7), record, &data);
+        let record = DeliveryRecord::change(
+            "evt_1".parse().unwrap(),
+            "broadcast.created",
+            "brd_1",
+            Audience::of(Channel::All),
+            Timestamp(0),
+            data.clone(),
+        );
+        let delivery = Delivery::new(Place(3), GenerationId(7), &record, None, &data);
         let block = String::from_utf8(delivery.sse().to_vec()).unwrap();
-        let lines: Vec<&str> = block.split_inclusive(['\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}']).collect();
+        let lines: Vec<&str> =
+            block.split_inclusive(['\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}']).collect();
         assert_eq!(lines.len(), 4, "{block}");
         assert!(block.ends_with("\n\n"));
         let json = lines[2].strip_prefix("data: ").unwrap();

@@ -13,8 +13,11 @@ mod feed;
 mod frame;
 pub mod generations;
 pub mod inbox;
+mod mark;
+mod membership;
 mod person;
 pub mod receipts;
+mod record;
 pub mod sessions;
 
 use std::time::Duration;
@@ -23,10 +26,13 @@ pub use tidings_delivery_core as core;
 use tidings_log::{Durability, TopicSpec};
 use tidings_store::Migration;
 
-pub use deliver::{DeliveryRecord, End, Item, deliver, end_item};
-pub use feed::{Feed, FeedOptions};
-pub use frame::Delivery;
+pub use deliver::{Item, deliver, end_item, end_word, head};
+pub use feed::{Feed, FeedOptions, Listener};
+pub use frame::{Delivery, Membership};
+pub use mark::Mark;
 pub use person::Person;
+pub use record::{DeliveryRecord, MEMBERSHIP, MEMBERSHIP_EVENT};
+pub use tidings_delivery_core::End;
 
 /// The tables of this crate.
 pub const MIGRATIONS: &[Migration] = &[Migration {

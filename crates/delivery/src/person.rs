@@ -24,7 +24,7 @@ impl Person {
         Self { user_id, channels }
     }
 
-    /// Whether a record is for them.
+    /// Whether a record is for somebody with these channels.
     pub fn is_addressed(&self, record: &DeliveryRecord) -> bool {
         record.audience.includes(|channel| self.channels.contains(channel))
     }

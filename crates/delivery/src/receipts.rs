@@ -48,7 +48,8 @@ pub async fn read(tx: &Tx, user: &UserId, item: &str, now: Timestamp) -> Result<
 }
 
 async fn count(tx: &Tx, user: &UserId, item: &str, delivered: u32, read: u32) -> Result<(), StoreError> {
-    let shard = user.as_str().bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % SHARDS;
+    let shard = user.as_str().bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
+        % SHARDS;
     tx.execute(
         "INSERT INTO item_counters (item_id, shard, delivered, read) VALUES ($1, $2, $3, $4)
          ON CONFLICT (item_id, shard)
@@ -84,7 +85,8 @@ pub async fn is_theirs(tx: &Tx, person: &Person, item: &str) -> Result<bool, Sto
         .await?;
     for row in &rows {
         let record: Vec<u8> = row.get(0)?;
-        let theirs = serde_json::from_slice::<DeliveryRecord>(&record).is_ok_and(|record| person.is_addressed(&record));
+        let theirs = serde_json::from_slice::<DeliveryRecord>(&record)
+            .is_ok_and(|record| person.is_addressed(&record));
         if theirs {
             return Ok(true);
         }

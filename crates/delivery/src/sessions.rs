@@ -1,24 +1,154 @@
-//! Sessions: one person on one device, across reconnects, and how far their cursor confirmed.
+//! Sessions: one person on one device, across reconnects; how each opened and how far its cursor confirmed.
 
-use tidings_delivery_core::Place;
-use tidings_model::{SessionId, Timestamp, UserId};
-use tidings_store::{StoreError, Tx, params};
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Person, receipts};
+use tidings_delivery_core::{
+    GenerationId, Moment, Narrowing, NotRecovered, Person, Place,
+    interval::Ranges,
+    receipts::SessionReceipts,
+    select_pending,
+    session::{Opening, Session},
+};
+use tidings_model::{Channel, SessionId, Timestamp, UserId};
+use tidings_store::{Store, StoreError, Tx, params};
 
-/// Messages that one confirmation looks at; the rest follows in further slices.
-const SLICE: usize = 200;
+use crate::{Delivery, backlog, deliver, directory, receipts};
 
-/// Notes that a session is there. What it confirmed before stays confirmed.
-pub async fn begin(tx: &Tx, user: &UserId, session: &SessionId, now: Timestamp) -> Result<(), StoreError> {
+/// Messages that one transaction confirms; the rest follows in further ones.
+const SLICE: usize = 100;
+/// The most messages that are pending for one person.
+const INBOX_MAX: usize = 10_000;
+
+/// What a session that opened without a usable cursor is sent.
+#[derive(Debug)]
+pub struct Opened {
+    /// The person as they were at the opening.
+    pub person: Person,
+    /// The session.
+    pub session: Session,
+    /// What is sent, oldest first.
+    pub send: Vec<Delivery>,
+    /// How many more are pending.
+    pub left_out: u64,
+    /// The place of the opening.
+    pub complete: Place,
+}
+
+/// The row of a session.
+pub async fn find(
+    tx: &Tx,
+    user: &UserId,
+    session: &SessionId,
+) -> Result<Option<SessionReceipts>, StoreError> {
+    let row = tx
+        .optional(
+            "SELECT receipts FROM sessions WHERE user_id = $1 AND session_id = $2",
+            params![user.as_str(), session.as_str()],
+        )
+        .await?;
+    Ok(row.map(|row| row.get::<String>(0)).transpose()?.and_then(|json| serde_json::from_str(&json).ok()))
+}
+
+async fn put(
+    tx: &Tx,
+    user: &UserId,
+    session: &SessionId,
+    row: &SessionReceipts,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO sessions (user_id, session_id, confirmed_place, withheld, seen_at)
-         VALUES ($1, $2, 0, '[]', $3)
-         ON CONFLICT (user_id, session_id) DO UPDATE SET seen_at = excluded.seen_at",
-        params![user.as_str(), session.as_str(), now],
+        "INSERT INTO sessions (user_id, session_id, receipts, seen_at)
+         VALUES ($1, $2, $3, $4)
+         ON CONFLICT (user_id, session_id)
+         DO UPDATE SET receipts = excluded.receipts, seen_at = excluded.seen_at",
+        params![user.as_str(), session.as_str(), serde_json::to_string(row).unwrap_or_default(), now],
     )
     .await?;
     Ok(())
+}
+
+/// Opens a session: judges what is pending, and writes the row that says what was left out.
+///
+/// What is pending is read beside the writer; the row is written only if the person's channels are still those
+/// that it was judged by.
+pub async fn open(
+    store: &Store,
+    generation: GenerationId,
+    user: &UserId,
+    session: &SessionId,
+    channels: Option<BTreeSet<Channel>>,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Opened, StoreError> {
+    loop {
+        let (reader, wanted) = (user.clone(), channels.clone());
+        let (mut opened, changed) = store
+            .read(move |tx| async move { judge(&tx, generation, &reader, wanted, limit, now).await })
+            .await?;
+        let (user, session) = (user.clone(), session.clone());
+        let judged = opened.session.clone();
+        let written = store
+            .transact(move |tx| async move {
+                if directory::changed_place(&tx, &user).await? != changed {
+                    return Ok(None);
+                }
+                let before = find(&tx, &user, &session).await?;
+                let count = before.map_or(0, |row| row.session().opening.count) + 1;
+                let opening = Opening { count, ..judged.opening };
+                let row = SessionReceipts::open(Session { opening, ..judged });
+                put(&tx, &user, &session, &row, now).await?;
+                Ok::<_, StoreError>(Some(row.session().clone()))
+            })
+            .await?;
+        if let Some(session) = written {
+            opened.session = session;
+            return Ok(opened);
+        }
+    }
+}
+
+async fn judge(
+    tx: &Tx,
+    generation: GenerationId,
+    user: &UserId,
+    channels: Option<BTreeSet<Channel>>,
+    limit: usize,
+    now: Timestamp,
+) -> Result<(Opened, Place), StoreError> {
+    let person = directory::history(tx, user).await?;
+    let changed = directory::changed_place(tx, user).await?;
+    let complete = deliver::head(tx).await?;
+    let at = Moment { place: complete, time: now };
+    // Its number is given when the row is written.
+    let opening = Opening { count: 0, at, pending: true, withheld: Ranges::default() };
+    let open = Session { opening, channels };
+    let mut pending: BTreeMap<Place, Delivery> = BTreeMap::new();
+    for delivery in backlog::unconfirmed(tx, generation, user, (Place::ORIGIN, complete), INBOX_MAX).await? {
+        if open.verdict(&person, delivery.facts()).is_offered() {
+            pending.entry(delivery.facts().first).or_insert(delivery);
+        }
+    }
+    let selection = select_pending(pending.into_values(), limit);
+    let session = Session { opening: Opening { withheld: selection.withheld, ..open.opening }, ..open };
+    Ok((Opened { person, session, send: selection.send, left_out: selection.left_out, complete }, changed))
+}
+
+/// Goes on with a session that came with a cursor of this place: its row, or one that begins there. A row that
+/// does not cover the cursor says why it does not go on; such a session opens anew.
+pub async fn resume(
+    tx: &Tx,
+    user: &UserId,
+    session: &SessionId,
+    channels: Option<BTreeSet<Channel>>,
+    cursor: Moment,
+    current: bool,
+) -> Result<Result<SessionReceipts, NotRecovered>, StoreError> {
+    let row = find(tx, user, session).await?;
+    let resumed = SessionReceipts::resume(row.as_ref(), channels, cursor, current);
+    if let Ok(row) = &resumed {
+        put(tx, user, session, row, cursor.time).await?;
+    }
+    Ok(resumed)
 }
 
 /// The person's newest session, if they have one.
@@ -32,55 +162,84 @@ pub async fn newest(tx: &Tx, user: &UserId) -> Result<Option<SessionId>, StoreEr
     row.map(|row| row.parse(0)).transpose()
 }
 
-/// Confirms all that was offered to a session at or before a place: forward only.
-///
-/// Answers the place that is confirmed now; it is before `upto` when more slices are left.
-pub async fn confirm(
-    tx: &Tx,
-    person: &Person,
-    session: &SessionId,
-    upto: Place,
-    now: Timestamp,
-) -> Result<Place, StoreError> {
-    let confirmed = tx
-        .optional(
-            "SELECT confirmed_place FROM sessions WHERE user_id = $1 AND session_id = $2",
-            params![person.user_id.as_str(), session.as_str()],
-        )
-        .await?;
-    let Some(confirmed) = confirmed else { return Ok(upto) };
-    let confirmed = Place(confirmed.get(0)?);
-    if confirmed >= upto {
-        return Ok(confirmed);
-    }
+/// All sessions of a person.
+pub async fn of(tx: &Tx, user: &UserId) -> Result<Vec<Session>, StoreError> {
     let rows = tx
-        .query(
-            "SELECT DISTINCT r.place, r.subject, r.record
-             FROM delivery_channels c
-             JOIN delivery_records r ON r.place = c.place
-             WHERE c.channel IN (SELECT value FROM json_each($1))
-               AND c.place > $2 AND c.place <= $3
-               AND r.kind = 'message'
-             ORDER BY r.place
-             LIMIT $4",
-            params![person.channels_json(), confirmed.0, upto.0, SLICE],
-        )
+        .query("SELECT receipts FROM sessions WHERE user_id = $1 LIMIT 100", params![user.as_str()])
         .await?;
-    let mut reached = upto;
-    if rows.len() == SLICE {
-        reached = Place(rows.last().map_or(Ok(upto.0), |row| row.get(0))?);
-    }
+    let mut sessions = Vec::new();
     for row in &rows {
-        let record: Vec<u8> = row.get(2)?;
-        let addressed = serde_json::from_slice(&record).is_ok_and(|record| person.is_addressed(&record));
-        if addressed {
-            receipts::delivered(tx, &person.user_id, &row.get::<String>(1)?, now).await?;
+        if let Ok(row) = serde_json::from_str::<SessionReceipts>(&row.get::<String>(0)?) {
+            sessions.push(row.session().clone());
         }
     }
-    tx.execute(
-        "UPDATE sessions SET confirmed_place = $3, seen_at = $4 WHERE user_id = $1 AND session_id = $2",
-        params![person.user_id.as_str(), session.as_str(), reached.0, now],
-    )
-    .await?;
-    Ok(reached)
+    Ok(sessions)
+}
+
+/// A client's word that it has everything up to a place.
+#[derive(Clone, Copy, Debug)]
+pub struct Ack {
+    /// The cursor's place.
+    pub place: Place,
+    /// The cursor's narrowing: it speaks only of what a session narrowed like this was sent.
+    pub narrowing: Narrowing,
+    /// Which opening of the session it was given under; none where the client cannot know.
+    pub opening: Option<u32>,
+}
+
+/// Confirms all that was offered to a session at or before a place: forward only, in slices.
+pub async fn confirm(
+    store: &Store,
+    generation: GenerationId,
+    user: &UserId,
+    session: &SessionId,
+    ack: Ack,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut from = Place::ORIGIN;
+    loop {
+        let (user, session) = (user.clone(), session.clone());
+        let reached = store
+            .transact(move |tx| async move {
+                confirm_slice(&tx, generation, &user, &session, (from, ack), now).await
+            })
+            .await?;
+        match reached {
+            Some(place) => from = place,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Confirms a slice; answers from where the next one goes on. The session's row moves with the last slice, so
+/// that a crash in between repeats slices and loses none.
+async fn confirm_slice(
+    tx: &Tx,
+    generation: GenerationId,
+    user: &UserId,
+    session: &SessionId,
+    (from, ack): (Place, Ack),
+    now: Timestamp,
+) -> Result<Option<Place>, StoreError> {
+    let Some(mut row) = find(tx, user, session).await? else { return Ok(None) };
+    if row.session().narrowing() != ack.narrowing {
+        return Ok(None);
+    }
+    let opening = ack.opening.unwrap_or(row.session().opening.count);
+    let complete = deliver::head(tx).await?;
+    let Some(confirmed) = row.confirm(opening, ack.place, complete) else { return Ok(None) };
+    let person = directory::history(tx, user).await?;
+    let at = Moment { place: complete, time: now };
+    let range = (confirmed.after.max(from), confirmed.upto);
+    let messages = backlog::unconfirmed(tx, generation, user, range, SLICE).await?;
+    for message in &messages {
+        if row.confirms(confirmed, &person, message.facts(), at) {
+            receipts::delivered(tx, user, &message.facts().subject, now).await?;
+        }
+    }
+    if let Some(last) = messages.last().filter(|_| messages.len() == SLICE) {
+        return Ok(Some(last.place()));
+    }
+    put(tx, user, session, &row, now).await?;
+    Ok(None)
 }

@@ -1,162 +1,125 @@
-//! The hub: who is connected, and who of them a delivery is for.
+//! The hub: who is connected, and who of them a delivery may be for.
+//!
+//! A stream that is still catching up is shown every record, so that none passes it by; a live one is shown the
+//! records of its channels. Whether it is sent one, the verdict decides.
 
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use bytes::Bytes;
-use tidings_delivery::{
-    Delivery, Feed, Person,
-    core::{Narrowing, Place},
-};
-use tidings_model::{Channel, SessionId, UserId};
-use tokio_util::sync::CancellationToken;
+use tidings_delivery::{Delivery, Listener, core::Generations, core::Place};
+use tidings_model::{Channel, Clock, UserId};
+use tokio::sync::Notify;
 
-use crate::{Close, Queue};
-
-/// Which bytes a connection is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wire {
-    /// Server-sent events.
-    Sse,
-}
-
-/// One open stream.
-#[derive(Debug)]
-pub struct Connection {
-    id: u64,
-    /// Whose it is.
-    pub person: Person,
-    /// Which device.
-    pub session: SessionId,
-    /// What it is narrowed to.
-    pub narrowing: Narrowing,
-    /// Its bytes.
-    pub wire: Wire,
-    /// What waits for it.
-    pub queue: Queue,
-}
-
-impl Connection {
-    /// Adds a delivery to what waits. A full queue closes the connection; its client resumes.
-    fn offer(&self, delivery: &Delivery) {
-        if let Err(close) = self.queue.push(self.frame(delivery)) {
-            tracing::debug!(connection = self.id, reason = close.reason(), "a delivery found its connection closed");
-        }
-    }
-
-    /// The frame of a delivery with its cursor, as this connection reads it.
-    pub fn frame(&self, delivery: &Delivery) -> Bytes {
-        match self.wire {
-            Wire::Sse if self.narrowing == Narrowing::NONE => delivery.sse(),
-            Wire::Sse => delivery.sse_with(Some(self.narrowing)),
-        }
-    }
-}
+use crate::{Close, connection::Connection};
 
 /// Everybody who is connected to this process.
 #[derive(Debug)]
 pub struct Hub {
     next_id: AtomicU64,
+    generations: Generations,
+    clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    // Tells streams that wait for the tail that it moved.
+    moved: Notify,
 }
 
 #[derive(Debug)]
 struct State {
-    // Everything at or before this place was given to the live connections.
-    dispatched: Place,
+    // Everything at or before this place was shown to the connections.
+    shown: Place,
+    catching_up: HashMap<u64, Arc<Connection>>,
     live: HashMap<Channel, HashMap<u64, Arc<Connection>>>,
     by_user: HashMap<UserId, Vec<Arc<Connection>>>,
     count: usize,
 }
 
 impl Hub {
-    /// A hub that has given out everything up to `head`.
-    pub fn new(head: Place) -> Self {
+    /// A hub that begins behind `head`.
+    pub fn new(head: Place, generations: Generations, clock: Arc<dyn Clock>) -> Self {
+        let state = State {
+            shown: head,
+            catching_up: HashMap::new(),
+            live: HashMap::new(),
+            by_user: HashMap::new(),
+            count: 0,
+        };
         Self {
             next_id: AtomicU64::new(1),
-            state: Mutex::new(State {
-                dispatched: head,
-                live: HashMap::new(),
-                by_user: HashMap::new(),
-                count: 0,
-            }),
+            generations,
+            clock,
+            state: Mutex::new(state),
+            moved: Notify::new(),
         }
     }
 
-    /// Enters a connection, if the person has fewer than `limit`. It is given nothing before [`Hub::go_live`].
-    pub fn join(
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number for a new connection.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Enters a connection, if its person has fewer than `limit`; `make` is told the place behind which it is
+    /// shown everything.
+    pub(crate) fn join(
         &self,
-        person: Person,
-        session: SessionId,
-        narrowing: Narrowing,
-        wire: Wire,
-        queue: Queue,
+        user: &UserId,
         limit: usize,
+        make: impl FnOnce(Place) -> Connection,
     ) -> Option<Arc<Connection>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let user = person.user_id.clone();
-        let connections = state.by_user.entry(user).or_default();
-        if connections.len() >= limit {
+        let mut state = self.state();
+        if state.by_user.get(user).map_or(0, Vec::len) >= limit {
             return None;
         }
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let connection = Arc::new(Connection { id, person, session, narrowing, wire, queue });
-        connections.push(Arc::clone(&connection));
+        let connection = Arc::new(make(state.shown));
+        state.catching_up.insert(connection.id, Arc::clone(&connection));
+        state.by_user.entry(user.clone()).or_default().push(Arc::clone(&connection));
         state.count += 1;
         Some(connection)
     }
 
-    /// Gives a connection all that came after `place` and, from here on, what comes.
-    ///
-    /// False if the window no longer reaches back that far; the caller reads on and tries again.
-    pub fn go_live(&self, connection: &Arc<Connection>, place: Place, feed: &Feed) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(missed) = feed.since(place) else { return false };
-        for delivery in missed.iter().filter(|delivery| delivery.place <= state.dispatched) {
-            if connection.person.is_addressed(&delivery.record) {
-                connection.offer(delivery);
+    /// Moves a connection whose stream is live to its channels.
+    pub(crate) fn settle(&self, connection: &Arc<Connection>) {
+        let mut state = self.state();
+        let channels: Vec<Channel> = {
+            let stream = connection.stream();
+            if !stream.is_live() {
+                return;
             }
+            stream.channels()
+        };
+        if state.catching_up.remove(&connection.id).is_some() {
+            state.listen(connection, &channels);
         }
-        for channel in &connection.person.channels {
-            state
-                .live
-                .entry(channel.clone())
-                .or_default()
-                .insert(connection.id, Arc::clone(connection));
-        }
-        true
     }
 
     /// Forgets a connection.
     pub fn leave(&self, connection: &Connection) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        for channel in &connection.person.channels {
-            if let Some(listeners) = state.live.get_mut(channel) {
-                listeners.remove(&connection.id);
-                if listeners.is_empty() {
-                    state.live.remove(channel);
-                }
-            }
+        let mut state = self.state();
+        state.catching_up.remove(&connection.id);
+        let channels: Vec<Channel> = connection.stream().channels();
+        state.forget(connection.id, &channels);
+        let Some(connections) = state.by_user.get_mut(&connection.user) else { return };
+        let before = connections.len();
+        connections.retain(|other| other.id != connection.id);
+        let left = before - connections.len();
+        if connections.is_empty() {
+            state.by_user.remove(&connection.user);
         }
-        if let Some(connections) = state.by_user.get_mut(&connection.person.user_id) {
-            let before = connections.len();
-            connections.retain(|other| other.id != connection.id);
-            let left = before - connections.len();
-            if connections.is_empty() {
-                state.by_user.remove(&connection.person.user_id);
-            }
-            state.count -= left;
-        }
+        state.count -= left;
     }
 
     /// How many connections there are.
     pub fn len(&self) -> usize {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).count
+        self.state().count
     }
 
     /// Whether nobody is connected.
@@ -164,55 +127,104 @@ impl Hub {
         self.len() == 0
     }
 
+    /// Everybody, for what concerns all: heartbeats, drain.
+    pub fn connections(&self) -> Vec<Arc<Connection>> {
+        self.state().by_user.values().flatten().cloned().collect()
+    }
+
+    /// The connections of one person.
+    pub fn of(&self, user: &UserId) -> Vec<Arc<Connection>> {
+        self.state().by_user.get(user).cloned().unwrap_or_default()
+    }
+
+    /// The place up to which everything was shown.
+    pub fn shown(&self) -> Place {
+        self.state().shown
+    }
+
+    /// Resolves when more was shown, or after `limit`.
+    pub(crate) async fn shown_moves(&self, limit: Duration) {
+        // Either way the caller looks again.
+        drop(tokio::time::timeout(limit, self.moved.notified()).await);
+    }
+
     /// Ends all connections.
     pub fn close_all(&self, close: Close) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        for connection in state.by_user.values().flatten() {
+        for connection in self.connections() {
             connection.queue.close(close);
         }
     }
+}
 
-    /// Gives out what the feed brings, until `stop`.
-    pub async fn run(&self, feed: Arc<Feed>, stop: CancellationToken) {
-        let mut head = feed.head();
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                changed = head.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                }
-            }
-            let upto = *head.borrow_and_update();
-            self.dispatch(&feed, upto);
+impl State {
+    fn listen(&mut self, connection: &Arc<Connection>, channels: &[Channel]) {
+        for channel in channels {
+            self.live.entry(channel.clone()).or_default().insert(connection.id, Arc::clone(connection));
         }
     }
 
-    fn dispatch(&self, feed: &Feed, upto: Place) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(deliveries) = feed.since(state.dispatched) else {
-            tracing::error!("the hub fell behind the window; its connections resume");
-            for connection in state.by_user.values().flatten() {
-                connection.queue.close(Close::Unavailable);
-            }
-            state.dispatched = upto;
-            return;
-        };
-        for delivery in &deliveries {
-            let audience = &delivery.record.audience;
-            for (at, channel) in audience.any.iter().enumerate() {
-                let Some(listeners) = state.live.get(channel) else { continue };
-                for connection in listeners.values() {
-                    // Whoever has an earlier channel of the audience got it there.
-                    let earlier = audience.any.iter().take(at).any(|channel| connection.person.channels.contains(channel));
-                    if !earlier && connection.person.is_addressed(&delivery.record) {
-                        connection.offer(delivery);
-                    }
+    fn forget(&mut self, id: u64, channels: &[Channel]) {
+        for channel in channels {
+            if let Some(listeners) = self.live.get_mut(channel) {
+                listeners.remove(&id);
+                if listeners.is_empty() {
+                    self.live.remove(channel);
                 }
             }
         }
-        state.dispatched = deliveries.last().map_or(upto, |last| last.place.max(upto));
+    }
+
+    /// A person's live connections listen to other channels from here on.
+    fn resubscribe(&mut self, delivery: &Delivery) {
+        let Some(change) = delivery.membership() else { return };
+        let Ok(user) = delivery.facts().subject.parse::<UserId>() else { return };
+        for connection in self.by_user.get(&user).cloned().unwrap_or_default() {
+            if !self.catching_up.contains_key(&connection.id) {
+                self.forget(connection.id, &change.left);
+                self.listen(&connection, &change.joined);
+            }
+        }
+    }
+
+    /// The live connections that a delivery may be for, each once.
+    fn show(&self, delivery: &Delivery, mut show: impl FnMut(&Arc<Connection>)) {
+        let any = &delivery.facts().audience.any;
+        if let [channel] = any.as_slice() {
+            self.live.get(channel).into_iter().flat_map(HashMap::values).for_each(show);
+            return;
+        }
+        let mut seen = std::collections::HashSet::new();
+        for channel in any {
+            for (id, connection) in self.live.get(channel).into_iter().flatten() {
+                if seen.insert(*id) {
+                    show(connection);
+                }
+            }
+        }
+    }
+}
+
+impl Listener for Hub {
+    fn take(&self, deliveries: &[Delivery], head: Place) {
+        let now = self.clock.now();
+        let mut state = self.state();
+        let mut settled = Vec::new();
+        for delivery in deliveries {
+            for connection in state.catching_up.values() {
+                if connection.tailed(delivery, &self.generations, now) {
+                    settled.push(Arc::clone(connection));
+                }
+            }
+            state.show(delivery, |connection| {
+                connection.tailed(delivery, &self.generations, now);
+            });
+            state.resubscribe(delivery);
+        }
+        state.shown = head;
+        drop(state);
+        self.moved.notify_waiters();
+        for connection in settled {
+            self.settle(&connection);
+        }
     }
 }

@@ -29,8 +29,21 @@ pub struct Queue {
 struct State {
     frames: VecDeque<Bytes>,
     bytes: usize,
+    // Of these, how many belong to a catch-up; they stand first.
+    exempt_frames: usize,
+    exempt_bytes: usize,
     closed: Option<Close>,
     gone: bool,
+}
+
+impl State {
+    fn taken(&mut self, frame: &Bytes) {
+        self.bytes -= frame.len();
+        if self.exempt_frames > 0 {
+            self.exempt_frames -= 1;
+            self.exempt_bytes -= frame.len();
+        }
+    }
 }
 
 impl Queue {
@@ -51,10 +64,10 @@ impl Queue {
         if let Some(close) = state.closed {
             return Err(close);
         }
-        if state.frames.len() >= self.limit_frames || state.bytes + frame.len() > self.limit_bytes {
-            state.closed = Some(Close::Slow);
-            state.frames.clear();
-            state.bytes = 0;
+        let frames = state.frames.len() - state.exempt_frames;
+        let bytes = state.bytes - state.exempt_bytes;
+        if frames >= self.limit_frames || bytes + frame.len() > self.limit_bytes {
+            *state = State { closed: Some(Close::Slow), ..State::default() };
             drop(state);
             self.reader.wake();
             return Err(Close::Slow);
@@ -66,22 +79,33 @@ impl Queue {
         Ok(())
     }
 
-    /// Adds a frame when there is room for it, and waits for room until then: for catch-up.
-    pub async fn push_when_free(&self, frame: Bytes) -> Result<(), Close> {
+    /// Adds a frame of a catch-up. It is shared with others and was asked for in pages, so it does not count
+    /// against the limits; a client that does not take it is cut by the write stall.
+    pub fn push_catch_up(&self, frame: Bytes) -> Result<(), Close> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(close) = state.closed {
+            return Err(close);
+        }
+        state.exempt_frames += 1;
+        state.exempt_bytes += frame.len();
+        state.bytes += frame.len();
+        state.frames.push_back(frame);
+        drop(state);
+        self.reader.wake();
+        Ok(())
+    }
+
+    /// Resolves when little waits, so that the next page of a catch-up may come.
+    pub async fn drained(&self) -> Result<(), Close> {
         loop {
             let drained = self.drained.notified();
             {
                 let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(close) = state.closed {
-                    return Err(close);
-                }
-                if state.gone {
-                    return Err(Close::Slow);
-                }
-                let free = state.frames.len() < self.limit_frames / 2 && state.bytes < self.limit_bytes / 2;
-                if free {
-                    drop(state);
-                    return self.push(frame);
+                match state.closed {
+                    Some(close) => return Err(close),
+                    None if state.gone => return Err(Close::Slow),
+                    None if state.frames.len() < self.limit_frames / 2 => return Ok(()),
+                    None => {}
                 }
             }
             drained.await;
@@ -115,14 +139,15 @@ impl Queue {
         let Some(first) = state.frames.pop_front() else {
             return if state.closed.is_some() { Poll::Ready(None) } else { Poll::Pending };
         };
-        state.bytes -= first.len();
+        state.taken(&first);
         let mut run = first;
         if let Some(next) = state.frames.front()
             && run.len() + next.len() <= WRITE_BYTES
         {
             let mut joined = BytesMut::from(run);
-            while let Some(next) = state.frames.pop_front_if(|next| joined.len() + next.len() <= WRITE_BYTES) {
-                state.bytes -= next.len();
+            while let Some(next) = state.frames.pop_front_if(|next| joined.len() + next.len() <= WRITE_BYTES)
+            {
+                state.taken(&next);
                 joined.extend_from_slice(&next);
             }
             run = joined.freeze();

@@ -1,93 +1,195 @@
-//! Bringing a client up to the present: what it missed, or what is pending, then live.
+//! Bringing a client up to the present: the driver of the pure state machine, which asks and is answered.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use bytes::Bytes;
-use serde_json::json;
-use tidings_delivery::core::{Cursor, LogBounds, NotRecovered, Place};
+use tidings_api::{Caller, Code, Problem};
+use tidings_delivery::{
+    Delivery,
+    core::{
+        Cursor, LogBounds, Moment, Narrowing, NotRecovered, Place,
+        interval::Ranges,
+        resume::{Effect, Input, Joined, Resume, ResumeLimits, Start},
+        session::{Opening, Session},
+    },
+};
+use tidings_model::{Channel, SessionId};
 
-use crate::{Close, Gateway, hub::Connection};
+use crate::{
+    Gateway, Queue,
+    connection::{Connection, Stream, Wanted},
+    wire::Wire,
+};
 
-/// Rows that are read at once.
-const PAGE: usize = 200;
+/// The longest pause between two looks at a tail that is behind a client's cursor.
+const BEHIND_LOOK: Duration = Duration::from_millis(250);
 
-/// From where a client goes on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Begin {
-    /// After a place that it confirmed.
-    After(Place),
-    /// With what is pending: it came without a cursor that holds.
-    Pending(NotRecovered),
+/// What a client asks for when it connects.
+#[derive(Clone, Debug)]
+pub(crate) struct Hello {
+    /// Which device; none for a new one.
+    pub(crate) session: Option<SessionId>,
+    /// After which cursor to go on.
+    pub(crate) cursor: Option<String>,
+    /// To what it narrows its channels.
+    pub(crate) channels: Option<BTreeSet<Channel>>,
 }
 
 impl Gateway {
-    /// Where a cursor leads, if it holds.
-    pub(crate) fn begin_at(&self, cursor: Option<&str>, connection_narrowing: tidings_delivery::core::Narrowing) -> Begin {
-        let Some(text) = cursor.filter(|text| !text.is_empty()) else {
-            return Begin::Pending(NotRecovered::NoCursor);
-        };
-        let Ok(cursor) = text.parse::<Cursor>() else { return Begin::Pending(NotRecovered::UnknownCursor) };
-        let head = *self.feed.head().borrow();
-        let bounds = LogBounds { kept_after: Place::ORIGIN, head };
-        match self.feed.generations().resolve(&cursor, connection_narrowing, bounds) {
-            Ok(place) => Begin::After(place),
-            Err(reason) => Begin::Pending(reason),
-        }
-    }
-
-    /// Sends `ready`, then what was missed, then goes live. Ends early when the connection is closed.
-    pub(crate) async fn resume(&self, connection: &Arc<Connection>, begin: Begin) -> Result<(), Close> {
-        let (ready_cursor, recovered, reason) = match begin {
-            Begin::After(place) => {
-                let cursor = self.feed.generations().cursor(place, connection.narrowing);
-                (Some(cursor.encode()), true, None)
+    /// Lets a caller in: their session is written, their connection is in the hub, their stream begins.
+    pub(crate) async fn connect(
+        &self,
+        caller: &Caller,
+        hello: Hello,
+        wire: Wire,
+    ) -> Result<Arc<Connection>, Problem> {
+        let user = caller.user_id.clone();
+        self.source.enter(caller).await?;
+        let session_id = hello.session.unwrap_or_else(|| self.ids.session());
+        let narrowing = hello.channels.as_ref().map_or(Narrowing::NONE, Narrowing::to);
+        let limit = self.options.connections_per_user;
+        // First the hub, then the person: whatever changes from here on is shown to the connection.
+        let mut shown = Place::ORIGIN;
+        let connection = self.hub.join(&user, limit, |place| {
+            shown = place;
+            Connection {
+                id: self.hub.next_id(),
+                user: user.clone(),
+                session_id,
+                narrowing,
+                wire,
+                queue: Queue::new(self.options.queue_frames, self.options.queue_bytes),
+                heartbeat_secs: self.options.heartbeat.as_secs(),
+                stream: Mutex::default(),
             }
-            Begin::Pending(reason) => (None, false, Some(reason.as_str())),
-        };
-        let ready = json!({
-            "session_id": connection.session,
-            "user_id": connection.person.user_id,
-            "recovered": recovered,
-            "reason": reason,
-            "cursor": ready_cursor,
-            "heartbeat_secs": self.options.heartbeat.as_secs(),
         });
-        let retry = fastrand::u32(2000..=5000);
-        let block = format!("event: ready\nretry: {retry}\ndata: {ready}\n\n");
-        connection.queue.push(Bytes::from(block))?;
-        let mut place = match begin {
-            Begin::After(place) => place,
-            Begin::Pending(_) => self.send_pending(connection).await?,
-        };
-        loop {
-            if self.hub.go_live(connection, place, &self.feed) {
-                return Ok(());
+        let connection = connection.ok_or_else(|| {
+            Problem::new(Code::ConnectionLimit, format!("you have {limit} streams open; close one"))
+                .retry_after(5)
+        })?;
+        match self.begin(&connection, hello.cursor.as_deref(), hello.channels, shown).await {
+            Ok(wanted) => {
+                let (driver, driven) = (self.clone(), Arc::clone(&connection));
+                self.tasks.spawn(async move { driver.drive(&driven, wanted).await });
+                Ok(connection)
             }
-            let upto = *self.feed.head().borrow();
-            let page = self.source.after(&connection.person, place, upto, PAGE).await.map_err(|_away| Close::Unavailable)?;
-            place = if page.len() < PAGE { upto } else { page.last().map_or(upto, |last| last.place) };
-            for delivery in page {
-                connection.queue.push_when_free(connection.frame(&delivery)).await?;
+            Err(problem) => {
+                self.hub.leave(&connection);
+                Err(problem)
             }
         }
     }
 
-    /// What is pending, without cursors, and a `cursor` frame that ends it.
-    async fn send_pending(&self, connection: &Arc<Connection>) -> Result<Place, Close> {
-        let upto = *self.feed.head().borrow();
-        let pending = self.source.pending(&connection.person, upto, self.options.catch_up_max).await;
-        let (page, total) = pending.map_err(|_away| Close::Unavailable)?;
-        let sent = page.len() as u64;
-        for delivery in page {
-            connection.queue.push_when_free(delivery.sse_with(None)).await?;
+    /// Writes or finds the session, reads the person, and begins the stream.
+    async fn begin(
+        &self,
+        connection: &Connection,
+        cursor: Option<&str>,
+        channels: Option<BTreeSet<Channel>>,
+        shown: Place,
+    ) -> Result<Option<Wanted>, Problem> {
+        let (user, session_id, now) = (&connection.user, &connection.session_id, self.clock.now());
+        let resumed = match self.cursor(cursor, connection.narrowing) {
+            Ok(cursor) => {
+                let resumed = self.source.resume(user, session_id, channels.clone(), cursor).await?;
+                resumed.map(|resumed| (cursor.place, resumed))
+            }
+            Err(reason) => Err(reason),
+        };
+        let (start, (person, session)) = match resumed {
+            Ok((place, resumed)) => (Start::After(place), resumed),
+            Err(reason) => {
+                // The opening is written when what is pending is read; until then all is judged at its own place.
+                let at = Moment { place: Place::ORIGIN, time: now };
+                let opening = Opening { count: 0, at, pending: true, withheld: Ranges::default() };
+                let session = Session { opening, channels };
+                (Start::Pending(reason), (self.source.person(user).await?, session))
+            }
+        };
+        let limits = ResumeLimits {
+            catch_up_max: u32::try_from(self.options.catch_up_max).unwrap_or(u32::MAX),
+            ..ResumeLimits::default()
+        };
+        let removed = self.feed.removed();
+        let joined = Joined {
+            tail: shown,
+            window_after: self.feed.window_after(),
+            removed: removed.iter().map(String::as_str).collect(),
+        };
+        let mut stream = connection.stream();
+        let resume = Resume::new(start, &joined, limits, now);
+        let effects = stream.begin(user, person, session, resume, now);
+        Ok(self.carry_out(connection, &mut stream, effects))
+    }
+
+    /// The cursor that a client came with, if it holds.
+    fn cursor(&self, text: Option<&str>, narrowing: Narrowing) -> Result<Cursor, NotRecovered> {
+        let text = text.filter(|text| !text.is_empty()).ok_or(NotRecovered::NoCursor)?;
+        let cursor: Cursor = text.parse().map_err(|_cause| NotRecovered::UnknownCursor)?;
+        let bounds = LogBounds { kept_after: Place::ORIGIN, head: self.feed.head() };
+        self.feed.generations().resolve(&cursor, narrowing, bounds)?;
+        Ok(cursor)
+    }
+
+    /// Answers what a stream asks until it is live or closed.
+    async fn drive(&self, connection: &Arc<Connection>, mut wanted: Option<Wanted>) {
+        loop {
+            let input = match wanted {
+                None if connection.stream().is_live() || connection.queue.closed().is_some() => break,
+                // This node has not read as far as the client has seen: another node, or a moment ago, had.
+                None => {
+                    self.hub.shown_moves(BEHIND_LOOK).await;
+                    Input::Tick { window_after: self.feed.window_after() }
+                }
+                Some(asked) => match asked {
+                    // A page at a time, and the next only when the client has taken this one.
+                    Wanted::Projection { .. } if connection.queue.drained().await.is_err() => return,
+                    Wanted::Projection { after, upto, limit } => {
+                        match self.source.after(&connection.user, after, upto, limit as usize).await {
+                            Ok(page) => Input::Projection {
+                                records: page.records,
+                                complete: page.complete,
+                                more: page.more,
+                            },
+                            Err(_away) => Input::ProjectionAway,
+                        }
+                    }
+                    Wanted::Pending { limit } => self.open(connection, limit as usize).await,
+                    Wanted::Window { after, upto } => {
+                        Input::Window { records: self.feed.between(after, upto), upto }
+                    }
+                },
+            };
+            let mut stream = connection.stream();
+            let effects = stream.handle(input, self.clock.now());
+            wanted = self.carry_out(connection, &mut stream, effects);
         }
-        if total > sent {
-            let block = format!("event: digest\ndata: {}\n\n", json!({ "pending": total, "sent": sent }));
-            connection.queue.push_when_free(Bytes::from(block)).await?;
+        self.hub.settle(connection);
+    }
+
+    async fn open(&self, connection: &Connection, limit: usize) -> Input<Delivery> {
+        let channels = connection.stream().narrowed_to();
+        let opened = self.source.open(&connection.user, &connection.session_id, channels, limit).await;
+        let Ok(opened) = opened else { return Input::ProjectionAway };
+        connection.stream().open(opened.person, opened.session);
+        Input::Pending { send: opened.send, left_out: opened.left_out, complete: opened.complete }
+    }
+
+    /// Carries effects out while the stream is locked; the window is read at once, from memory.
+    fn carry_out(
+        &self,
+        connection: &Connection,
+        stream: &mut Stream,
+        mut effects: Vec<Effect<Delivery>>,
+    ) -> Option<Wanted> {
+        loop {
+            let wanted = connection.carry_out(effects, true, self.feed.generations());
+            let Some(Wanted::Window { after, upto }) = wanted else { return wanted };
+            let records = self.feed.between(after, upto);
+            effects = stream.handle(Input::Window { records, upto }, self.clock.now());
         }
-        let cursor = self.feed.generations().cursor(upto, connection.narrowing).encode();
-        let block = format!("id: {cursor}\nevent: cursor\ndata: {}\n\n", json!({ "cursor": cursor }));
-        connection.queue.push_when_free(Bytes::from(block)).await?;
-        Ok(upto)
     }
 }

@@ -1,11 +1,16 @@
 //! What the gateway needs from the rest of the server: people, their backlog, their receipts.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tidings_api::{Caller, Problem};
-use tidings_delivery::{Delivery, Feed, Person, core::Place};
-use tidings_model::{Clock, Ids, SessionId};
+use tidings_delivery::{
+    Feed,
+    backlog::Backlog,
+    core::{Cursor, NotRecovered, Person, Place, session::Session},
+    sessions::{Ack, Opened},
+};
+use tidings_model::{Channel, Clock, Ids, SessionId, UserId};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::Hub;
@@ -13,19 +18,36 @@ use crate::Hub;
 /// Where people, sessions and what they missed come from. The gateway itself keeps nothing that must last.
 #[async_trait]
 pub trait Source: Send + Sync + std::fmt::Debug {
-    /// The caller with their channels; whoever is new is entered in the directory.
-    async fn person(&self, caller: &Caller) -> Result<Person, Problem>;
+    /// Enters the caller in the directory, if they are new or their token brings other channels.
+    async fn enter(&self, caller: &Caller) -> Result<(), Problem>;
 
-    /// Notes that a session begins; confirms the cursor it came back with.
-    async fn begin(&self, person: &Person, session: &SessionId, confirmed: Option<Place>) -> Result<(), Problem>;
+    /// A person with all they were member of.
+    async fn person(&self, user: &UserId) -> Result<Person, Problem>;
 
-    /// What was delivered to somebody after one place and up to another, at most `limit`, in order.
-    async fn after(&self, person: &Person, after: Place, upto: Place, limit: usize)
-    -> Result<Vec<Arc<Delivery>>, Problem>;
+    /// Opens a session without a usable cursor: what is pending, and the row that says what was left out.
+    async fn open(
+        &self,
+        user: &UserId,
+        session: &SessionId,
+        channels: Option<BTreeSet<Channel>>,
+        limit: usize,
+    ) -> Result<Opened, Problem>;
 
-    /// What is pending for somebody up to a place: oldest first, at most `limit`, and how many in all.
-    async fn pending(&self, person: &Person, upto: Place, limit: usize)
-    -> Result<(Vec<Arc<Delivery>>, u64), Problem>;
+    /// Goes on with a session that came back with a cursor, which confirms what it covers; or says why not.
+    async fn resume(
+        &self,
+        user: &UserId,
+        session: &SessionId,
+        channels: Option<BTreeSet<Channel>>,
+        cursor: Cursor,
+    ) -> Result<Result<(Person, Session), NotRecovered>, Problem>;
+
+    /// All of a person's records after one place and up to another, at most `limit`, in order.
+    async fn after(&self, user: &UserId, after: Place, upto: Place, limit: usize)
+    -> Result<Backlog, Problem>;
+
+    /// Confirms what was offered to a session.
+    async fn confirm(&self, user: &UserId, session: &SessionId, ack: Ack) -> Result<(), Problem>;
 }
 
 /// The gateway's limits.

@@ -16,17 +16,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use http_body::Frame;
 use serde::Deserialize;
-use tidings_api::{Caller, Code, Params, Problem};
-use tidings_delivery::core::Narrowing;
+use tidings_api::{Caller, Params, Problem};
 use tidings_model::SessionId;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{
-    Gateway, Queue,
-    hub::{Connection, Wire},
-    resume::Begin,
-};
+use crate::{Connection, Gateway, resume::Hello, wire::Wire};
 
 /// The gateway's routes.
 pub fn routes(gateway: Gateway) -> OpenApiRouter {
@@ -54,29 +49,15 @@ async fn stream(
     Params(query): Params<StreamQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let person = gateway.source.person(&caller).await?;
-    let session = query.session.unwrap_or_else(|| gateway.ids.session());
-    let header = headers.get("last-event-id").and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty());
-    let begin = gateway.begin_at(header.or(query.last_event_id.as_deref()), Narrowing::NONE);
-    let confirmed = match begin {
-        Begin::After(place) => Some(place),
-        Begin::Pending(_) => None,
+    let header =
+        headers.get("last-event-id").and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty());
+    let hello = Hello {
+        session: query.session,
+        cursor: header.map(str::to_owned).or(query.last_event_id),
+        channels: None,
     };
-    gateway.source.begin(&person, &session, confirmed).await?;
-    let queue = Queue::new(gateway.options.queue_frames, gateway.options.queue_bytes);
-    let limit = gateway.options.connections_per_user;
-    let connection =
-        gateway.hub.join(person, session, Narrowing::NONE, Wire::Sse, queue, limit).ok_or_else(|| {
-            Problem::new(Code::ConnectionLimit, format!("you have {limit} streams open; close one")).retry_after(5)
-        })?;
+    let connection = gateway.connect(&caller, hello, Wire::Sse).await?;
     let leave = Leave { gateway: gateway.clone(), connection: Arc::clone(&connection) };
-    let resuming = Arc::clone(&connection);
-    let resumer = gateway.clone();
-    gateway.tasks.spawn(async move {
-        if let Err(close) = resumer.resume(&resuming, begin).await {
-            resuming.queue.close(close);
-        }
-    });
     let mut response = Body::new(SseBody { connection, _leave: leave }).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

@@ -38,7 +38,7 @@ impl EmbeddedLog {
             .ok_or_else(|| LogError::UnknownTopic { topic: partition.topic.clone() })?;
         if partition.partition >= topic.partitions {
             return Err(LogError::UnknownPartition {
-                topic: topic.name,
+                topic: topic.name.clone(),
                 partition: partition.partition,
                 partitions: topic.partitions,
             });
@@ -86,7 +86,12 @@ impl Log for EmbeddedLog {
         topics::list(&self.store).await
     }
 
-    async fn records(&self, partition: TopicPartition, from: u64, limit: usize) -> Result<Vec<Record>, LogError> {
+    async fn records(
+        &self,
+        partition: TopicPartition,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, LogError> {
         let number = self.partition_number(&partition)?;
         read::records(&self.store, &partition, number, from, limit).await
     }

@@ -136,7 +136,12 @@ pub trait Log: Send + Sync + std::fmt::Debug {
     async fn topics(&self) -> Result<Vec<TopicState>, LogError>;
 
     /// Records of one partition from an offset, at most `limit`.
-    async fn records(&self, partition: TopicPartition, from: u64, limit: usize) -> Result<Vec<Record>, LogError>;
+    async fn records(
+        &self,
+        partition: TopicPartition,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, LogError>;
 
     /// How far all groups are.
     async fn group_offsets(&self) -> Result<Vec<GroupOffset>, LogError>;

@@ -113,7 +113,9 @@ mod tests {
 
     #[test]
     fn a_channel_reads_back_what_it_writes() {
-        for text in ["all", "role:editor", "group:a:b", "user:alice", "conversation:cnv_1", "author:bob", "app:x"] {
+        for text in
+            ["all", "role:editor", "group:a:b", "user:alice", "conversation:cnv_1", "author:bob", "app:x"]
+        {
             assert_eq!(text.parse::<Channel>().unwrap().to_string(), text);
         }
         for text in ["", "role:", "nobody:x", "t/x/all", "ALL", "user:a\nb"] {

@@ -29,10 +29,10 @@ pub fn one_in(name: &str, n: u64) -> bool {
 #[cfg(feature = "planted-bugs")]
 pub fn crash_point(point: &str) {
     let Some((fault, passes)) = CHOSEN.get() else { return };
-    let Some((wanted, turn)) = fault.strip_prefix("crash:").and_then(|rest| rest.rsplit_once(':')) else { return };
-    if wanted == point
-        && turn.parse() == Ok(passes.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1)
-    {
+    let Some((wanted, turn)) = fault.strip_prefix("crash:").and_then(|rest| rest.rsplit_once(':')) else {
+        return;
+    };
+    if wanted == point && turn.parse() == Ok(passes.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1) {
         std::process::abort();
     }
 }

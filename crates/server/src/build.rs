@@ -8,7 +8,8 @@ use tidings_api::{Cors, Frame, Identity, Traces};
 use tidings_config::Config;
 use tidings_consumer::{Backoff, Consumer, dead_letter_topic};
 use tidings_delivery::{
-    Feed, FeedOptions, api::DeliveryApi,
+    Feed, FeedOptions, Mark,
+    api::DeliveryApi,
     core::{GenerationId, Place},
     generations,
 };
@@ -31,6 +32,9 @@ pub enum StartError {
     /// The database could not be opened.
     #[error("could not open the database")]
     Store(#[from] StoreError),
+    /// The mark beside the database could not be opened.
+    #[error("could not open the mark beside the database")]
+    Mark(#[source] std::io::Error),
     /// The log could not be prepared.
     #[error("could not prepare the log")]
     Log(#[from] LogError),
@@ -88,27 +92,34 @@ impl Server {
         let log: Arc<dyn Log> = Arc::new(EmbeddedLog::new(store.clone(), Arc::clone(&clock)));
         let drift = log.ensure_topics(&topics(&features)).await?;
         for drift in drift {
-            tracing::warn!(topic = drift.topic, what = drift.what, "a topic differs from its settings; it stays as it is");
+            tracing::warn!(
+                topic = drift.topic,
+                what = drift.what,
+                "a topic differs from its settings; it stays as it is"
+            );
         }
 
         // 6, 9 delivery
-        let generations = generations::load(&store, GenerationId(random())).await?;
+        let mark = Mark::open(store.path()).map_err(StartError::Mark)?;
+        let generations = generations::load(&store, &mark, GenerationId(random())).await?;
         let head = delivery_head(&store)?;
-        let feed = Arc::new(Feed::new(store.clone(), generations, head, FeedOptions::default()));
+        let hub = Arc::new(Hub::new(head, generations.clone(), Arc::clone(&clock)));
+        let feed = Arc::new(Feed::new(store.clone(), generations, mark, head, FeedOptions::default()));
         let (reader, reader_log, reader_clock, reader_stop) =
             (Arc::clone(&feed), Arc::clone(&log), Arc::clone(&clock), stop.clone());
+
+        // 7 push
+        let listener = Arc::clone(&hub);
         tasks.spawn(async move {
-            if let Err(cause) = reader.run(reader_log, reader_clock, reader_stop).await {
+            if let Err(cause) = reader.run(reader_log, listener, reader_clock, reader_stop).await {
                 tracing::error!(%cause, "the delivery feed ended");
             }
         });
-
-        // 7 push
-        let hub = Arc::new(Hub::new(head));
-        let (pushing, pushed, push_stop) = (Arc::clone(&hub), Arc::clone(&feed), stop.clone());
-        tasks.spawn(async move { pushing.run(pushed, push_stop).await });
-        let source =
-            Arc::new(StoreSource { store: store.clone(), feed: Arc::clone(&feed), clock: Arc::clone(&clock) });
+        let source = Arc::new(StoreSource {
+            store: store.clone(),
+            feed: Arc::clone(&feed),
+            clock: Arc::clone(&clock),
+        });
         let gateway = Gateway {
             hub: Arc::clone(&hub),
             feed: Arc::clone(&feed),

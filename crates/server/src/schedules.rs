@@ -11,7 +11,12 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Runs one schedule until `stop`.
-pub(crate) async fn run(schedule: Arc<dyn Schedule>, store: Store, clock: Arc<dyn Clock>, stop: CancellationToken) {
+pub(crate) async fn run(
+    schedule: Arc<dyn Schedule>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) {
     loop {
         let (job, now) = (Arc::clone(&schedule), clock.now());
         let next = store

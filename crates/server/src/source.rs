@@ -1,12 +1,18 @@
 //! What the gateway asks of the store.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use tidings_api::{Caller, Problem};
-use tidings_delivery::{Delivery, Feed, Person, backlog, core::Place, directory, sessions};
+use tidings_delivery::{
+    Feed,
+    backlog::{self, Backlog},
+    core::{Cursor, Moment, NotRecovered, Person, Place, session::Session},
+    directory,
+    sessions::{self, Ack, Opened},
+};
 use tidings_gateway::Source;
-use tidings_model::{Clock, SessionId};
+use tidings_model::{Channel, Clock, SessionId, UserId};
 use tidings_store::{Store, StoreError};
 
 /// The gateway's view of the store.
@@ -19,47 +25,76 @@ pub(crate) struct StoreSource {
 
 #[async_trait]
 impl Source for StoreSource {
-    async fn person(&self, caller: &Caller) -> Result<Person, Problem> {
+    async fn enter(&self, caller: &Caller) -> Result<(), Problem> {
+        let asked = caller.clone();
+        let known = self.store.read(move |tx| async move { directory::knows(&tx, &asked).await }).await?;
+        if known {
+            return Ok(());
+        }
         let (caller, now) = (caller.clone(), self.clock.now());
-        let at = *self.feed.head().borrow();
-        Ok(self
-            .store
-            .transact(move |tx| async move { directory::enter(&tx, &caller, at, now).await })
-            .await?)
+        self.store.transact(move |tx| async move { directory::enter(&tx, &caller, now).await }).await?;
+        Ok(())
     }
 
-    async fn begin(&self, person: &Person, session: &SessionId, confirmed: Option<Place>) -> Result<(), Problem> {
-        let (person, session, now) = (person.clone(), session.clone(), self.clock.now());
-        self.store
+    async fn person(&self, user: &UserId) -> Result<Person, Problem> {
+        let user = user.clone();
+        Ok(self.store.read(move |tx| async move { directory::history(&tx, &user).await }).await?)
+    }
+
+    async fn open(
+        &self,
+        user: &UserId,
+        session: &SessionId,
+        channels: Option<BTreeSet<Channel>>,
+        limit: usize,
+    ) -> Result<Opened, Problem> {
+        let generation = self.feed.generations().current().id;
+        let now = self.clock.now();
+        Ok(sessions::open(&self.store, generation, user, session, channels, limit, now).await?)
+    }
+
+    async fn resume(
+        &self,
+        user: &UserId,
+        session: &SessionId,
+        channels: Option<BTreeSet<Channel>>,
+        cursor: Cursor,
+    ) -> Result<Result<(Person, Session), NotRecovered>, Problem> {
+        let at = Moment { place: cursor.place, time: self.clock.now() };
+        let current = cursor.generation == self.feed.generations().current().id;
+        let (owner, device) = (user.clone(), session.clone());
+        let resumed = self
+            .store
             .transact(move |tx| async move {
-                sessions::begin(&tx, &person.user_id, &session, now).await?;
-                if let Some(place) = confirmed {
-                    sessions::confirm(&tx, &person, &session, place, now).await?;
-                }
-                Ok::<_, StoreError>(())
+                let row = sessions::resume(&tx, &owner, &device, channels, at, current).await?;
+                Ok::<_, StoreError>(match row {
+                    Ok(row) => Ok((directory::history(&tx, &owner).await?, row.session().clone())),
+                    Err(reason) => Err(reason),
+                })
             })
             .await?;
-        Ok(())
+        if let (true, Ok((_, resumed))) = (current, &resumed) {
+            let opening = Some(resumed.opening.count);
+            self.confirm(user, session, Ack { place: cursor.place, narrowing: cursor.narrowing, opening })
+                .await?;
+        }
+        Ok(resumed)
     }
 
     async fn after(
         &self,
-        person: &Person,
+        user: &UserId,
         after: Place,
         upto: Place,
         limit: usize,
-    ) -> Result<Vec<Arc<Delivery>>, Problem> {
+    ) -> Result<Backlog, Problem> {
         let generation = self.feed.generations().current().id;
-        Ok(backlog::after(&self.store, generation, person, (after, upto), limit, self.clock.now()).await?)
+        Ok(backlog::after(&self.store, generation, user, (after, upto), limit).await?)
     }
 
-    async fn pending(
-        &self,
-        person: &Person,
-        upto: Place,
-        limit: usize,
-    ) -> Result<(Vec<Arc<Delivery>>, u64), Problem> {
+    async fn confirm(&self, user: &UserId, session: &SessionId, ack: Ack) -> Result<(), Problem> {
         let generation = self.feed.generations().current().id;
-        Ok(backlog::pending(&self.store, generation, person, upto, limit, self.clock.now()).await?)
+        sessions::confirm(&self.store, generation, user, session, ack, self.clock.now()).await?;
+        Ok(())
     }
 }

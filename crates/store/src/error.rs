@@ -72,13 +72,26 @@ pub enum StoreError {
     /// A body waited for something that is not its transaction.
     #[error("a transaction awaited something else than its own statements")]
     Suspended,
+    /// A body panicked; nothing of it was kept.
+    #[error("a transaction's code panicked")]
+    Panicked,
+    /// A read lived for too long: it would keep the write-ahead log from starting over.
+    #[error("a read took longer than {limit_ms} ms")]
+    ReadLimit {
+        /// How long it may take.
+        limit_ms: u64,
+    },
 }
 
 impl StoreError {
     /// Whether the database, not the request, is at fault: the caller may try again later.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Commit { .. } | Self::Busy { .. } | Self::Closed | Self::LogFull { .. } | Self::Open { .. } => true,
+            Self::Commit { .. }
+            | Self::Busy { .. }
+            | Self::Closed
+            | Self::LogFull { .. }
+            | Self::Open { .. } => true,
             Self::Statement { source, .. } => matches!(
                 source.sqlite_error_code(),
                 Some(
@@ -92,7 +105,9 @@ impl StoreError {
             Self::Row { .. }
             | Self::UnknownTopic { .. }
             | Self::UnknownPartition { .. }
-            | Self::Suspended => false,
+            | Self::Suspended
+            | Self::Panicked
+            | Self::ReadLimit { .. } => false,
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{json, value::RawValue};
 use tidings::{
     consumer::{Handler, HandlerError},
     delivery::{DeliveryRecord, Item, deliver},
-    model::{Audience, Channel, Clock, EventId, Ids, Kind, Priority, Record, UserId},
+    model::{Audience, Channel, Clock, EventId, Ids, Priority, Record, UserId},
     store::Tx,
 };
 
@@ -105,8 +105,15 @@ impl Lifecycle {
         for user in slice {
             let id = self.ids.event();
             let value = self.delivery_event(broadcast, event_type, Some((*user).clone()), &id);
-            tx.put_event(&events::event(id, SELECTED_TOPIC, "MessageDeliveryEvent", user.to_string(), &value, now))
-                .await?;
+            tx.put_event(&events::event(
+                id,
+                SELECTED_TOPIC,
+                "MessageDeliveryEvent",
+                user.to_string(),
+                &value,
+                now,
+            ))
+            .await?;
         }
         let Some(last) = slice.last().filter(|_| slice.len() == SLICE) else { return Ok(()) };
         let next = LifecycleEvent {
@@ -120,7 +127,8 @@ impl Lifecycle {
             event_type: Some(event_type),
         };
         let key = broadcast.id.to_string();
-        tx.put_event(&events::event(self.ids.event(), LIFECYCLE_TOPIC, "BroadcastSlice", key, &next, now)).await?;
+        tx.put_event(&events::event(self.ids.event(), LIFECYCLE_TOPIC, "BroadcastSlice", key, &next, now))
+            .await?;
         Ok(())
     }
 
@@ -211,18 +219,10 @@ async fn deliver_event(
     };
     if let Some(reason) = reason {
         let data = raw(&json!({ "broadcast_id": event.broadcast_id, "reason": reason }))?;
+        let frame_type = "broadcast.removed";
         let removed = DeliveryRecord {
-            event_id,
-            kind: Kind::Change,
-            frame_type: "broadcast.removed".to_owned(),
-            subject: event.broadcast_id,
-            audience,
-            priority: Priority::Normal,
-            category: None,
-            time,
-            expires_at: None,
-            late: false,
-            data: Some(data),
+            removes: true,
+            ..DeliveryRecord::change(event_id, frame_type, event.broadcast_id, audience, time, data)
         };
         deliver(tx, &removed, None).await?;
         return Ok(());
@@ -241,18 +241,18 @@ async fn deliver_event(
             "created_at": time, "expires_at": expires_at,
         }))?,
     };
-    let created = DeliveryRecord {
+    let message = DeliveryRecord::message(
         event_id,
-        kind: Kind::Message,
-        frame_type: "broadcast.created".to_owned(),
-        subject: event.broadcast_id,
+        "broadcast.created",
+        event.broadcast_id,
         audience,
+        (time, expires_at),
+        data.clone(),
+    );
+    let created = DeliveryRecord {
         priority: known.as_ref().map_or(Priority::Normal, |broadcast| broadcast.priority),
         category: known.and_then(|broadcast| broadcast.said.category),
-        time,
-        expires_at: Some(expires_at),
-        late: false,
-        data: Some(data.clone()),
+        ..message
     };
     deliver(tx, &created, Some(Item { kind: "broadcast", data: &data })).await?;
     Ok(())

@@ -1,7 +1,7 @@
 //! Broadcasts in the database.
 
 use tidings::{
-    delivery::{directory, end_item, receipts},
+    delivery::{End, directory, end_item, receipts},
     model::{BroadcastId, EventId, Timestamp},
     store::{Row, StoreError, Tx, params},
 };
@@ -120,12 +120,18 @@ pub(crate) async fn announce(
         Step::Cancelled => "BroadcastCancelled",
         Step::Expired => "BroadcastExpired",
     };
-    tx.put_event(&events::event(id, LIFECYCLE_TOPIC, event_type, broadcast.id.to_string(), &value, now)).await?;
+    tx.put_event(&events::event(id, LIFECYCLE_TOPIC, event_type, broadcast.id.to_string(), &value, now))
+        .await?;
     Ok(())
 }
 
 /// Makes a scheduled broadcast active.
-pub(crate) async fn activate(tx: &Tx, broadcast: &Broadcast, id: EventId, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) async fn activate(
+    tx: &Tx,
+    broadcast: &Broadcast,
+    id: EventId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let changed = tx
         .execute(
             "UPDATE broadcasts SET status = 'active' WHERE broadcast_id = $1 AND status = 'scheduled'",
@@ -158,8 +164,12 @@ pub(crate) async fn end(
         ],
     )
     .await?;
-    end_item(tx, &broadcast.id.to_string(), now).await?;
-    let step = if status == Status::Cancelled { Step::Cancelled } else { Step::Expired };
+    let (step, end) = if status == Status::Cancelled {
+        (Step::Cancelled, End::Cancelled)
+    } else {
+        (Step::Expired, End::Expired)
+    };
+    end_item(tx, &broadcast.id.to_string(), end, now).await?;
     announce(tx, broadcast, step, id, now).await
 }
 

@@ -30,7 +30,12 @@ impl Serve {
         let config = settings(self.config.as_ref())?;
         let filter = tracing_subscriber::EnvFilter::try_from_default_env()
             .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("info"));
-        tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(std::io::stderr).init();
+        tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .init();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             let seed = getrandom::u64().map_err(|cause| Failure::new(cause.to_string()))?;

@@ -34,7 +34,9 @@ impl Token {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let config = settings(self.config.as_ref())?;
         let secret = config.auth.hs256_secret.ok_or_else(|| {
-            Failure::new("auth.hs256_secret is not set: put the server's secret into TIDINGS_AUTH__HS256_SECRET")
+            Failure::new(
+                "auth.hs256_secret is not set: put the server's secret into TIDINGS_AUTH__HS256_SECRET",
+            )
         })?;
         let mint = Mint::hs256(secret.as_bytes(), Arc::new(SystemClock));
         let roles = (!self.roles.is_empty()).then_some(self.roles);

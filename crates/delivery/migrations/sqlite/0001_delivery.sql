@@ -22,8 +22,10 @@ CREATE TABLE delivery_records (
   created_at     BIGINT  NOT NULL,
   -- Milliseconds since 1970, UTC; NULL for a change
   expires_at     BIGINT,
-  -- When it was cancelled or expired; NULL while it is active
-  ended_at       BIGINT
+  -- The place from which on it is over; NULL while it is active
+  ended_place    BIGINT,
+  -- cancelled or expired; NULL while it is active
+  end_reason     TEXT
 );
 CREATE INDEX delivery_records_by_subject ON delivery_records (subject);
 
@@ -89,10 +91,8 @@ CREATE TABLE sessions (
   user_id        TEXT    NOT NULL,
   -- The device
   session_id     TEXT    NOT NULL,
-  -- Everything offered at or before this place is confirmed
-  confirmed_place BIGINT NOT NULL,
-  -- Places that were withheld from this session, JSON [[first, last], …]
-  withheld       TEXT    NOT NULL,
+  -- How it opened, what was withheld from it, how far it confirmed: JSON
+  receipts       TEXT    NOT NULL,
   -- Milliseconds since 1970, UTC
   seen_at        BIGINT  NOT NULL,
   PRIMARY KEY (user_id, session_id)
@@ -106,6 +106,12 @@ CREATE TABLE directory_users (
   display_name   TEXT    NOT NULL,
   -- 1 for somebody who may not come in
   disabled       BIGINT  NOT NULL DEFAULT 0,
+  -- From this place on; what is active then is theirs too
+  joined_place   BIGINT  NOT NULL,
+  -- The place of the newest change of their channels: an opening judged before it is judged again
+  changed_place  BIGINT  NOT NULL,
+  -- When the newest token was made whose claims were taken over, in milliseconds; 0 for none
+  claimed_at     BIGINT  NOT NULL DEFAULT 0,
   -- Milliseconds since 1970, UTC
   created_at     BIGINT  NOT NULL
 );
@@ -121,6 +127,19 @@ CREATE TABLE directory_members (
   PRIMARY KEY (channel, user_id)
 ) WITHOUT ROWID;
 CREATE INDEX directory_members_by_user ON directory_members (user_id, channel);
+
+-- Who listened before and left: kept until the last message that they could have had ends.
+CREATE TABLE directory_former (
+  -- The person
+  user_id        TEXT    NOT NULL,
+  -- The channel's text form
+  channel        TEXT    NOT NULL,
+  -- From this place on
+  joined_place   BIGINT  NOT NULL,
+  -- Up to, and without, this place
+  left_place     BIGINT  NOT NULL,
+  PRIMARY KEY (user_id, channel, joined_place)
+) WITHOUT ROWID;
 
 -- How many people a channel has, so that an audience is counted without reading it.
 CREATE TABLE channel_counts (

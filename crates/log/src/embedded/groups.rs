@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use tidings_model::Timestamp;
-use tidings_store::{Head, Lane, StoreError, Store, Tx, params};
+use tidings_store::{Head, Lane, Store, StoreError, Tx, params};
 use tokio::sync::watch;
 
 use super::{EmbeddedLog, read, tail};
@@ -99,7 +99,8 @@ impl EmbeddedMember {
             let topic =
                 log.store.topic(name).ok_or_else(|| LogError::UnknownTopic { topic: name.clone() })?;
             wanted.extend(
-                (0..topic.partitions).map(|partition| TopicPartition { topic: topic.name.clone(), partition }),
+                (0..topic.partitions)
+                    .map(|partition| TopicPartition { topic: topic.name.clone(), partition }),
             );
         }
         let (member, mut generation) = log.groups.join(group, wanted);

@@ -36,12 +36,9 @@ impl EmbeddedTail {
 pub(super) async fn first_offset(store: &Store, number: u32) -> Result<u64, LogError> {
     store
         .read(move |tx| async move {
-            tx.one(
-                "SELECT first_offset FROM log_partitions WHERE partition_number = $1",
-                params![number],
-            )
-            .await?
-            .get::<u64>(0)
+            tx.one("SELECT first_offset FROM log_partitions WHERE partition_number = $1", params![number])
+                .await?
+                .get::<u64>(0)
         })
         .await
         .map_err(|source: StoreError| LogError::store("find the oldest record")(source))
@@ -53,7 +50,8 @@ impl Tail for EmbeddedTail {
         loop {
             // The head changes only after the commit, so what it promises can be read.
             if *self.head.borrow_and_update() > self.next {
-                let records = read::records(&self.store, &self.partition, self.number, self.next, limit).await?;
+                let records =
+                    read::records(&self.store, &self.partition, self.number, self.next, limit).await?;
                 if let Some(last) = records.last() {
                     self.next = last.offset + 1;
                     return Ok(records);

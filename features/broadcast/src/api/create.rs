@@ -116,8 +116,10 @@ pub(super) async fn create_broadcast(
             let step = if broadcast.status == Status::Active { Step::Activated } else { Step::Scheduled };
             store::announce(&tx, &broadcast, step, ids.event(), now).await?;
             let mut created = BroadcastBody::from(broadcast);
-            created.warnings =
-                unknown.iter().map(|id| format!("the directory does not know `{id}`; it stays pending")).collect();
+            created.warnings = unknown
+                .iter()
+                .map(|id| format!("the directory does not know `{id}`; it stays pending"))
+                .collect();
             let answer = Answer::new(StatusCode::CREATED, &created);
             key.keep(&tx, &body.0, &answer, now).await?;
             Ok::<_, Problem>(answer)
@@ -126,7 +128,12 @@ pub(super) async fn create_broadcast(
     Ok(answer)
 }
 
-fn validate(request: CreateBroadcast, caller: &Caller, deps: &Deps, now: Timestamp) -> Result<Broadcast, Problem> {
+fn validate(
+    request: CreateBroadcast,
+    caller: &Caller,
+    deps: &Deps,
+    now: Timestamp,
+) -> Result<Broadcast, Problem> {
     let mut errors = Vec::new();
     let mut wrong = |pointer: &str, detail: String| {
         errors.push(FieldError { pointer: pointer.to_owned(), detail });
@@ -140,7 +147,9 @@ fn validate(request: CreateBroadcast, caller: &Caller, deps: &Deps, now: Timesta
     if said_bytes > SAID_BYTES {
         return Err(Problem::new(
             Code::TooLarge,
-            format!("title, content and data have {said_bytes} bytes together, at most {SAID_BYTES} are allowed"),
+            format!(
+                "title, content and data have {said_bytes} bytes together, at most {SAID_BYTES} are allowed"
+            ),
         ));
     }
     if let Some(at) = request.scheduled_at
@@ -196,7 +205,10 @@ fn target(target: CreateTarget) -> Result<Target, (&'static str, String)> {
         }
         // A role or group has the limits of a user id.
         match ids.iter().find(|id| id.parse::<UserId>().is_err()) {
-            Some(id) => Err(wrong(format!("`{}` has no 1 to 256 bytes without control characters", id.escape_debug()))),
+            Some(id) => Err(wrong(format!(
+                "`{}` has no 1 to 256 bytes without control characters",
+                id.escape_debug()
+            ))),
             None => Ok(ids.into_iter().collect()),
         }
     };

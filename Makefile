@@ -1,0 +1,41 @@
+# `make` lists what there is. Caches lie outside the clone, in $(TIDINGS_CACHE).
+export TIDINGS_CACHE    ?= $(HOME)/.cache/tidings
+export CARGO_TARGET_DIR ?= $(TIDINGS_CACHE)/target
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench autobahn interop nightly fmt
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what building and testing need (Debian; others: see CONTRIBUTING.md)
+	@scripts/setup
+
+run: ## start with demo people on http://127.0.0.1:8080 and send them a broadcast
+	@scripts/setup build
+	@scripts/cargo build --quiet --package tidings-cli
+	@bin/tidings serve --demo
+
+test: ## everything: lints, unit, conformance, crash, security, browsers
+	@scripts/setup
+	@scripts/test
+
+check: ## the quick inner loop: lints and the tests that need nothing but Rust
+	@scripts/test quick
+
+bench: ## measure, beside the floors of the same run, and print ratios
+	@scripts/setup build
+	@scripts/bench
+
+autobahn: ## the WebSocket conformance suite, where Python 2.7 is found
+	@scripts/autobahn
+
+interop: ## other people's SSE clients, Chromium among them
+	@scripts/setup
+	@scripts/interop
+
+nightly: ## 100,000 seeds of the simulator
+	@TIDINGS_SIM_SEEDS=100000 scripts/cargo test --release --package tidings-delivery-core --test simulator
+
+fmt: ## format the code
+	@scripts/cargo fmt --all
