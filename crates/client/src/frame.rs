@@ -87,10 +87,8 @@ pub struct Event {
 /// How much is pending beyond what was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Digest {
-    /// All that is pending.
+    /// How many messages are pending beyond those that were sent; the inbox has them, page by page.
     pub pending: u64,
-    /// What of it was sent.
-    pub sent: u64,
 }
 
 /// The answer to a command.

@@ -80,6 +80,12 @@ impl Feed {
         self.window.lock().unwrap_or_else(PoisonError::into_inner).after()
     }
 
+    /// The subjects that the window's records removed.
+    pub fn removed(&self) -> Vec<String> {
+        let window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        window.removed().map(str::to_owned).collect()
+    }
+
     /// What came after one place and up to another, if the window reaches back that far.
     pub fn between(&self, after: Place, upto: Place) -> Option<Vec<Delivery>> {
         let window = self.window.lock().unwrap_or_else(PoisonError::into_inner);

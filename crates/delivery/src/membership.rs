@@ -125,7 +125,7 @@ async fn offer_active(
 
 /// Writes an event once more for one person, at a new place.
 async fn repeat(tx: &Tx, person: &core::Person, said: &Delivery, now: Timestamp) -> Result<(), StoreError> {
-    let facts = late::record_for(person, said.facts());
+    let facts = late::record_for(person, said.facts(), now);
     let record = DeliveryRecord {
         event_id: facts.event_id,
         kind: facts.kind,
@@ -136,7 +136,7 @@ async fn repeat(tx: &Tx, person: &core::Person, said: &Delivery, now: Timestamp)
         first: Some(facts.first),
         priority: facts.priority,
         category: facts.category,
-        time: now,
+        time: facts.time,
         expires_at: facts.expires_at,
         late: facts.late,
         late_joiners: facts.late_joiners,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidings_delivery_core::{
-    GenerationId, Moment, Person, Place,
+    GenerationId, Moment, Narrowing, NotRecovered, Person, Place,
     interval::Ranges,
     receipts::SessionReceipts,
     select_pending,
@@ -82,21 +82,26 @@ pub async fn open(
 ) -> Result<Opened, StoreError> {
     loop {
         let (reader, wanted) = (user.clone(), channels.clone());
-        let (opened, changed) = store
+        let (mut opened, changed) = store
             .read(move |tx| async move { judge(&tx, generation, &reader, wanted, limit, now).await })
             .await?;
         let (user, session) = (user.clone(), session.clone());
-        let row = SessionReceipts::open(opened.session.clone());
+        let judged = opened.session.clone();
         let written = store
             .transact(move |tx| async move {
-                let same = directory::changed_place(&tx, &user).await? == changed;
-                if same {
-                    put(&tx, &user, &session, &row, now).await?;
+                if directory::changed_place(&tx, &user).await? != changed {
+                    return Ok(None);
                 }
-                Ok::<_, StoreError>(same)
+                let before = find(&tx, &user, &session).await?;
+                let count = before.map_or(0, |row| row.session().opening.count) + 1;
+                let opening = Opening { count, ..judged.opening };
+                let row = SessionReceipts::open(Session { opening, ..judged });
+                put(&tx, &user, &session, &row, now).await?;
+                Ok::<_, StoreError>(Some(row.session().clone()))
             })
             .await?;
-        if written {
+        if let Some(session) = written {
+            opened.session = session;
             return Ok(opened);
         }
     }
@@ -114,7 +119,9 @@ async fn judge(
     let changed = directory::changed_place(tx, user).await?;
     let complete = deliver::head(tx).await?;
     let at = Moment { place: complete, time: now };
-    let open = Session { opening: Opening { at, pending: true, withheld: Ranges::default() }, channels };
+    // Its number is given when the row is written.
+    let opening = Opening { count: 0, at, pending: true, withheld: Ranges::default() };
+    let open = Session { opening, channels };
     let mut pending: BTreeMap<Place, Delivery> = BTreeMap::new();
     for delivery in backlog::unconfirmed(tx, generation, user, (Place::ORIGIN, complete), INBOX_MAX).await? {
         if open.verdict(&person, delivery.facts()).is_offered() {
@@ -126,17 +133,21 @@ async fn judge(
     Ok((Opened { person, session, send: selection.send, left_out: selection.left_out, complete }, changed))
 }
 
-/// Goes on with a session that came with a cursor of this place: its row, or one that begins there.
+/// Goes on with a session that came with a cursor of this place: its row, or one that begins there. A row that
+/// does not cover the cursor says why it does not go on; such a session opens anew.
 pub async fn resume(
     tx: &Tx,
     user: &UserId,
     session: &SessionId,
     channels: Option<BTreeSet<Channel>>,
     cursor: Moment,
-) -> Result<SessionReceipts, StoreError> {
+    current: bool,
+) -> Result<Result<SessionReceipts, NotRecovered>, StoreError> {
     let row = find(tx, user, session).await?;
-    let resumed = SessionReceipts::resume(row, channels, cursor);
-    put(tx, user, session, &resumed, cursor.time).await?;
+    let resumed = SessionReceipts::resume(row.as_ref(), channels, cursor, current);
+    if let Ok(row) = &resumed {
+        put(tx, user, session, row, cursor.time).await?;
+    }
     Ok(resumed)
 }
 
@@ -165,13 +176,24 @@ pub async fn of(tx: &Tx, user: &UserId) -> Result<Vec<Session>, StoreError> {
     Ok(sessions)
 }
 
+/// A client's word that it has everything up to a place.
+#[derive(Clone, Copy, Debug)]
+pub struct Ack {
+    /// The cursor's place.
+    pub place: Place,
+    /// The cursor's narrowing: it speaks only of what a session narrowed like this was sent.
+    pub narrowing: Narrowing,
+    /// Which opening of the session it was given under; none where the client cannot know.
+    pub opening: Option<u32>,
+}
+
 /// Confirms all that was offered to a session at or before a place: forward only, in slices.
 pub async fn confirm(
     store: &Store,
     generation: GenerationId,
     user: &UserId,
     session: &SessionId,
-    upto: Place,
+    ack: Ack,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let mut from = Place::ORIGIN;
@@ -179,7 +201,7 @@ pub async fn confirm(
         let (user, session) = (user.clone(), session.clone());
         let reached = store
             .transact(move |tx| async move {
-                confirm_slice(&tx, generation, &user, &session, (from, upto), now).await
+                confirm_slice(&tx, generation, &user, &session, (from, ack), now).await
             })
             .await?;
         match reached {
@@ -196,15 +218,20 @@ async fn confirm_slice(
     generation: GenerationId,
     user: &UserId,
     session: &SessionId,
-    (from, upto): (Place, Place),
+    (from, ack): (Place, Ack),
     now: Timestamp,
 ) -> Result<Option<Place>, StoreError> {
     let Some(mut row) = find(tx, user, session).await? else { return Ok(None) };
-    let Some(confirmed) = row.confirm(upto) else { return Ok(None) };
+    if row.session().narrowing() != ack.narrowing {
+        return Ok(None);
+    }
+    let opening = ack.opening.unwrap_or(row.session().opening.count);
+    let complete = deliver::head(tx).await?;
+    let Some(confirmed) = row.confirm(opening, ack.place, complete) else { return Ok(None) };
     let person = directory::history(tx, user).await?;
-    let at = Moment { place: deliver::head(tx).await?, time: now };
-    let after = confirmed.after.max(from);
-    let messages = backlog::unconfirmed(tx, generation, user, (after, upto), SLICE).await?;
+    let at = Moment { place: complete, time: now };
+    let range = (confirmed.after.max(from), confirmed.upto);
+    let messages = backlog::unconfirmed(tx, generation, user, range, SLICE).await?;
     for message in &messages {
         if row.confirms(confirmed, &person, message.facts(), at) {
             receipts::delivered(tx, user, &message.facts().subject, now).await?;

@@ -12,7 +12,7 @@ use tidings_delivery::{
     core::{
         Cursor, LogBounds, Moment, Narrowing, NotRecovered, Place,
         interval::Ranges,
-        resume::{Effect, Input, Resume, ResumeLimits, Start},
+        resume::{Effect, Input, Joined, Resume, ResumeLimits, Start},
         session::{Opening, Session},
     },
 };
@@ -91,39 +91,47 @@ impl Gateway {
         channels: Option<BTreeSet<Channel>>,
         shown: Place,
     ) -> Result<Option<Wanted>, Problem> {
-        let start = self.start(cursor, connection.narrowing);
-        let user = &connection.user;
-        let now = self.clock.now();
-        let (person, session) = match start {
-            Start::After(place) => self.source.resume(user, &connection.session_id, channels, place).await?,
-            Start::Pending(_) => {
+        let (user, session_id, now) = (&connection.user, &connection.session_id, self.clock.now());
+        let resumed = match self.cursor(cursor, connection.narrowing) {
+            Ok(cursor) => {
+                let resumed = self.source.resume(user, session_id, channels.clone(), cursor).await?;
+                resumed.map(|resumed| (cursor.place, resumed))
+            }
+            Err(reason) => Err(reason),
+        };
+        let (start, (person, session)) = match resumed {
+            Ok((place, resumed)) => (Start::After(place), resumed),
+            Err(reason) => {
                 // The opening is written when what is pending is read; until then all is judged at its own place.
                 let at = Moment { place: Place::ORIGIN, time: now };
-                let opening = Opening { at, pending: true, withheld: Ranges::default() };
-                (self.source.person(user).await?, Session { opening, channels })
+                let opening = Opening { count: 0, at, pending: true, withheld: Ranges::default() };
+                let session = Session { opening, channels };
+                (Start::Pending(reason), (self.source.person(user).await?, session))
             }
         };
         let limits = ResumeLimits {
             catch_up_max: u32::try_from(self.options.catch_up_max).unwrap_or(u32::MAX),
             ..ResumeLimits::default()
         };
+        let removed = self.feed.removed();
+        let joined = Joined {
+            tail: shown,
+            window_after: self.feed.window_after(),
+            removed: removed.iter().map(String::as_str).collect(),
+        };
         let mut stream = connection.stream();
-        let resume = Resume::new(start, shown, self.feed.window_after(), limits, now);
+        let resume = Resume::new(start, &joined, limits, now);
         let effects = stream.begin(user, person, session, resume, now);
         Ok(self.carry_out(connection, &mut stream, effects))
     }
 
-    /// Where a cursor leads, if it holds.
-    fn start(&self, cursor: Option<&str>, narrowing: Narrowing) -> Start {
-        let Some(text) = cursor.filter(|text| !text.is_empty()) else {
-            return Start::Pending(NotRecovered::NoCursor);
-        };
-        let Ok(cursor) = text.parse::<Cursor>() else { return Start::Pending(NotRecovered::UnknownCursor) };
+    /// The cursor that a client came with, if it holds.
+    fn cursor(&self, text: Option<&str>, narrowing: Narrowing) -> Result<Cursor, NotRecovered> {
+        let text = text.filter(|text| !text.is_empty()).ok_or(NotRecovered::NoCursor)?;
+        let cursor: Cursor = text.parse().map_err(|_cause| NotRecovered::UnknownCursor)?;
         let bounds = LogBounds { kept_after: Place::ORIGIN, head: self.feed.head() };
-        match self.feed.generations().resolve(&cursor, narrowing, bounds) {
-            Ok(place) => Start::After(place),
-            Err(reason) => Start::Pending(reason),
-        }
+        self.feed.generations().resolve(&cursor, narrowing, bounds)?;
+        Ok(cursor)
     }
 
     /// Answers what a stream asks until it is live or closed.

@@ -7,8 +7,8 @@ use tidings_api::{Caller, Problem};
 use tidings_delivery::{
     Feed,
     backlog::Backlog,
-    core::{Person, Place, session::Session},
-    sessions::Opened,
+    core::{Cursor, NotRecovered, Person, Place, session::Session},
+    sessions::{Ack, Opened},
 };
 use tidings_model::{Channel, Clock, Ids, SessionId, UserId};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -33,21 +33,21 @@ pub trait Source: Send + Sync + std::fmt::Debug {
         limit: usize,
     ) -> Result<Opened, Problem>;
 
-    /// Goes on with a session that came back with a cursor, which confirms what it covers.
+    /// Goes on with a session that came back with a cursor, which confirms what it covers; or says why not.
     async fn resume(
         &self,
         user: &UserId,
         session: &SessionId,
         channels: Option<BTreeSet<Channel>>,
-        place: Place,
-    ) -> Result<(Person, Session), Problem>;
+        cursor: Cursor,
+    ) -> Result<Result<(Person, Session), NotRecovered>, Problem>;
 
     /// All of a person's records after one place and up to another, at most `limit`, in order.
     async fn after(&self, user: &UserId, after: Place, upto: Place, limit: usize)
     -> Result<Backlog, Problem>;
 
-    /// Confirms what was offered to a session up to a place.
-    async fn confirm(&self, user: &UserId, session: &SessionId, upto: Place) -> Result<(), Problem>;
+    /// Confirms what was offered to a session.
+    async fn confirm(&self, user: &UserId, session: &SessionId, ack: Ack) -> Result<(), Problem>;
 }
 
 /// The gateway's limits.

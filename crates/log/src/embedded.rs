@@ -38,7 +38,7 @@ impl EmbeddedLog {
             .ok_or_else(|| LogError::UnknownTopic { topic: partition.topic.clone() })?;
         if partition.partition >= topic.partitions {
             return Err(LogError::UnknownPartition {
-                topic: topic.name,
+                topic: topic.name.clone(),
                 partition: partition.partition,
                 partitions: topic.partitions,
             });

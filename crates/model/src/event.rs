@@ -2,7 +2,7 @@
 
 use crate::{EventId, Timestamp};
 
-/// Names of the headers of a record: CloudEvents in binary mode, W3C trace context, and our own.
+/// Names of the headers of a record: `CloudEvents` in binary mode, W3C trace context, and our own.
 pub mod header {
     /// The event's id.
     pub const ID: &str = "ce_id";
@@ -10,7 +10,7 @@ pub mod header {
     pub const TYPE: &str = "ce_type";
     /// Who made it.
     pub const SOURCE: &str = "ce_source";
-    /// The version of the CloudEvents specification.
+    /// The version of the `CloudEvents` specification.
     pub const SPEC_VERSION: &str = "ce_specversion";
     /// When it happened.
     pub const TIME: &str = "ce_time";

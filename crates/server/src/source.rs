@@ -7,9 +7,9 @@ use tidings_api::{Caller, Problem};
 use tidings_delivery::{
     Feed,
     backlog::{self, Backlog},
-    core::{Moment, Person, Place, session::Session},
+    core::{Cursor, Moment, NotRecovered, Person, Place, session::Session},
     directory,
-    sessions::{self, Opened},
+    sessions::{self, Ack, Opened},
 };
 use tidings_gateway::Source;
 use tidings_model::{Channel, Clock, SessionId, UserId};
@@ -58,18 +58,26 @@ impl Source for StoreSource {
         user: &UserId,
         session: &SessionId,
         channels: Option<BTreeSet<Channel>>,
-        place: Place,
-    ) -> Result<(Person, Session), Problem> {
-        let cursor = Moment { place, time: self.clock.now() };
+        cursor: Cursor,
+    ) -> Result<Result<(Person, Session), NotRecovered>, Problem> {
+        let at = Moment { place: cursor.place, time: self.clock.now() };
+        let current = cursor.generation == self.feed.generations().current().id;
         let (owner, device) = (user.clone(), session.clone());
         let resumed = self
             .store
             .transact(move |tx| async move {
-                let row = sessions::resume(&tx, &owner, &device, channels, cursor).await?;
-                Ok::<_, StoreError>((directory::history(&tx, &owner).await?, row.session().clone()))
+                let row = sessions::resume(&tx, &owner, &device, channels, at, current).await?;
+                Ok::<_, StoreError>(match row {
+                    Ok(row) => Ok((directory::history(&tx, &owner).await?, row.session().clone())),
+                    Err(reason) => Err(reason),
+                })
             })
             .await?;
-        self.confirm(user, session, place).await?;
+        if let (true, Ok((_, resumed))) = (current, &resumed) {
+            let opening = Some(resumed.opening.count);
+            self.confirm(user, session, Ack { place: cursor.place, narrowing: cursor.narrowing, opening })
+                .await?;
+        }
         Ok(resumed)
     }
 
@@ -84,9 +92,9 @@ impl Source for StoreSource {
         Ok(backlog::after(&self.store, generation, user, (after, upto), limit).await?)
     }
 
-    async fn confirm(&self, user: &UserId, session: &SessionId, upto: Place) -> Result<(), Problem> {
+    async fn confirm(&self, user: &UserId, session: &SessionId, ack: Ack) -> Result<(), Problem> {
         let generation = self.feed.generations().current().id;
-        sessions::confirm(&self.store, generation, user, session, upto, self.clock.now()).await?;
+        sessions::confirm(&self.store, generation, user, session, ack, self.clock.now()).await?;
         Ok(())
     }
 }

@@ -1,8 +1,11 @@
 //! Putting an event into the transaction is appending it to the embedded log.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 use tidings_model::{Headers, NewEvent, Timestamp};
 
-use crate::{StoreError, Tx, params, topics::partition_for};
+use crate::{StoreError, Tx, topics::partition_for};
 
 /// How many offsets a partition has room for: the lower bits of a record's position.
 pub const OFFSET_BITS: u32 = 40;
@@ -55,7 +58,7 @@ impl Tx {
         let partition = match (record.partition, record.key) {
             (Some(partition), _) if partition >= topic.partitions => {
                 return Err(StoreError::UnknownPartition {
-                    topic: topic.name,
+                    topic: topic.name.clone(),
                     partition,
                     partitions: topic.partitions,
                 });
@@ -64,27 +67,9 @@ impl Tx {
             (None, Some(key)) => partition_for(key, topic.partitions),
             (None, None) => self.spread(topic.partitions),
         };
-        let number = topic.first_partition + partition;
         let headers = encode_headers(record.headers);
-        let bytes = headers.len() + record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
-        let next = self
-            .one(
-                "UPDATE log_partitions SET next_offset = next_offset + 1, bytes = bytes + $2
-                 WHERE partition_number = $1
-                 RETURNING next_offset",
-                params![number, bytes],
-            )
-            .await?
-            .get::<u64>(0)?;
-        let offset = next - 1;
-        self.execute(
-            "INSERT INTO log_records (position, created_at, record_key, headers, value)
-             VALUES ($1, $2, $3, $4, $5)",
-            params![position(number, offset), record.time, record.key, headers, record.value],
-        )
-        .await?;
-        self.touched(number, next);
-        Ok(Appended { topic: topic.name, partition, offset })
+        let offset = self.insert_record(&topic, topic.first_partition + partition, &headers, record)?;
+        Ok(Appended { topic: topic.name.clone(), partition, offset })
     }
 }
 
@@ -93,30 +78,46 @@ pub const fn position(partition_number: u32, offset: u64) -> u64 {
     ((partition_number as u64) << OFFSET_BITS) | offset
 }
 
+/// A header's value as the column holds it.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum HeaderValue<'a> {
+    /// UTF-8 as it is.
+    Text(Cow<'a, str>),
+    /// Other bytes in base 16.
+    Binary {
+        /// Two digits a byte.
+        b: String,
+    },
+}
+
 /// Headers as the log's column holds them: UTF-8 as it is, other bytes in base 16.
 pub(crate) fn encode_headers(headers: &Headers) -> String {
-    let list: Vec<serde_json::Value> = headers
+    if headers.is_empty() {
+        return "[]".to_owned();
+    }
+    let list: Vec<(&str, HeaderValue<'_>)> = headers
         .iter()
         .map(|(name, value)| match std::str::from_utf8(value) {
-            Ok(text) => serde_json::json!([name, text]),
+            Ok(text) => (name.as_str(), HeaderValue::Text(Cow::Borrowed(text))),
             Err(_binary) => {
-                let hex = value.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-                serde_json::json!([name, { "b": hex }])
+                let digits = value.iter().fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"));
+                (name.as_str(), HeaderValue::Binary { b: digits })
             }
         })
         .collect();
-    serde_json::Value::Array(list).to_string()
+    serde_json::to_string(&list).unwrap_or_else(|_cause| unreachable!("text is always JSON"))
 }
 
 /// The headers of a stored record; what cannot be read is left out rather than the record lost.
 pub fn decode_headers(column: &str) -> Headers {
-    let list: Vec<(String, serde_json::Value)> = serde_json::from_str(column).unwrap_or_default();
+    let list: Vec<(String, HeaderValue<'_>)> = serde_json::from_str(column).unwrap_or_default();
     list.into_iter()
         .filter_map(|(name, value)| match value {
-            serde_json::Value::String(text) => Some((name, text.into_bytes())),
-            other => {
-                let hex = other.get("b")?.as_str()?.as_bytes().chunks_exact(2);
-                let bytes = hex.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+            HeaderValue::Text(text) => Some((name, text.into_owned().into_bytes())),
+            HeaderValue::Binary { b } => {
+                let pairs = b.as_bytes().chunks_exact(2);
+                let bytes = pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
                 Some((name, bytes.collect::<Option<Vec<u8>>>()?))
             }
         })

@@ -72,6 +72,15 @@ pub enum StoreError {
     /// A body waited for something that is not its transaction.
     #[error("a transaction awaited something else than its own statements")]
     Suspended,
+    /// A body panicked; nothing of it was kept.
+    #[error("a transaction's code panicked")]
+    Panicked,
+    /// A read lived for too long: it would keep the write-ahead log from starting over.
+    #[error("a read took longer than {limit_ms} ms")]
+    ReadLimit {
+        /// How long it may take.
+        limit_ms: u64,
+    },
 }
 
 impl StoreError {
@@ -96,7 +105,9 @@ impl StoreError {
             Self::Row { .. }
             | Self::UnknownTopic { .. }
             | Self::UnknownPartition { .. }
-            | Self::Suspended => false,
+            | Self::Suspended
+            | Self::Panicked
+            | Self::ReadLimit { .. } => false,
         }
     }
 }

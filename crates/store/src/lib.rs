@@ -7,6 +7,7 @@
 mod append;
 mod error;
 mod heads;
+mod ledger;
 mod migrate;
 mod sqlite;
 mod topics;
@@ -17,7 +18,7 @@ pub use append::{Appended, NewRecord, OFFSET_BITS, decode_headers, position};
 pub use error::StoreError;
 pub use heads::{Head, Heads};
 pub use migrate::Migration;
-pub use sqlite::{Lane, Store, StoreHealth, StoreOptions};
+pub use sqlite::{Lane, Store, StoreHealth, StoreOptions, StoreStats};
 pub use topics::{TopicPartitions, partition_for};
 pub use tx::Tx;
 pub use value::{FromValue, Row, Value};

@@ -24,6 +24,7 @@ pub(crate) fn apply(connection: &mut Connection, migrations: &[Migration]) -> Re
                owner TEXT NOT NULL, name TEXT NOT NULL, applied INTEGER NOT NULL, PRIMARY KEY (owner, name))",
         )
         .map_err(|source| failed("CREATE TABLE migrations", source))?;
+    refuse_a_newer_schema(connection, migrations)?;
     let mut applied = 0;
     for migration in migrations {
         let label = format!("migration {}/{}", migration.owner, migration.name);
@@ -47,11 +48,10 @@ pub(crate) fn apply(connection: &mut Connection, migrations: &[Migration]) -> Re
         }
         turn.commit().map_err(|source| failed(&label, source))?;
     }
-    refuse_a_newer_schema(connection, migrations)?;
     Ok(applied)
 }
 
-/// A database that a newer version wrote is not touched: it may mean things by rows that we would misread.
+/// Before anything is changed: a database that a newer version wrote is not touched, for it may mean things by rows that we would misread.
 fn refuse_a_newer_schema(connection: &Connection, migrations: &[Migration]) -> Result<(), StoreError> {
     let failed = |source| StoreError::Statement { statement: "SELECT FROM migrations".to_owned(), source };
     let mut statement = connection.prepare("SELECT owner, name FROM migrations").map_err(failed)?;

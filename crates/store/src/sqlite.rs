@@ -3,17 +3,17 @@
 mod checkpoint;
 mod file;
 mod job;
+mod lanes;
 mod readers;
+mod stats;
+mod wal;
 mod writer;
 
-use std::{
-    future::Future,
-    path::PathBuf,
-    sync::{Arc, atomic::AtomicU32},
-    time::Duration,
-};
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::{oneshot, watch};
+
+pub use stats::StoreStats;
 
 use crate::{Heads, Migration, StoreError, TopicPartitions, Tx, migrate, topics::Topics};
 
@@ -28,11 +28,16 @@ pub struct StoreOptions {
     pub queue: usize,
     /// How long a read transaction may live.
     pub read_limit: Duration,
+    /// How many bytes of keys, headers and values all topics of the embedded log may hold together.
+    pub log_bytes: u64,
     /// The schema, in order.
     pub migrations: Vec<Migration>,
 }
 
 impl StoreOptions {
+    /// The bytes that all topics may hold together by default: 8 GiB.
+    pub const LOG_BYTES: u64 = 8 << 30;
+
     /// The defaults for a file.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self {
@@ -40,6 +45,7 @@ impl StoreOptions {
             readers: 4,
             queue: 8192,
             read_limit: Duration::from_secs(2),
+            log_bytes: Self::LOG_BYTES,
             migrations: Vec::new(),
         }
     }
@@ -69,17 +75,21 @@ pub struct Store {
     inner: Arc<Inner>,
 }
 
+// The order matters for closing: the writer does what waits, then the checkpoints end, then the file is free.
 #[derive(Debug)]
 struct Inner {
-    writer: writer::Writer,
+    _writer: writer::Writer,
+    lanes: Arc<lanes::Lanes>,
+    _checkpoints: checkpoint::Checkpoints,
     readers: readers::Readers,
     heads: Arc<Heads>,
     topics: Arc<Topics>,
     health: watch::Receiver<StoreHealth>,
-    path: PathBuf,
+    wal: Arc<wal::Wal>,
+    counters: Arc<stats::Counters>,
+    options: StoreOptions,
     // Held for as long as the store is open: a second process on the file is refused.
     _lock: file::FileLock,
-    _checkpoints: checkpoint::Checkpoints,
 }
 
 impl Store {
@@ -95,38 +105,44 @@ impl Store {
         migrations.extend(options.migrations.iter().copied());
         migrate::apply(&mut connection, &migrations)?;
 
-        let topics = Arc::new(Topics::default());
-        let heads = Arc::new(Heads::default());
-        load_heads(&connection, &heads)?;
+        let (topics, heads) = (Arc::new(Topics::default()), Arc::new(Heads::default()));
         let (health_sender, health) = watch::channel(StoreHealth::Well);
-        let spread = Arc::new(AtomicU32::new(0));
-        let readers = readers::Readers::open(
-            &options.path,
-            options.readers,
-            options.read_limit,
-            Arc::clone(&topics),
-            Arc::clone(&spread),
-        )?;
-        let writer = writer::Writer::start(writer::Setup {
-            connection,
+        let (lanes, wal) = (Arc::new(lanes::Lanes::new(options.queue)), Arc::new(wal::Wal::default()));
+        let (counters, spread, gate) = (Arc::default(), Arc::default(), checkpoint::Gate::default());
+        let setup = readers::Setup {
+            limit: options.read_limit,
+            topics: Arc::clone(&topics),
+            spread: Arc::clone(&spread),
+            gate: Arc::clone(&gate),
+        };
+        let readers = readers::Readers::open(&options.path, options.readers, options.queue, setup)?;
+        let setup = writer::Setup {
             path: options.path.clone(),
-            queue: options.queue,
+            log_bytes: options.log_bytes,
+            lanes: Arc::clone(&lanes),
             topics: Arc::clone(&topics),
             heads: Arc::clone(&heads),
             health: health_sender,
             spread,
-        })?;
-        let checkpoints = checkpoint::Checkpoints::start(&options.path)?;
+            wal: Arc::clone(&wal),
+            counters: Arc::clone(&counters),
+        };
+        let writer = writer::Writer::start(setup, connection)?;
+        let checkpoints =
+            checkpoint::Checkpoints::start(&options.path, Arc::clone(&wal), Arc::clone(&lanes), gate)?;
         Ok(Self {
             inner: Arc::new(Inner {
-                writer,
+                _writer: writer,
+                lanes,
+                _checkpoints: checkpoints,
                 readers,
                 heads,
                 topics,
                 health,
-                path: options.path.clone(),
+                wal,
+                counters,
+                options: options.clone(),
                 _lock: lock,
-                _checkpoints: checkpoints,
             }),
         })
     }
@@ -154,7 +170,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.inner.writer.submit(lane, Box::new(job::Body::new(body, reply))).await.map_err(E::from)?;
+        self.inner.lanes.submit(lane, Box::new(job::Body::new(body, reply))).await.map_err(E::from)?;
         answer.await.map_err(|_closed| E::from(StoreError::Closed))?
     }
 
@@ -181,7 +197,7 @@ impl Store {
 
     /// The database file.
     pub fn path(&self) -> &std::path::Path {
-        &self.inner.path
+        &self.inner.options.path
     }
 
     /// Makes a topic known by the name that features use.
@@ -195,26 +211,26 @@ impl Store {
     }
 
     /// The topic of that name.
-    pub fn topic(&self, alias: &str) -> Option<TopicPartitions> {
+    pub fn topic(&self, alias: &str) -> Option<Arc<TopicPartitions>> {
         self.inner.topics.get(alias)
     }
 
     /// Transactions that wait for the writer.
     pub fn waiting(&self) -> usize {
-        self.inner.writer.waiting()
+        self.inner.lanes.waiting()
     }
-}
 
-fn load_heads(connection: &rusqlite::Connection, heads: &Heads) -> Result<(), StoreError> {
-    let failed =
-        |source| StoreError::Statement { statement: "SELECT FROM log_partitions".to_owned(), source };
-    let mut statement =
-        connection.prepare("SELECT partition_number, next_offset FROM log_partitions").map_err(failed)?;
-    let rows =
-        statement.query_map([], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?))).map_err(failed)?;
-    for row in rows {
-        let (partition, next) = row.map_err(failed)?;
-        heads.publish(partition, u64::try_from(next).unwrap_or(0));
+    /// How many bytes all topics of the embedded log may hold together.
+    pub fn log_bytes(&self) -> u64 {
+        self.inner.options.log_bytes
     }
-    Ok(())
+
+    /// What the writer has done since the start.
+    pub fn stats(&self) -> StoreStats {
+        StoreStats {
+            wal_pages: self.inner.wal.pages(),
+            wal_restarts: self.inner.wal.restarts(),
+            ..self.inner.counters.read()
+        }
+    }
 }

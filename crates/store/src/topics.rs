@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 /// A topic as the embedded log keeps it.
@@ -14,19 +14,22 @@ pub struct TopicPartitions {
     pub first_partition: u32,
     /// How many partitions.
     pub partitions: u32,
+    /// How many bytes of keys, headers and values it may hold; at the bound, appends fail with
+    /// [`StoreError::LogFull`](crate::StoreError::LogFull).
+    pub bytes_limit: u64,
 }
 
 /// The topics by the name that features know them by.
 #[derive(Debug, Default)]
-pub(crate) struct Topics(RwLock<HashMap<String, TopicPartitions>>);
+pub(crate) struct Topics(RwLock<HashMap<String, Arc<TopicPartitions>>>);
 
 impl Topics {
-    pub(crate) fn get(&self, topic: &str) -> Option<TopicPartitions> {
+    pub(crate) fn get(&self, topic: &str) -> Option<Arc<TopicPartitions>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(topic).cloned()
     }
 
     pub(crate) fn insert(&self, alias: &str, topic: TopicPartitions) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(alias.to_owned(), topic);
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(alias.to_owned(), Arc::new(topic));
     }
 
     pub(crate) fn remove(&self, alias: &str) {

@@ -1,14 +1,19 @@
 //! A transaction as its body sees it.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, types::ValueRef};
 
 use crate::{
-    Row, StoreError, Value,
+    NewRecord, Row, StoreError, Value,
+    append::position,
+    ledger::Ledger,
     topics::{TopicPartitions, Topics},
 };
 
@@ -29,27 +34,50 @@ struct Inner {
 #[derive(Debug)]
 struct State {
     connection: Connection,
+    // The log's partitions; a reader has none.
+    ledger: Option<Ledger>,
     touched: Vec<(u32, u64)>,
     changed_rows: u64,
+    // When a read began, and how long it may live.
+    limit: Option<(Instant, Duration)>,
 }
 
 /// What a body leaves behind.
 pub(crate) struct Ended {
     pub(crate) connection: Connection,
+    pub(crate) ledger: Option<Ledger>,
     pub(crate) touched: Vec<(u32, u64)>,
     pub(crate) changed_rows: u64,
 }
 
 impl Tx {
-    pub(crate) fn begin(connection: Connection, topics: Arc<Topics>, spread: Arc<AtomicU32>) -> Self {
-        let state = State { connection, touched: Vec::new(), changed_rows: 0 };
+    pub(crate) fn begin(
+        connection: Connection,
+        ledger: Option<Ledger>,
+        topics: Arc<Topics>,
+        spread: Arc<AtomicU32>,
+    ) -> Self {
+        let state = State { connection, ledger, touched: Vec::new(), changed_rows: 0, limit: None };
         Self(Arc::new(Inner { state: Mutex::new(Some(state)), topics, spread }))
+    }
+
+    /// Gives it a limit of life, from `started` on.
+    pub(crate) fn until(self, started: Instant, limit: Duration) -> Self {
+        if let Some(state) = self.0.state.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            state.limit = Some((started, limit));
+        }
+        self
     }
 
     /// Ends the transaction's view and gives the connection back.
     pub(crate) fn end(&self) -> Option<Ended> {
         let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        Some(Ended { connection: state.connection, touched: state.touched, changed_rows: state.changed_rows })
+        Some(Ended {
+            connection: state.connection,
+            ledger: state.ledger,
+            touched: state.touched,
+            changed_rows: state.changed_rows,
+        })
     }
 
     /// Runs a statement; answers how many rows it changed.
@@ -98,7 +126,7 @@ impl Tx {
         self.optional(sql, params).await?.ok_or_else(|| failed(sql, rusqlite::Error::QueryReturnedNoRows))
     }
 
-    pub(crate) fn topic(&self, topic: &str) -> Result<TopicPartitions, StoreError> {
+    pub(crate) fn topic(&self, topic: &str) -> Result<Arc<TopicPartitions>, StoreError> {
         self.0.topics.get(topic).ok_or_else(|| StoreError::UnknownTopic { topic: topic.to_owned() })
     }
 
@@ -107,16 +135,85 @@ impl Tx {
         self.0.spread.fetch_add(1, Ordering::Relaxed) % partitions.max(1)
     }
 
-    /// Notes that a partition grew, so that its readers are woken by the commit.
-    pub(crate) fn touched(&self, partition: u32, next_offset: u64) {
-        if let Some(state) = self.0.state.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            state.touched.push((partition, next_offset));
-        }
+    /// Puts a record at the end of a partition; answers its offset.
+    pub(crate) fn insert_record(
+        &self,
+        topic: &TopicPartitions,
+        number: u32,
+        headers: &str,
+        record: &NewRecord<'_>,
+    ) -> Result<u64, StoreError> {
+        let sql = "INSERT INTO log_records (position, created_at, record_key, headers, value)
+                   VALUES (?1, ?2, ?3, ?4, ?5)";
+        let bytes = headers.len() + record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+        self.with(|state| {
+            let ledger = state.ledger.as_mut().ok_or_else(|| failed(sql, read_only()))?;
+            let mark = ledger.mark();
+            let offset = ledger.append(topic, number, bytes as u64)?;
+            let place = position(number, offset).cast_signed();
+            let inserted = state.connection.prepare_cached(sql).and_then(|mut insert| {
+                insert.execute((place, record.time.millis(), record.key, headers, record.value))
+            });
+            if let Err(source) = inserted {
+                // The offset was not used: a body that goes on must not leave a hole.
+                ledger.roll_back_to(mark);
+                return Err(failed(sql, source));
+            }
+            state.touched.push((number, offset + 1));
+            state.changed_rows += 1;
+            Ok(offset)
+        })
+    }
+
+    /// Forgets the oldest records of a partition: at most `rows` of them, none at or past `upto`. Answers how
+    /// many there were.
+    #[expect(clippy::unused_async, reason = "a database across a network awaits here")]
+    pub async fn trim(&self, partition_number: u32, upto: u64, rows: u64) -> Result<u64, StoreError> {
+        let sizes = "SELECT COALESCE(SUM(octet_length(headers) + COALESCE(octet_length(record_key), 0)
+                                         + COALESCE(octet_length(value), 0)), 0)
+                     FROM log_records
+                     WHERE position >= ?1 AND position < ?2";
+        let delete = "DELETE FROM log_records WHERE position >= ?1 AND position < ?2";
+        self.with(|state| {
+            let ledger = state.ledger.as_mut().ok_or_else(|| failed(delete, read_only()))?;
+            let Some(line) = ledger.line(partition_number) else { return Ok(0) };
+            let upto = upto.min(line.next_offset).min(line.first_offset + rows);
+            if upto <= line.first_offset {
+                return Ok(0);
+            }
+            let range = (
+                position(partition_number, line.first_offset).cast_signed(),
+                position(partition_number, upto).cast_signed(),
+            );
+            let bytes: i64 = state
+                .connection
+                .prepare_cached(sizes)
+                .and_then(|mut sizes| sizes.query_row(range, |row| row.get(0)))
+                .map_err(|source| failed(sizes, source))?;
+            let deleted = state
+                .connection
+                .prepare_cached(delete)
+                .and_then(|mut delete| delete.execute(range))
+                .map_err(|source| failed(delete, source))?;
+            ledger.trim(partition_number, upto, bytes.cast_unsigned());
+            state.changed_rows += deleted as u64;
+            Ok(upto - line.first_offset)
+        })
     }
 
     fn with<T>(&self, run: impl FnOnce(&mut State) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        run(state.as_mut().ok_or(StoreError::Closed)?)
+        let state = state.as_mut().ok_or(StoreError::Closed)?;
+        let limit = state.limit;
+        let too_long = move || {
+            let (_, limit) = limit.filter(|(started, limit)| started.elapsed() > *limit)?;
+            Some(StoreError::ReadLimit { limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX) })
+        };
+        match too_long() {
+            Some(error) => Err(error),
+            // A statement that was interrupted says so in SQLite's words.
+            None => run(state).map_err(|error| too_long().unwrap_or(error)),
+        }
     }
 }
 
@@ -124,10 +221,25 @@ fn failed(sql: &str, source: rusqlite::Error) -> StoreError {
     StoreError::Statement { statement: sql.lines().next().unwrap_or_default().to_owned(), source }
 }
 
+/// SQLite's own word for a write on a connection that only reads.
+fn read_only() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY), None)
+}
+
+/// The names of parameters, so that binding one allocates nothing.
+const NAMES: [&str; 24] = [
+    "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15", "$16",
+    "$17", "$18", "$19", "$20", "$21", "$22", "$23", "$24",
+];
+
 fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Value]) -> rusqlite::Result<()> {
     for (at, value) in params.iter().enumerate() {
         // SQLite numbers `$1` by first appearance, so the name decides, not the position.
-        let index = statement.parameter_index(&format!("${}", at + 1))?.unwrap_or(at + 1);
+        let index = match NAMES.get(at) {
+            Some(name) => statement.parameter_index(name)?,
+            None => statement.parameter_index(&format!("${}", at + 1))?,
+        };
+        let index = index.unwrap_or(at + 1);
         match value {
             Value::Null => statement.raw_bind_parameter(index, rusqlite::types::Null)?,
             Value::Int(number) => statement.raw_bind_parameter(index, number)?,

@@ -29,6 +29,16 @@ pub struct Accepted {
     pub passed: Option<Number>,
 }
 
+impl Accepted {
+    /// A reader of a log from its very first record: it waits for number 1, even if number 2 lands before it.
+    ///
+    /// The default state, which takes the first number it meets, is for a reader that joins a log whose beginning
+    /// is gone or does not concern it.
+    pub const fn beginning() -> Self {
+        Self { place: Place::ORIGIN, number: Some(Number(0)), passed: None }
+    }
+}
+
 /// What to do with a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acceptance {
@@ -125,7 +135,8 @@ impl Acceptor {
         end < self.accepted.place
     }
 
-    /// The hole that was waited for long enough: record it, alarm, and [`pass`](Self::pass) it.
+    /// The hole that was waited for long enough: record it, alarm, and [`pass`](Self::pass) it, if its numbers are
+    /// marked as sent. Those that are not will still be sent, however long the relay is away.
     ///
     /// Only one reader (the projection) passes by time; all others pass what it recorded. Otherwise a write that
     /// lands near the limit is accepted by one node and dropped by another.
@@ -218,6 +229,13 @@ mod tests {
     fn a_write_that_lands_late_does_not_reorder_because_the_relay_repeats_what_followed() {
         let numbers = [Some(1), Some(3), Some(2), Some(3), Some(4)];
         assert_eq!(read(&mut reader(), &numbers), [(1, Some(1)), (3, Some(2)), (4, Some(3)), (5, Some(4))]);
+    }
+
+    #[test]
+    fn a_reader_from_the_beginning_waits_for_the_first_number() {
+        let numbers = [Some(2), Some(1), Some(2)];
+        let mut reader = Acceptor::from_stored(Accepted::beginning());
+        assert_eq!(read(&mut reader, &numbers), [(2, Some(1)), (3, Some(2))]);
     }
 
     #[test]

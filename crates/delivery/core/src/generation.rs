@@ -44,6 +44,8 @@ pub enum NotRecovered {
     OtherGeneration,
     /// The session listened to other channels when it got the cursor.
     NarrowedDifferently,
+    /// The session has opened anew since it got the cursor.
+    Reopened,
     /// What follows the cursor is no longer kept.
     TooOld,
     /// No record stands at the cursor's place yet.
@@ -58,6 +60,7 @@ impl NotRecovered {
             Self::UnknownCursor => "unknown_cursor",
             Self::OtherGeneration => "other_generation",
             Self::NarrowedDifferently => "narrowed_differently",
+            Self::Reopened => "reopened",
             Self::TooOld => "too_old",
             Self::AheadOfLog => "ahead_of_log",
         }
@@ -110,6 +113,13 @@ impl Generations {
         Cursor { generation: self.current.id, place, narrowing }
     }
 
+    /// The place that a receipt names with a cursor; `None` for a cursor of an earlier generation or of another list
+    /// of channels, which says nothing about what the session was sent since.
+    pub fn receipt(&self, cursor: &Cursor, narrowing: Narrowing) -> Option<Place> {
+        let own = cursor.generation == self.current.id && cursor.narrowing == narrowing;
+        own.then_some(cursor.place)
+    }
+
     /// The place from which a session of this narrowing may go on with nothing missing and nothing twice.
     ///
     /// A cursor of an older generation holds only for places before the next one's first.
@@ -158,6 +168,8 @@ mod tests {
         assert_eq!(resolve(at(1, 51)), Err(NotRecovered::OtherGeneration));
         assert_eq!(resolve(at(2, 51)), Ok(Place(51)));
         assert_eq!(resolve(at(3, 20)), Err(NotRecovered::OtherGeneration));
+        assert_eq!(generations.receipt(&at(1, 50), Narrowing::NONE), None);
+        assert_eq!(generations.receipt(&at(2, 51), Narrowing::NONE), Some(Place(51)));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! or not: who has none finds it pending on connecting. Asked whenever a person's memberships or preferences
 //! changed, in the transaction that projects the change; and when quiet hours are over.
 
-use tidings_model::{Audience, Channel, Kind};
+use tidings_model::{Audience, Channel, Kind, Timestamp};
 
 use crate::{
     DeliveryRecord, Moment, Person,
@@ -90,11 +90,12 @@ fn cause(verdict: Verdict) -> Option<Cause> {
     }
 }
 
-/// The late record of an event for one person; its place and time are given when it is written and read.
-pub fn record_for(person: &Person, original: &DeliveryRecord) -> DeliveryRecord {
+/// The late record of an event for one person, said at `now`; its place is given when it is read.
+pub fn record_for(person: &Person, original: &DeliveryRecord, now: Timestamp) -> DeliveryRecord {
     DeliveryRecord {
         audience: Audience::of(Channel::User(person.id().clone())),
         said_to: Some(original.first_audience().clone()),
+        time: now,
         late: true,
         ..original.clone()
     }
@@ -104,13 +105,15 @@ pub fn record_for(person: &Person, original: &DeliveryRecord) -> DeliveryRecord 
 /// a redrive never brings anything back to life.
 pub fn redriven(never_written: &DeliveryRecord, now: Moment) -> Option<DeliveryRecord> {
     let late = !planted(Bug::RedriveNotLate);
-    never_written.ended(now).is_none().then(|| DeliveryRecord { late, ..never_written.clone() })
+    never_written.ended(now).is_none().then(|| DeliveryRecord {
+        late,
+        time: now.time,
+        ..never_written.clone()
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use tidings_model::Timestamp;
-
     use super::*;
     use crate::{PersonChange, Place, interval::Ranges, record::tests::said, session::Opening};
 
@@ -119,7 +122,7 @@ mod tests {
     }
 
     fn opened(place: u64) -> Session {
-        let opening = Opening { at: at(place), pending: true, withheld: Ranges::default() };
+        let opening = Opening { count: 1, at: at(place), pending: true, withheld: Ranges::default() };
         Session { opening, channels: None }
     }
 
@@ -159,7 +162,7 @@ mod tests {
         assert_eq!(owed(&alice, &[], once(&during), at(6)), None);
         // A device that opened while the category was muted was not sent what was pending.
         assert_eq!(owed(&alice, &[opened(5)], once(&before), at(6)), Some(Cause::Unmuted));
-        let late = DeliveryRecord { place: Place(7), ..record_for(&alice, &during) };
+        let late = DeliveryRecord { place: Place(7), ..record_for(&alice, &during, Timestamp(7_000)) };
         let again = Said { newest_late: Some(&late), ..once(&during) };
         assert_eq!(owed(&alice, &[opened(0)], again, at(7)), None);
     }

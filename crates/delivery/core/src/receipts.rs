@@ -4,11 +4,14 @@
 //! who acted. A *conversation* has a row for each member. A receipt that comes after the end changes nothing:
 //! counts are frozen then, and what was left out of a catch-up because it had ended is never confirmed.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
-use tidings_model::{Kind, Timestamp};
+use tidings_model::{Channel, Kind, Timestamp};
 
 use crate::{
-    DeliveryRecord, Moment, Person, Place,
+    DeliveryRecord, Moment, NotRecovered, Person, Place,
+    interval::Ranges,
     planted::{Bug, planted},
     session::{Opening, Session},
     verdict::Verdict,
@@ -18,7 +21,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionReceipts {
     session: Session,
-    /// The newest place that a cursor confirmed since the opening.
+    /// The newest place that a cursor named since the opening.
+    claimed: Option<Place>,
+    /// The newest place up to which that was written into receipts.
     confirmed: Option<Place>,
 }
 
@@ -35,26 +40,35 @@ pub struct Confirmed {
 impl SessionReceipts {
     /// A session that opens without a usable cursor.
     pub fn open(session: Session) -> Self {
-        Self { session, confirmed: None }
+        Self { session, claimed: None, confirmed: None }
     }
 
-    /// A session that comes with a usable cursor: the row it has, or one that begins at the cursor if it has none
-    /// that covers it (another list of channels, or a cursor from before its opening).
+    /// A session that comes with a usable cursor: the row it has, or one that begins at the cursor if it has none.
+    ///
+    /// A row that does not cover the cursor, because the session has opened anew since, is not replaced: it alone
+    /// knows what its opening withheld and is owed later. Such a session opens once more.
+    ///
+    /// `current` tells whether the cursor is of the current generation. Where it is older, the database may have been
+    /// copied back, and the row may be from before the opening that the cursor was given under.
     pub fn resume(
-        row: Option<Self>,
-        channels: Option<std::collections::BTreeSet<tidings_model::Channel>>,
+        row: Option<&Self>,
+        channels: Option<BTreeSet<Channel>>,
         cursor: Moment,
-    ) -> Self {
-        match row {
-            Some(row) if row.session.channels == channels && row.session.opening.at.place <= cursor.place => {
-                row
+        current: bool,
+    ) -> Result<Self, NotRecovered> {
+        let count = match row {
+            Some(row) if current && row.session.channels != channels => {
+                return Err(NotRecovered::NarrowedDifferently);
             }
-            _none_that_covers_it => {
-                let opening =
-                    Opening { at: cursor, pending: false, withheld: crate::interval::Ranges::default() };
-                Self::open(Session { opening, channels })
+            Some(row) if current && cursor.place < row.session.opening.at.place => {
+                return Err(NotRecovered::Reopened);
             }
-        }
+            Some(row) if current => return Ok(row.clone()),
+            Some(row) => row.session.opening.count + 1,
+            None => 1,
+        };
+        let opening = Opening { count, at: cursor, pending: false, withheld: Ranges::default() };
+        Ok(Self::open(Session { opening, channels }))
     }
 
     /// What it may be offered.
@@ -67,15 +81,27 @@ impl SessionReceipts {
         self.confirmed
     }
 
-    /// Takes the place of a cursor the client holds. Forward only: `None` if it confirms nothing new.
+    /// Takes the place of a cursor the client holds, given under an [opening](Opening::count). Forward only: `None`
+    /// if it confirms nothing new.
     ///
-    /// The caller looks up the person's messages in the range and asks [`confirms`](Self::confirms) of each.
-    pub fn confirm(&mut self, place: Place) -> Option<Confirmed> {
-        if place < self.session.opening.at.place || self.confirmed.is_some_and(|newest| place <= newest) {
+    /// `complete` is the projection's place: a cursor may be ahead of it, and what is not projected yet cannot be
+    /// found. That part is remembered and [settled](Self::settle) later. The caller looks up the person's messages
+    /// in the range and asks [`confirms`](Self::confirms) of each.
+    pub fn confirm(&mut self, opening: u32, place: Place, complete: Place) -> Option<Confirmed> {
+        if self.session.opening.count == opening && self.session.opening.at.place <= place {
+            self.claimed = self.claimed.max(Some(place));
+        }
+        self.settle(complete)
+    }
+
+    /// Confirms what an earlier cursor named and the projection did not know yet.
+    pub fn settle(&mut self, complete: Place) -> Option<Confirmed> {
+        let upto = self.claimed?.min(complete);
+        if upto < self.session.opening.at.place || self.confirmed.is_some_and(|newest| upto <= newest) {
             return None;
         }
-        let after = self.confirmed.replace(place).unwrap_or(Place::ORIGIN);
-        Some(Confirmed { after, upto: place })
+        let after = self.confirmed.replace(upto).unwrap_or(Place::ORIGIN);
+        Some(Confirmed { after, upto })
     }
 
     /// Whether a range confirms this message: offered to this session, and not over when the word came in.
@@ -177,8 +203,7 @@ impl ConversationReceipt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PersonChange, interval::Ranges, record::tests::said};
-    use tidings_model::Channel;
+    use crate::{PersonChange, record::tests::said};
 
     fn alice() -> Person {
         let mut alice = Person::new("alice".parse().unwrap());
@@ -188,13 +213,17 @@ mod tests {
 
     fn opened(place: u64, withheld: Ranges) -> SessionReceipts {
         let at = Moment { place: Place(place), time: Timestamp(0) };
-        SessionReceipts::open(Session { opening: Opening { at, pending: true, withheld }, channels: None })
+        SessionReceipts::open(Session {
+            opening: Opening { count: 1, at, pending: true, withheld },
+            channels: None,
+        })
     }
 
     const NOW: Moment = Moment { place: Place(99), time: Timestamp(99_000) };
 
     fn confirmed(row: &mut SessionReceipts, person: &Person, cursor: u64, records: u64) -> Vec<u64> {
-        let Some(range) = row.confirm(Place(cursor)) else { return Vec::new() };
+        let opening = row.session.opening.count;
+        let Some(range) = row.confirm(opening, Place(cursor), Place(99)) else { return Vec::new() };
         (1..=records).filter(|place| row.confirms(range, person, &said(*place), NOW)).collect()
     }
 
@@ -212,7 +241,7 @@ mod tests {
     #[test]
     fn a_cursor_does_not_confirm_what_had_ended_when_it_came() {
         let mut row = opened(0, Ranges::default());
-        let range = row.confirm(Place(9)).unwrap();
+        let range = row.confirm(1, Place(9), Place(99)).unwrap();
         let mut record = said(7);
         record.expires_at = Some(Timestamp(50_000));
         assert!(!row.confirms(range, &alice(), &record, NOW));
@@ -220,16 +249,31 @@ mod tests {
     }
 
     #[test]
+    fn what_a_cursor_names_ahead_of_the_projection_is_confirmed_once_it_is_projected() {
+        let mut row = opened(2, Ranges::default());
+        let range = |after, upto| Some(Confirmed { after: Place(after), upto: Place(upto) });
+        assert_eq!(row.confirm(1, Place(9), Place(6)), range(0, 6));
+        assert_eq!(row.settle(Place(6)), None);
+        assert_eq!(row.settle(Place(20)), range(6, 9));
+        assert_eq!(row.settle(Place(30)), None);
+        // Given under an opening that is no more.
+        assert_eq!(row.confirm(2, Place(25), Place(30)), None);
+    }
+
+    #[test]
     fn a_session_goes_on_from_its_cursor_or_begins_there() {
         let at = |place| Moment { place: Place(place), time: Timestamp(0) };
         let mut row = opened(5, Ranges::default());
-        row.confirm(Place(7));
-        assert_eq!(SessionReceipts::resume(Some(row.clone()), None, at(6)), row);
-        let narrowed = SessionReceipts::resume(Some(row.clone()), Some([Channel::All].into()), at(6));
-        assert_eq!((narrowed.session.opening.at.place, narrowed.confirmed), (Place(6), None));
-        let mut earlier = SessionReceipts::resume(Some(row), None, at(4));
-        assert!(!earlier.session.opening.pending);
-        assert_eq!(confirmed(&mut earlier, &alice(), 6, 9), [5, 6]);
+        row.confirm(1, Place(7), Place(99));
+        let resume = |row, cursor, current| SessionReceipts::resume(row, None, at(cursor), current);
+        assert_eq!(resume(Some(&row), 6, true), Ok(row.clone()));
+        assert_eq!(resume(Some(&row), 4, true), Err(NotRecovered::Reopened));
+        let narrowed = SessionReceipts::resume(Some(&row), Some([Channel::All].into()), at(6), true);
+        assert_eq!(narrowed, Err(NotRecovered::NarrowedDifferently));
+        for mut fresh in [resume(None, 4, true).unwrap(), resume(Some(&row), 4, false).unwrap()] {
+            assert!(!fresh.session.opening.pending);
+            assert_eq!(confirmed(&mut fresh, &alice(), 6, 9), [5, 6]);
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
     planted::{Bug, planted},
 };
 
-pub use effect::{Effect, Input, ResumeLimits, Start, Unavailable};
+pub use effect::{Effect, Input, Joined, ResumeLimits, Start, Unavailable};
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,12 +65,10 @@ pub struct Resume<F> {
 }
 
 impl<F: AsRef<DeliveryRecord>> Resume<F> {
-    /// A connection that has just joined the hub, whose tail stands at `tail` and whose window reaches back to
-    /// `window_after`.
+    /// A connection that has just joined the hub.
     pub fn new(
         start: Start,
-        tail: Place,
-        window_after: Place,
+        joined: &Joined<'_>,
         limits: ResumeLimits,
         now: Timestamp,
     ) -> (Self, Vec<Effect<F>>) {
@@ -83,18 +81,18 @@ impl<F: AsRef<DeliveryRecord>> Resume<F> {
             limits,
             not_recovered,
             done,
-            tail,
+            tail: joined.tail,
             tried: 0,
             ready: false,
             granted: not_recovered.is_none().then_some(done),
             held: VecDeque::new(),
-            removed: BTreeSet::new(),
+            removed: joined.removed.iter().map(|subject| (*subject).to_owned()).collect(),
         };
         let effects = if not_recovered.is_some() {
             resume.state = State::Pending;
             vec![Effect::ReadPending { limit: limits.catch_up_max }]
         } else {
-            resume.read_on(window_after)
+            resume.read_on(joined.window_after)
         };
         (resume, effects)
     }
@@ -108,7 +106,7 @@ impl<F: AsRef<DeliveryRecord>> Resume<F> {
     ) -> Vec<Effect<F>> {
         match (input, self.state) {
             (_, State::Refused) => Vec::new(),
-            (Input::Tailed(frame), state) => self.tailed(frame, state, offered),
+            (Input::Tailed(frame), state) => self.tailed(frame, state, now, offered),
             (Input::Tick { window_after }, State::Behind { since }) => {
                 if self.tail >= self.done {
                     self.read_on(window_after)
@@ -157,7 +155,8 @@ impl<F: AsRef<DeliveryRecord>> Resume<F> {
         Some(Effect::SendCursor { place: tail })
     }
 
-    /// Whether the client may confirm this place here: a cursor it was not given yet covers what was not sent.
+    /// Whether the client may confirm this place here, which its [cursor](crate::Generations::receipt) names: one
+    /// that it was not given yet covers what was not sent.
     pub fn may_confirm(&self, place: Place) -> bool {
         self.granted.is_some_and(|newest| place <= newest)
     }
@@ -166,6 +165,7 @@ impl<F: AsRef<DeliveryRecord>> Resume<F> {
         &mut self,
         frame: F,
         state: State,
+        now: Timestamp,
         offered: &mut dyn FnMut(&DeliveryRecord) -> bool,
     ) -> Vec<Effect<F>> {
         let record = frame.as_ref();
@@ -177,7 +177,7 @@ impl<F: AsRef<DeliveryRecord>> Resume<F> {
         }
         if state == State::Live {
             self.done = place;
-            if !offered(record) {
+            if record.expired(now) || !offered(record) {
                 return Vec::new();
             }
             let with_cursor = record.kind != Kind::Signal;

@@ -8,12 +8,15 @@ use tidings_model::{Channel, Kind};
 use crate::{
     DeliveryRecord, Moment, Narrowing, Person, Place,
     interval::Ranges,
-    verdict::{NotAddressed, Until, Verdict, Withheld, verdict, withheld},
+    verdict::{NotAddressed, Until, Verdict, Withheld, judge, withheld},
 };
 
 /// How a session began; written before `ready`, and again whenever it cannot go on from its cursor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opening {
+    /// Which opening of the session it is, from 1. A receipt names the opening it was given under: one that is still
+    /// on its way when the session opens again must not confirm what the new opening has not sent yet.
+    pub count: u32,
     /// What stands at or before this place was judged here, once; what follows is judged at its own place.
     ///
     /// The place is the projection's, read in the transaction that writes the session's row and reads what is
@@ -53,7 +56,7 @@ impl Session {
         if opened_after && record.kind == Kind::Signal {
             return Verdict::NotAddressed { reason: NotAddressed::Offline };
         }
-        let verdict = verdict(person, record, at);
+        let verdict = judge(person, record, at, opened_after);
         if !verdict.is_offered() {
             return verdict;
         }

@@ -121,7 +121,13 @@ impl NotAddressed {
 /// `at` is the record's own [`moment`](DeliveryRecord::moment), except where a session opens: what is pending
 /// then is judged at the opening. Asking costs a lookup for each channel of the audience, and allocates nothing.
 pub fn verdict(person: &Person, record: &DeliveryRecord, at: Moment) -> Verdict {
-    if let Some(reason) = not_addressed(person, record, at) {
+    judge(person, record, at, record.place < at.place)
+}
+
+/// `later`: the event as such is judged after it was said, not this record at its place. Then a late record, which
+/// is on `user:<id>`, reaches nobody whom the event does not reach: they may have left since.
+pub(crate) fn judge(person: &Person, record: &DeliveryRecord, at: Moment, later: bool) -> Verdict {
+    if let Some(reason) = not_addressed(person, record, at, later) {
         return Verdict::NotAddressed { reason };
     }
     match record.ended(at) {
@@ -145,18 +151,26 @@ pub(crate) const fn withheld(reason: Withheld, until: Until) -> Verdict {
     Verdict::Withheld { reason, until }
 }
 
-fn not_addressed(person: &Person, record: &DeliveryRecord, at: Moment) -> Option<NotAddressed> {
+fn not_addressed(person: &Person, record: &DeliveryRecord, at: Moment, later: bool) -> Option<NotAddressed> {
     if record.kind == Kind::Signal && at.place != record.place {
         return Some(NotAddressed::Offline);
     }
-    if record.audience.none.iter().any(|channel| person.listens(channel, at.place)) {
+    let (audience, said) =
+        if later { (record.first_audience(), record.first) } else { (&record.audience, record.place) };
+    if audience.none.iter().any(|channel| person.listens(channel, at.place)) {
         return Some(NotAddressed::Excluded);
     }
-    if record.audience.any.iter().any(|channel| reaches(person, channel, record, at)) {
+    // Whoever joined after it was said is reached only if it is for late joiners, and the channel brings them.
+    let reaches = |channel: &Channel| {
+        person.listened_since(channel, at.place).is_some_and(|member| {
+            member.from <= said || at.place <= said || (record.late_joiners && brings_active(channel))
+        })
+    };
+    if audience.any.iter().any(reaches) {
         return None;
     }
     // Only now is the reason worth more lookups.
-    let memberships = || record.audience.any.iter().filter_map(|channel| person.memberships(channel));
+    let memberships = || audience.any.iter().filter_map(|channel| person.memberships(channel));
     Some(if memberships().any(|member| member.contains(at.place) || member.begins_after(at.place)) {
         NotAddressed::JoinedLate
     } else if memberships().any(|member| member.ended_by(at.place)) {
@@ -166,19 +180,110 @@ fn not_addressed(person: &Person, record: &DeliveryRecord, at: Moment) -> Option
     })
 }
 
-/// Whether a record reaches, by one of its channels, somebody who is judged at or after its place.
-fn reaches(person: &Person, channel: &Channel, record: &DeliveryRecord, at: Moment) -> bool {
-    person.listened_since(channel, at.place).is_some_and(|member| {
-        member.from <= record.place
-            || at.place <= record.place
-            || (record.late_joiners && brings_active(channel))
-    })
-}
-
 /// Whether joining a channel brings what is active on it; conversations and authors bring only what follows.
 fn brings_active(channel: &Channel) -> bool {
     match channel {
         Channel::All | Channel::Role(_) | Channel::Group(_) | Channel::User(_) | Channel::App(_) => true,
         Channel::Conversation(_) | Channel::Author(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidings_model::Audience;
+
+    use super::*;
+    use crate::{PersonChange, Place, QuietHours, record::tests::said};
+
+    fn ann(changes: &[(u64, PersonChange)]) -> Person {
+        let mut ann = Person::new("ann".parse().unwrap());
+        for (place, change) in changes {
+            ann.apply(change, Place(*place));
+        }
+        ann
+    }
+
+    fn to(channel: &str, place: u64) -> DeliveryRecord {
+        let audience = Audience::of(channel.parse().unwrap());
+        DeliveryRecord { audience, category: Some("news".to_owned()), ..said(place) }
+    }
+
+    fn joined(channel: &str) -> PersonChange {
+        PersonChange::Joined(channel.parse().unwrap())
+    }
+
+    fn left(channel: &str) -> PersonChange {
+        PersonChange::Left(channel.parse().unwrap())
+    }
+
+    fn reason(person: &Person, record: &DeliveryRecord) -> &'static str {
+        verdict(person, record, record.moment()).reason().unwrap_or("offered")
+    }
+
+    #[test]
+    fn membership_is_what_it_was_at_the_records_place() {
+        let ann = ann(&[(3, joined("group:a")), (6, left("group:a")), (9, joined("group:a"))]);
+        let reasons = [2, 3, 5, 6, 9].map(|place| reason(&ann, &to("group:a", place)));
+        assert_eq!(reasons, ["joined_late", "offered", "offered", "joined_late", "offered"]);
+        assert_eq!(reason(&ann, &to("group:b", 5)), "stranger");
+        let mut not_b = to("all", 4);
+        not_b.audience.none.push("group:a".parse().unwrap());
+        assert_eq!(reason(&ann, &not_b), "excluded");
+    }
+
+    #[test]
+    fn who_left_for_good_is_told_apart_from_who_never_was_there() {
+        let ann = ann(&[(3, joined("group:a")), (6, left("group:a"))]);
+        assert_eq!(reason(&ann, &to("group:a", 7)), "left");
+    }
+
+    #[test]
+    fn judged_later_a_late_record_reaches_nobody_whom_its_event_does_not() {
+        let ann = ann(&[(3, joined("group:a")), (6, left("group:a"))]);
+        let late = DeliveryRecord {
+            said_to: Some(Audience::of("group:a".parse().unwrap())),
+            first: Place(2),
+            ..to("user:ann", 5)
+        };
+        assert_eq!(reason(&ann, &late), "offered");
+        let later = Moment { place: Place(8), ..late.moment() };
+        assert_eq!(verdict(&ann, &late, later).reason(), Some("left"));
+    }
+
+    #[test]
+    fn a_mute_holds_by_place_and_quiet_hours_by_the_records_time_and_urgent_passes_both() {
+        let quiet = QuietHours::new("00:00", "00:10", "UTC").unwrap();
+        let muted = PersonChange::Muted("news".to_owned());
+        let ann = ann(&[(1, joined("all")), (5, muted), (5, PersonChange::QuietHours(Some(quiet)))]);
+        assert_eq!(reason(&ann, &to("all", 4)), "offered");
+        assert_eq!(reason(&ann, &to("all", 5)), "muted");
+        let mut other = DeliveryRecord { category: None, ..to("all", 6) };
+        let until = Until::At(Timestamp(600_000));
+        assert_eq!(verdict(&ann, &other, other.moment()), withheld(Withheld::QuietHours, until));
+        other.priority = Priority::Urgent;
+        assert_eq!(reason(&ann, &other), "offered");
+        assert_eq!(reason(&ann, &DeliveryRecord { priority: Priority::Urgent, ..to("all", 6) }), "offered");
+        assert_eq!(reason(&ann, &DeliveryRecord { kind: Kind::Change, ..to("all", 6) }), "offered");
+    }
+
+    #[test]
+    fn what_has_ended_is_withheld_for_good() {
+        let ann = ann(&[(1, joined("all"))]);
+        let record = DeliveryRecord { expires_at: Some(Timestamp(2_000)), ..to("all", 2) };
+        assert_eq!(reason(&ann, &record), "expired");
+        let mut record = to("all", 2);
+        record.removal = Some(crate::Removal { place: Place(4), end: End::Cancelled });
+        assert_eq!(reason(&ann, &record), "offered");
+        let later = Moment { place: Place(4), ..record.moment() };
+        assert_eq!(verdict(&ann, &record, later), withheld(Withheld::Cancelled, Until::Ever));
+    }
+
+    #[test]
+    fn a_signal_is_for_those_who_are_online_at_its_place() {
+        let ann = ann(&[(1, joined("all"))]);
+        let signal = DeliveryRecord { kind: Kind::Signal, ..to("all", 2) };
+        assert_eq!(reason(&ann, &signal), "offered");
+        let later = Moment { place: Place(3), ..signal.moment() };
+        assert_eq!(verdict(&ann, &signal, later).reason(), Some("offline"));
     }
 }

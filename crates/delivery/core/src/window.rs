@@ -67,6 +67,13 @@ impl<F: AsRef<DeliveryRecord>> Window<F> {
         }
     }
 
+    /// The subjects that its records removed: a catch-up leaves them out from its first page on, even where the
+    /// database does not know yet.
+    pub fn removed(&self) -> impl Iterator<Item = &str> {
+        let records = self.entries.iter().map(|entry| entry.frame.as_ref());
+        records.filter(|record| record.removes).map(|record| record.subject.as_str())
+    }
+
     /// The place behind which nothing is missing.
     pub fn after(&self) -> Place {
         self.after

@@ -4,12 +4,15 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
 use tidings_api::{Body, Caller, Code, Problem};
-use tidings_delivery_core::{Cursor, LogBounds, Place};
+use tidings_delivery_core::Cursor;
 use tidings_model::{SessionId, Timestamp};
 use utoipa::ToSchema;
 
 use super::DeliveryApi;
-use crate::{Person, directory, receipts, sessions};
+use crate::{
+    Person, directory, receipts,
+    sessions::{self, Ack},
+};
 
 /// The most ids in one list.
 const MAX_IDS: usize = 1000;
@@ -46,12 +49,12 @@ pub(super) async fn post_receipts(
             return Err(Problem::field(pointer, format!("at most {MAX_IDS} ids")));
         }
     }
-    let upto = body.cursor.as_deref().map(|cursor| api.place_of(cursor)).transpose()?;
+    let ack = body.cursor.as_deref().map(|cursor| api.ack_of(cursor)).transpose()?;
     let now = api.clock.now();
     let (session, delivered, read) = (body.session, body.delivered, body.read);
     let person = api.person(&caller).await?;
-    if let Some(upto) = upto {
-        api.confirm(&person, session, upto, now).await?;
+    if let Some(ack) = ack {
+        api.confirm(&person, session, ack, now).await?;
     }
     if delivered.is_empty() && read.is_empty() {
         return Ok(StatusCode::NO_CONTENT);
@@ -75,13 +78,18 @@ pub(super) async fn post_receipts(
 }
 
 impl DeliveryApi {
-    fn place_of(&self, cursor: &str) -> Result<Place, Problem> {
+    fn ack_of(&self, cursor: &str) -> Result<Ack, Problem> {
         let invalid = |detail: String| Problem::new(Code::BadRequest, detail);
         let cursor: Cursor = cursor.parse().map_err(|cause| invalid(format!("cursor: {cause}")))?;
-        let bounds = LogBounds { kept_after: Place::ORIGIN, head: self.feed.head() };
-        // Whatever a cursor is narrowed to, its place is the same.
-        let resolved = self.feed.generations().resolve(&cursor, cursor.narrowing, bounds);
-        resolved.map_err(|reason| invalid(format!("cursor: {}", reason.as_str())))
+        let narrowing = cursor.narrowing;
+        let place = self.feed.generations().receipt(&cursor, narrowing);
+        let place = place.filter(|place| *place <= self.feed.head()).ok_or_else(|| {
+            invalid(
+                "cursor: it is not of this log's present generation; reload, and go on from `ready`"
+                    .to_owned(),
+            )
+        })?;
+        Ok(Ack { place, narrowing, opening: None })
     }
 
     async fn person(&self, caller: &Caller) -> Result<Person, Problem> {
@@ -96,7 +104,7 @@ impl DeliveryApi {
         &self,
         person: &Person,
         session: Option<SessionId>,
-        upto: Place,
+        ack: Ack,
         now: Timestamp,
     ) -> Result<(), Problem> {
         let session = match session {
@@ -109,7 +117,7 @@ impl DeliveryApi {
         let session =
             session.ok_or_else(|| Problem::new(Code::Conflict, "no session yet: open a stream first"))?;
         let generation = self.feed.generations().current().id;
-        sessions::confirm(&self.store, generation, &person.user_id, &session, upto, now).await?;
+        sessions::confirm(&self.store, generation, &person.user_id, &session, ack, now).await?;
         Ok(())
     }
 }

@@ -54,6 +54,7 @@ async fn find_or_create(tx: &Tx, spec: &TopicConfig, now: Timestamp) -> Result<T
             name: spec.name.clone(),
             first_partition: row.get(0)?,
             partitions: row.get(1)?,
+            bytes_limit: spec.retention_bytes,
         });
     }
     let first_partition: u32 = tx
@@ -80,7 +81,12 @@ async fn find_or_create(tx: &Tx, spec: &TopicConfig, now: Timestamp) -> Result<T
         )
         .await?;
     }
-    Ok(TopicPartitions { name: spec.name.clone(), first_partition, partitions: spec.partitions })
+    Ok(TopicPartitions {
+        name: spec.name.clone(),
+        first_partition,
+        partitions: spec.partitions,
+        bytes_limit: spec.retention_bytes,
+    })
 }
 
 pub(super) async fn list(store: &Store) -> Result<Vec<TopicState>, LogError> {

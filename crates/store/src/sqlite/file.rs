@@ -11,8 +11,21 @@ use rustix::fs::{FlockOperation, flock, fstatfs};
 use crate::StoreError;
 
 /// File systems on which SQLite's write-ahead log does not hold its promises (shared memory, locks).
-const NETWORK_FILE_SYSTEMS: [(u32, &str); 4] =
-    [(0x6969, "NFS"), (0xff53_4d42, "CIFS"), (0xfe53_4d42, "SMB"), (0x0102_1997, "9P")];
+const NETWORK_FILE_SYSTEMS: [(u32, &str); 8] = [
+    (0x6969, "NFS"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB"),
+    (0x517b, "SMB"),
+    (0x0102_1997, "9P"),
+    (0x00c3_6400, "Ceph"),
+    (0x5346_414f, "AFS"),
+    (0x0bd0_0bd0, "Lustre"),
+];
+
+/// The name of a network file system by its magic number; none for a local one.
+fn network_file_system(magic: u32) -> Option<&'static str> {
+    NETWORK_FILE_SYSTEMS.iter().find(|(known, _)| *known == magic).map(|(_, name)| *name)
+}
 
 fn refused(path: &Path, reason: impl Into<String>) -> StoreError {
     StoreError::Open { path: path.display().to_string(), reason: reason.into() }
@@ -37,8 +50,8 @@ impl FileLock {
             .write(true)
             .open(&name)
             .map_err(|cause| refused(database, format!("its lock file cannot be written: {cause}")))?;
-        let kind = fstatfs(&file).map(|stat| stat.f_type as u32).unwrap_or(0);
-        if let Some((_, kind)) = NETWORK_FILE_SYSTEMS.iter().find(|(magic, _)| *magic == kind) {
+        let magic = fstatfs(&file).map(|stat| stat.f_type as u32).unwrap_or(0);
+        if let Some(kind) = network_file_system(magic) {
             return Err(refused(
                 database,
                 format!("it lies on {kind}, a network file system; put it on a local disk"),
@@ -68,6 +81,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
              PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA wal_autocheckpoint = 0;
+             PRAGMA journal_size_limit = 67108864;
              PRAGMA busy_timeout = 5000;
              PRAGMA foreign_keys = OFF;
              PRAGMA temp_store = MEMORY;
@@ -93,4 +107,34 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
         .map_err(|cause| refused(path, cause.to_string()))?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_file_systems_are_known_by_their_magic_numbers_and_local_ones_pass() {
+        // The numbers of statfs(2).
+        for (magic, name) in
+            [(0x6969, "NFS"), (0xff53_4d42, "CIFS"), (0x0102_1997, "9P"), (0x00c3_6400, "Ceph")]
+        {
+            assert_eq!(network_file_system(magic), Some(name));
+        }
+        let (ext4, xfs, btrfs, tmpfs, overlay) = (0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630);
+        for local in [ext4, xfs, btrfs, tmpfs, overlay] {
+            assert_eq!(network_file_system(local), None);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_open_is_refused_with_a_sentence_that_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/folder/tidings.db");
+        let held = FileLock::take(&path).unwrap();
+        let refused = FileLock::take(&path).unwrap_err().to_string();
+        assert!(refused.contains("another process has it open; stop that one"), "{refused}");
+        drop(held);
+        FileLock::take(&path).unwrap();
+    }
 }

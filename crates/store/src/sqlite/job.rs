@@ -81,5 +81,5 @@ where
             Poll::Pending => Err(StoreError::Suspended.into()),
         }
     };
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_panic| Err(StoreError::Closed.into()))
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_panic| Err(StoreError::Panicked.into()))
 }

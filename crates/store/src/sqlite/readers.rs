@@ -3,14 +3,17 @@
 use std::{
     future::Future,
     path::Path,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU32},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{file, job};
+use super::{checkpoint::Gate, file, job};
 use crate::{StoreError, Tx, topics::Topics};
 
 /// SQLite instructions between two looks at the clock.
@@ -20,26 +23,29 @@ const LOOK_EVERY: i32 = 10_000;
 pub(super) struct Readers {
     free: Arc<Mutex<Vec<Connection>>>,
     places: Arc<Semaphore>,
-    limit: Duration,
-    topics: Arc<Topics>,
-    spread: Arc<AtomicU32>,
+    queue: usize,
+    waiting: AtomicUsize,
+    setup: Arc<Setup>,
+}
+
+/// What each read needs.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) limit: Duration,
+    pub(super) topics: Arc<Topics>,
+    pub(super) spread: Arc<AtomicU32>,
+    pub(super) gate: Gate,
 }
 
 impl Readers {
-    pub(super) fn open(
-        path: &Path,
-        count: usize,
-        limit: Duration,
-        topics: Arc<Topics>,
-        spread: Arc<AtomicU32>,
-    ) -> Result<Self, StoreError> {
+    pub(super) fn open(path: &Path, count: usize, queue: usize, setup: Setup) -> Result<Self, StoreError> {
         let free: Result<Vec<_>, _> = (0..count).map(|_| file::open_reader(path)).collect();
         Ok(Self {
             free: Arc::new(Mutex::new(free?)),
             places: Arc::new(Semaphore::new(count)),
-            limit,
-            topics,
-            spread,
+            queue,
+            waiting: AtomicUsize::new(0),
+            setup: Arc::new(setup),
         })
     }
 
@@ -50,29 +56,59 @@ impl Readers {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let place =
-            Arc::clone(&self.places).acquire_owned().await.map_err(|_closed| E::from(StoreError::Closed))?;
-        let free = Arc::clone(&self.free);
-        let (topics, spread, limit) = (Arc::clone(&self.topics), Arc::clone(&self.spread), self.limit);
+        let place = self.place().await?;
+        let (free, setup) = (Arc::clone(&self.free), Arc::clone(&self.setup));
         let reading = tokio::task::spawn_blocking(move || {
+            let pass = setup.gate.read().unwrap_or_else(PoisonError::into_inner);
             let connection = free.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(mut connection) = connection else { return Err(E::from(StoreError::Closed)) };
-            let started = Instant::now();
-            // A failure to set the handler only means that this read has no limit of its own.
+            let (started, limit) = (Instant::now(), setup.limit);
+            // A failure to set the handler only means that one statement of this read has no limit.
             drop(connection.progress_handler(LOOK_EVERY, Some(move || started.elapsed() > limit)));
-            let result = snapshot(connection, body, topics, spread, &free);
+            let result = snapshot(connection, body, &setup, started, &free);
+            drop(pass);
             drop(place);
             result
         });
         reading.await.map_err(|_ended| E::from(StoreError::Closed))?
+    }
+
+    /// A connection's place; too many that wait for one are refused.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(place);
+        }
+        let waiting = Waiting::enter(&self.waiting);
+        if waiting.before >= self.queue {
+            return Err(StoreError::Busy { waiting: waiting.before });
+        }
+        Arc::clone(&self.places).acquire_owned().await.map_err(|_closed| StoreError::Closed)
+    }
+}
+
+/// One of those who wait for a place; counted until it is dropped, also when its caller gives up.
+struct Waiting<'a> {
+    count: &'a AtomicUsize,
+    before: usize,
+}
+
+impl<'a> Waiting<'a> {
+    fn enter(count: &'a AtomicUsize) -> Self {
+        Self { count, before: count.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 fn snapshot<T, E, F, Fut>(
     connection: Connection,
     body: F,
-    topics: Arc<Topics>,
-    spread: Arc<AtomicU32>,
+    setup: &Setup,
+    started: Instant,
     free: &Mutex<Vec<Connection>>,
 ) -> Result<T, E>
 where
@@ -86,7 +122,8 @@ where
         give_back(connection);
         return Err(failed(source).into());
     }
-    let tx = Tx::begin(connection, topics, spread);
+    let tx = Tx::begin(connection, None, Arc::clone(&setup.topics), Arc::clone(&setup.spread))
+        .until(started, setup.limit);
     let result = job::complete(body, tx.clone());
     if let Some(ended) = tx.end() {
         // Nothing was written; an end that fails leaves the snapshot to the next `BEGIN`, which reports it.

@@ -1,11 +1,10 @@
 //! The one writer: a thread that drains many callers into one transaction, a savepoint each.
 
 use std::{
-    collections::VecDeque,
     path::PathBuf,
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -13,119 +12,67 @@ use std::{
 
 use rusqlite::Connection;
 use tidings_model::planted;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::{
-    Lane, StoreHealth, file,
+    StoreHealth, file,
     job::{Job, Wish},
+    lanes::{Lanes, Next},
+    stats::Counters,
+    wal::Wal,
 };
-use crate::{Heads, StoreError, Tx, topics::Topics};
+use crate::{Heads, StoreError, Tx, ledger::Ledger, topics::Topics};
 
 /// The longest turn: past this no further body joins the transaction.
 const TURN: Duration = Duration::from_millis(5);
 /// The most rows of a turn.
 const TURN_ROWS: u64 = 500;
-/// Bulk work that may wait; its callers wait for a place.
-const BULK_QUEUE: usize = 64;
-/// How long the writer waits before it opens the file again after a failed commit.
-const REOPEN_PAUSE: Duration = Duration::from_millis(200);
+/// How often a store that fails tries by itself whether it can commit again.
+const PROBE: Duration = Duration::from_secs(1);
+/// How long the last part of a checkpoint waits for a reader to leave.
+const CHECKPOINT_WAIT: Duration = Duration::from_millis(2);
+/// How long other statements wait for a lock; only checkpoints of this process ever hold one.
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
 
 pub(super) struct Setup {
-    pub(super) connection: Connection,
     pub(super) path: PathBuf,
-    pub(super) queue: usize,
+    pub(super) log_bytes: u64,
+    pub(super) lanes: Arc<Lanes>,
     pub(super) topics: Arc<Topics>,
     pub(super) heads: Arc<Heads>,
     pub(super) health: watch::Sender<StoreHealth>,
     pub(super) spread: Arc<AtomicU32>,
+    pub(super) wal: Arc<Wal>,
+    pub(super) counters: Arc<Counters>,
 }
 
+/// The writer's thread; dropping it lets the thread do what waits, and end.
 #[derive(Debug)]
 pub(super) struct Writer {
-    shared: Arc<Shared>,
-    bulk_places: Semaphore,
-    queue: usize,
+    lanes: Arc<Lanes>,
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Debug)]
-struct Shared {
-    queues: Mutex<Queues>,
-    wake: Condvar,
-    // Bulk jobs that left the queue since the semaphore was last topped up.
-    bulk_taken: AtomicU32,
-}
-
-#[derive(Default)]
-struct Queues {
-    people: VecDeque<Box<dyn Job>>,
-    bulk: VecDeque<Box<dyn Job>>,
-    closed: bool,
-}
-
-impl std::fmt::Debug for Queues {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} people, {} bulk", self.people.len(), self.bulk.len())
-    }
-}
-
 impl Writer {
-    pub(super) fn start(setup: Setup) -> Result<Self, StoreError> {
-        let shared = Arc::new(Shared {
-            queues: Mutex::new(Queues::default()),
-            wake: Condvar::new(),
-            bulk_taken: AtomicU32::new(0),
-        });
-        let queue = setup.queue;
+    /// Starts the writer on a file whose schema is up to date.
+    pub(super) fn start(setup: Setup, connection: Connection) -> Result<Self, StoreError> {
+        let lanes = Arc::clone(&setup.lanes);
         let path = setup.path.display().to_string();
-        let thread_shared = Arc::clone(&shared);
+        let mut turns = Turns { setup, open: None, wal_pages: Arc::default(), bulk_owed: false };
+        let open = turns.prepare(connection)?;
+        open.ledger.publish_all(&turns.setup.heads);
+        turns.open = Some(open);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || Turns::new(setup, thread_shared).run())
+            .spawn(move || turns.run())
             .map_err(|cause| StoreError::Open { path, reason: cause.to_string() })?;
-        Ok(Self { shared, bulk_places: Semaphore::new(BULK_QUEUE), queue, thread: Some(thread) })
-    }
-
-    pub(super) async fn submit(&self, lane: Lane, job: Box<dyn Job>) -> Result<(), StoreError> {
-        if lane == Lane::Bulk {
-            // Waiting for a place is the back-pressure of bulk work.
-            let place = self.bulk_places.acquire().await.map_err(|_closed| StoreError::Closed)?;
-            self.push(lane, job)?;
-            place.forget();
-            return Ok(());
-        }
-        self.push(lane, job)
-    }
-
-    fn push(&self, lane: Lane, job: Box<dyn Job>) -> Result<(), StoreError> {
-        let mut queues = self.shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        if queues.closed {
-            return Err(StoreError::Closed);
-        }
-        match lane {
-            Lane::People if queues.people.len() >= self.queue => {
-                return Err(StoreError::Busy { waiting: queues.people.len() });
-            }
-            Lane::People => queues.people.push_back(job),
-            Lane::Bulk => queues.bulk.push_back(job),
-        }
-        let taken = self.shared.bulk_taken.swap(0, Ordering::Relaxed);
-        self.bulk_places.add_permits(taken as usize);
-        drop(queues);
-        self.shared.wake.notify_one();
-        Ok(())
-    }
-
-    pub(super) fn waiting(&self) -> usize {
-        let queues = self.shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        queues.people.len() + queues.bulk.len()
+        Ok(Self { lanes, thread: Some(thread) })
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.shared.queues.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
-        self.shared.wake.notify_one();
+        self.lanes.close();
         if let Some(thread) = self.thread.take() {
             // A writer that panicked has already failed its callers.
             drop(thread.join());
@@ -133,198 +80,237 @@ impl Drop for Writer {
     }
 }
 
-/// The writer's side: one turn after the other.
+/// The file as the writer holds it: forgotten together after a failure.
+struct Open {
+    connection: Connection,
+    ledger: Ledger,
+}
+
+/// One turn after the other.
 struct Turns {
-    setup_path: PathBuf,
-    connection: Option<Connection>,
-    topics: Arc<Topics>,
-    heads: Arc<Heads>,
-    health: watch::Sender<StoreHealth>,
-    spread: Arc<AtomicU32>,
-    shared: Arc<Shared>,
+    setup: Setup,
+    open: Option<Open>,
+    // Pages in the write-ahead log as of the last commit.
+    wal_pages: Arc<AtomicU64>,
+    // Whether bulk work waited in the last turn and got nothing.
+    bulk_owed: bool,
+}
+
+/// What one turn has gathered.
+#[derive(Default)]
+struct Turn {
+    jobs: Vec<Box<dyn Job>>,
+    touched: Vec<(u32, u64)>,
+    rows: u64,
 }
 
 impl Turns {
-    fn new(setup: Setup, shared: Arc<Shared>) -> Self {
-        Self {
-            setup_path: setup.path,
-            connection: Some(setup.connection),
-            topics: setup.topics,
-            heads: setup.heads,
-            health: setup.health,
-            spread: setup.spread,
-            shared,
-        }
-    }
-
     fn run(mut self) {
-        while let Some(first) = self.next_job(true) {
-            self.turn(first);
-        }
-    }
-
-    /// The next job: people first, but each turn begins with a bulk job if none was served in the last.
-    fn next_job(&self, wait: bool) -> Option<Box<dyn Job>> {
-        let mut queues = self.shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(job) = queues.people.pop_front() {
-                return Some(job);
+            let failing = *self.setup.health.borrow() != StoreHealth::Well;
+            match self.setup.lanes.next(failing.then_some(PROBE)) {
+                Next::Job(job) => self.turn(Some(job)),
+                Next::Checkpoint => self.finish_checkpoint(),
+                // A turn without a body, to see whether a commit succeeds again.
+                Next::Nothing => self.turn(None),
+                Next::Closed => return,
             }
-            if let Some(job) = self.pop_bulk(&mut queues) {
-                return Some(job);
-            }
-            if !wait || queues.closed {
-                return None;
-            }
-            queues = self.shared.wake.wait(queues).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    fn pop_bulk(&self, queues: &mut Queues) -> Option<Box<dyn Job>> {
-        let job = queues.bulk.pop_front()?;
-        self.shared.bulk_taken.fetch_add(1, Ordering::Relaxed);
-        Some(job)
-    }
-
-    fn turn(&mut self, first: Box<dyn Job>) {
-        let Some(connection) = self.connection() else {
-            let reason = match &*self.health.borrow() {
-                StoreHealth::Failing(reason) => reason.clone(),
-                StoreHealth::Well => "the file could not be opened again".to_owned(),
-            };
-            first.finish(Err(StoreError::Commit { reason }));
-            return;
+    fn turn(&mut self, first: Option<Box<dyn Job>>) {
+        let probe = first.is_none();
+        let mut turn = Turn::default();
+        let mut open = match self.begin(probe) {
+            Ok(open) => open,
+            Err(reason) => {
+                turn.jobs.extend(first);
+                self.failed(turn.jobs, &reason);
+                return;
+            }
         };
-        if let Err(cause) = connection.execute_batch("BEGIN IMMEDIATE") {
-            self.connection = Some(connection);
-            self.failed(vec![first], &cause);
-            return;
-        }
         let started = Instant::now();
-        let mut turn = Turn { jobs: Vec::new(), touched: Vec::new(), rows: 0 };
-        let mut connection = Some(connection);
-        let mut job = Some(first);
+        let mut job = first;
         let mut bulk_served = false;
         while let Some(mut next) = job.take() {
-            let Some(open) = connection.take() else { break };
-            connection = self.run_job(open, &mut *next, &mut turn);
+            let ran = self.run_job(open, &mut *next, &mut turn);
             turn.jobs.push(next);
+            match ran {
+                Ok(back) => open = back,
+                Err(reason) => {
+                    self.failed(turn.jobs, &reason);
+                    return;
+                }
+            }
             if started.elapsed() >= TURN || turn.rows >= TURN_ROWS {
                 break;
             }
-            job = self.next_people_job().or_else(|| {
-                if bulk_served {
-                    return None;
-                }
-                bulk_served = true;
-                self.pop_bulk(&mut self.shared.queues.lock().unwrap_or_else(PoisonError::into_inner))
-            });
+            // Bulk that got nothing last time comes next, however many people wait; else they go first.
+            let owed = std::mem::take(&mut self.bulk_owed) && !bulk_served;
+            job = if owed { self.setup.lanes.bulk() } else { None };
+            bulk_served |= job.is_some();
+            job = job.or_else(|| self.setup.lanes.people());
+            if job.is_none() && !bulk_served {
+                job = self.setup.lanes.bulk();
+                bulk_served = job.is_some();
+            }
         }
-        self.commit(connection, turn);
+        self.bulk_owed = !bulk_served;
+        let (transactions, rows) = (turn.jobs.len(), turn.rows);
+        self.setup.counters.turn(transactions, rows, started.elapsed());
+        self.commit(open, turn);
     }
 
-    fn next_people_job(&self) -> Option<Box<dyn Job>> {
-        self.shared.queues.lock().unwrap_or_else(PoisonError::into_inner).people.pop_front()
+    /// Begins a transaction, on a file that is opened first if the last turn failed.
+    fn begin(&mut self, probe: bool) -> Result<Open, String> {
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => file::open_writer(&self.setup.path)
+                .and_then(|connection| self.prepare(connection))
+                .map_err(|cause| cause.to_string())?,
+        };
+        open.connection.execute_batch("BEGIN IMMEDIATE").map_err(|cause| cause.to_string())?;
+        if probe {
+            // Changes nothing, but is written and synced.
+            open.connection.execute_batch("PRAGMA user_version = 0").map_err(|cause| cause.to_string())?;
+        }
+        Ok(open)
     }
 
-    fn run_job(&self, connection: Connection, job: &mut dyn Job, turn: &mut Turn) -> Option<Connection> {
-        if connection.prepare_cached("SAVEPOINT job").and_then(|mut save| save.execute([])).is_err() {
-            return Some(connection);
-        }
-        let tx = Tx::begin(connection, Arc::clone(&self.topics), Arc::clone(&self.spread));
+    fn prepare(&self, mut connection: Connection) -> Result<Open, StoreError> {
+        let pages = Arc::clone(&self.wal_pages);
+        connection
+            .wal_hook(Some(move |_wal: &mut rusqlite::hooks::Wal, count: i32| {
+                pages.store(u64::from(count.unsigned_abs()), Ordering::Relaxed);
+                Ok(())
+            }))
+            .map_err(|source| StoreError::Statement { statement: "wal hook".to_owned(), source })?;
+        let ledger = Ledger::load(&connection, self.setup.log_bytes)?;
+        Ok(Open { connection, ledger })
+    }
+
+    /// Runs one body in a savepoint. An error means that the whole transaction is gone.
+    fn run_job(&self, open: Open, job: &mut dyn Job, turn: &mut Turn) -> Result<Open, String> {
+        statement(&open.connection, "SAVEPOINT job")?;
+        let started = Instant::now();
+        let tx = Tx::begin(
+            open.connection,
+            Some(open.ledger),
+            Arc::clone(&self.setup.topics),
+            Arc::clone(&self.setup.spread),
+        );
         let wish = job.run(&tx);
-        let ended = tx.end()?;
+        let ended = tx.end().ok_or("a body kept the connection")?;
+        let (connection, mut ledger) = (ended.connection, ended.ledger.ok_or("a body kept the ledger")?);
         turn.rows += ended.changed_rows;
-        let end = match wish {
-            Wish::Keep => "RELEASE job",
-            Wish::Undo => "ROLLBACK TO job",
-        };
-        let released = ended.connection.prepare_cached(end).and_then(|mut end| end.execute([]));
-        if wish == Wish::Keep && released.is_ok() {
+        let took = started.elapsed();
+        if took > TURN || ended.changed_rows > TURN_ROWS {
+            self.setup.counters.long_body();
+            tracing::debug!(
+                ?took,
+                rows = ended.changed_rows,
+                "a transaction was longer than a turn; slice it"
+            );
+        }
+        if connection.is_autocommit() {
+            // A full disk or a failed read makes SQLite end the whole transaction, bodies before included.
+            return Err("a statement ended the transaction: the disk is full or cannot be read".to_owned());
+        }
+        ledger.end_body(wish == Wish::Keep);
+        if wish == Wish::Keep {
             turn.touched.extend(ended.touched);
+        } else {
+            statement(&connection, "ROLLBACK TO job")?;
         }
-        if wish == Wish::Undo {
-            // `ROLLBACK TO` leaves the savepoint open; a failure shows at the commit.
-            drop(ended.connection.prepare_cached("RELEASE job").and_then(|mut end| end.execute([])));
-        }
-        Some(ended.connection)
+        statement(&connection, "RELEASE job")?;
+        Ok(Open { connection, ledger })
     }
 
-    fn commit(&mut self, connection: Option<Connection>, turn: Turn) {
-        let Some(connection) = connection else {
-            self.failed_for(turn.jobs, "the writer lost its connection");
+    fn commit(&mut self, mut open: Open, turn: Turn) {
+        if let Err(cause) = open.ledger.write(&open.connection) {
+            self.failed(turn.jobs, &cause.to_string());
             return;
-        };
+        }
         if planted::is("ack_before_fsync") {
             // The planted bug: say yes, then commit, with a pause wide enough for a kill.
             for job in turn.jobs {
                 job.finish(Ok(()));
             }
             std::thread::sleep(Duration::from_millis(3));
-            drop(connection.execute_batch("COMMIT"));
+            drop(open.connection.execute_batch("COMMIT"));
             self.publish(&turn.touched);
-            self.connection = Some(connection);
+            self.open = Some(open);
             return;
         }
         planted::crash_point("before_commit");
-        let committed = connection.execute_batch("COMMIT");
+        let committed = statement(&open.connection, "COMMIT");
         planted::crash_point("after_commit");
-        self.connection = Some(connection);
         match committed {
             Ok(()) => {
+                self.open = Some(open);
                 self.publish(&turn.touched);
                 for job in turn.jobs {
                     job.finish(Ok(()));
                 }
             }
-            Err(cause) => self.failed(turn.jobs, &cause),
+            Err(reason) => self.failed(turn.jobs, &reason),
         }
     }
 
     fn publish(&self, touched: &[(u32, u64)]) {
+        self.setup.wal.grew(self.wal_pages.load(Ordering::Relaxed));
         for (partition, next_offset) in touched {
-            self.heads.publish(*partition, *next_offset);
+            self.setup.heads.publish(*partition, *next_offset);
         }
-        self.health.send_if_modified(|health| {
+        self.setup.health.send_if_modified(|health| {
             let was_failing = *health != StoreHealth::Well;
             *health = StoreHealth::Well;
             was_failing
         });
     }
 
-    fn failed(&mut self, jobs: Vec<Box<dyn Job>>, cause: &rusqlite::Error) {
-        self.failed_for(jobs, &cause.to_string());
-    }
-
-    /// Fails all of a turn and forgets the connection: after a sync that failed, what the page cache says
-    /// is not what the disk holds, so the file is opened and its log read again before the next commit.
-    fn failed_for(&mut self, jobs: Vec<Box<dyn Job>>, reason: &str) {
-        tracing::error!(reason, "the database could not commit; its writers get errors until it can");
-        self.health.send_replace(StoreHealth::Failing(reason.to_owned()));
-        self.connection = None;
-        for job in jobs {
+    /// Fails all of a turn and all that waits, and forgets the connection: after a sync that failed, what the
+    /// page cache says is not what the disk holds, so the file is opened and its log read again before the
+    /// next commit.
+    fn failed(&mut self, jobs: Vec<Box<dyn Job>>, reason: &str) {
+        self.open = None;
+        let was = self.setup.health.send_replace(StoreHealth::Failing(reason.to_owned()));
+        if was == StoreHealth::Well {
+            tracing::error!(reason, "the database could not commit; its writers get errors until it can");
+        }
+        for job in jobs.into_iter().chain(self.setup.lanes.take_all()) {
             job.finish(Err(StoreError::Commit { reason: reason.to_owned() }));
         }
     }
 
-    fn connection(&mut self) -> Option<Connection> {
-        if let Some(connection) = self.connection.take() {
-            return Some(connection);
-        }
-        match file::open_writer(&self.setup_path) {
-            Ok(connection) => Some(connection),
-            Err(cause) => {
-                self.health.send_replace(StoreHealth::Failing(cause.to_string()));
-                std::thread::sleep(REOPEN_PAUSE);
-                None
+    /// Moves what a checkpoint left, and lets the write-ahead log start over if nobody reads from it.
+    fn finish_checkpoint(&mut self) {
+        if let Some(Open { connection, .. }) = &self.open {
+            let restarted = connection
+                .busy_timeout(CHECKPOINT_WAIT)
+                .and_then(|()| {
+                    connection
+                        .query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
+                })
+                .unwrap_or_else(|cause| {
+                    tracing::warn!(%cause, "a checkpoint failed; the next one starts over");
+                    false
+                });
+            // The next statement that meets a lock would fail at once instead of waiting for it.
+            drop(connection.busy_timeout(BUSY_WAIT));
+            if restarted {
+                self.wal_pages.store(0, Ordering::Relaxed);
+                self.setup.wal.grew(0);
             }
         }
+        self.setup.wal.finished();
     }
 }
 
-/// What one turn has gathered.
-struct Turn {
-    jobs: Vec<Box<dyn Job>>,
-    touched: Vec<(u32, u64)>,
-    rows: u64,
+fn statement(connection: &Connection, sql: &str) -> Result<(), String> {
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute([]))
+        .map_err(|cause| cause.to_string())?;
+    Ok(())
 }

@@ -13,6 +13,17 @@ pub enum Start {
     Pending(NotRecovered),
 }
 
+/// What the hub shows to a connection that joins.
+#[derive(Clone, Debug)]
+pub struct Joined<'a> {
+    /// The newest accepted place of the node's tail.
+    pub tail: Place,
+    /// [`Window::after`](crate::window::Window::after).
+    pub window_after: Place,
+    /// [`Window::removed`](crate::window::Window::removed).
+    pub removed: Vec<&'a str>,
+}
+
 /// How much one catch-up may take.
 #[derive(Clone, Copy, Debug)]
 pub struct ResumeLimits {

@@ -37,7 +37,8 @@ fn told(effects: &[Effect<Frame>]) -> String {
 
 fn start(start: Start, tail: u64, window_after: u64) -> (Resume<Frame>, String) {
     let limits = ResumeLimits { held: 3, ..ResumeLimits::default() };
-    let (resume, effects) = Resume::new(start, Place(tail), Place(window_after), limits, NOW);
+    let joined = Joined { tail: Place(tail), window_after: Place(window_after), removed: vec!["brd_99"] };
+    let (resume, effects) = Resume::new(start, &joined, limits, NOW);
     let told = told(&effects);
     (resume, told)
 }
@@ -145,6 +146,12 @@ fn what_was_cancelled_or_expired_meanwhile_is_left_out_from_memory_too() {
     records.push(Arc::new(DeliveryRecord { expires_at: Some(NOW), ..said(5) }));
     let records = Some(records);
     assert_eq!(handle(&mut resume, Input::Window { records, upto: Place(5) }), "R 4 5 6 C6");
+}
+
+#[test]
+fn what_only_the_window_knows_to_be_cancelled_is_left_out_of_the_projections_first_page() {
+    let (mut resume, _) = start(Start::After(Place(1)), 120, 110);
+    assert_eq!(handle(&mut resume, page(&[98, 99], 100, false)), "R 98 window(100,120]");
 }
 
 #[test]

@@ -1,0 +1,162 @@
+//! The server under test, and the people who use it.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tidings_api::Mint;
+use tidings_client::{Answer, Client, ListenOptions};
+use tidings_config::Config;
+use tidings_model::{Clock, SystemClock};
+use tidings_server::Server;
+
+use crate::Device;
+
+/// The secret of every test server.
+const SECRET: &str = "a secret of the tests, 32 bytes and more";
+/// How long a test's tokens are valid.
+const LIFE: Duration = Duration::from_hours(1);
+
+/// A server in a temporary folder, and the means to stop and start it again.
+#[derive(Debug)]
+pub struct TestApp {
+    folder: TempDir,
+    config: Config,
+    clock: Arc<dyn Clock>,
+    server: Option<Server>,
+}
+
+/// Somebody who uses the server.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Their user id.
+    pub id: String,
+    /// Their requests.
+    pub client: Client,
+}
+
+impl TestApp {
+    /// A fresh server.
+    pub async fn start() -> Self {
+        Self::with(|_config| {}, Arc::new(SystemClock)).await
+    }
+
+    /// A fresh server with other settings and another clock.
+    pub async fn with(change: impl FnOnce(&mut Config), clock: Arc<dyn Clock>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.server.listen = ([127, 0, 0, 1], 0).into();
+        config.admin.listen = ([127, 0, 0, 1], 0).into();
+        config.server.grace_secs = 5;
+        config.database.url = format!("sqlite://{}", folder.path().join("t.db").display());
+        config.auth.hs256_secret = Some(SECRET.to_owned());
+        change(&mut config);
+        let mut app = Self { folder, config, clock, server: None };
+        app.resume().await;
+        app
+    }
+
+    /// Starts the server again on the same address and folder.
+    pub async fn resume(&mut self) {
+        let server =
+            Server::start(self.config.clone(), Arc::clone(&self.clock), fastrand_seed()).await.unwrap();
+        self.config.server.listen = server.address;
+        self.server = Some(server);
+    }
+
+    /// Stops the server as an operator would.
+    pub async fn stop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.drain().await;
+        }
+    }
+
+    /// The running server.
+    pub fn server(&self) -> &Server {
+        self.server.as_ref().expect("the server runs")
+    }
+
+    /// Where the server keeps everything.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// The base address.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.config.server.listen)
+    }
+
+    /// Somebody without roles in their token: the directory decides.
+    pub fn person(&self, id: &str) -> Person {
+        self.signed_in(id, None, None)
+    }
+
+    /// An administrator.
+    pub fn admin(&self) -> Person {
+        self.signed_in("admin", Some(vec!["admin".to_owned()]), None)
+    }
+
+    /// Somebody with a token of these claims.
+    pub fn signed_in(&self, id: &str, roles: Option<Vec<String>>, scope: Option<String>) -> Person {
+        let mint = Mint::hs256(SECRET.as_bytes(), Arc::clone(&self.clock));
+        let token = mint.token(id, roles, scope, LIFE).unwrap();
+        Person { id: id.to_owned(), client: Client::new(&self.url(), Some(&token)).unwrap() }
+    }
+
+    /// The mint of the server's tokens.
+    pub fn mint(&self) -> Mint {
+        Mint::hs256(SECRET.as_bytes(), Arc::clone(&self.clock))
+    }
+}
+
+fn fastrand_seed() -> u64 {
+    // Ids must differ between the starts of one folder; tests do not depend on which they are.
+    u64::from(std::process::id()) << 32 | u64::try_from(SystemClock.now().millis() & 0xffff_ffff).unwrap_or(0)
+}
+
+impl Person {
+    /// A POST that must succeed.
+    pub async fn post(&self, path: &str, body: Value) -> Value {
+        let answer = self.client.post(&format!("/api/v1{path}"), &body).await.unwrap();
+        assert!(answer.status.is_success(), "{path}: {} {:?}", answer.status, answer);
+        answer.json().unwrap_or(Value::Null)
+    }
+
+    /// A POST, whatever comes of it.
+    pub async fn try_post(&self, path: &str, body: Value) -> Answer {
+        self.client.post(&format!("/api/v1{path}"), &body).await.unwrap()
+    }
+
+    /// A GET that must succeed.
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = self.client.get(&format!("/api/v1{path}")).await.unwrap();
+        assert!(answer.status.is_success(), "{path}: {} {:?}", answer.status, answer);
+        answer.json().unwrap()
+    }
+
+    /// Broadcasts something; answers the broadcast's id.
+    pub async fn broadcast(&self, content: &str, target: Value) -> String {
+        let body = serde_json::json!({ "content": content, "target": target });
+        self.post("/broadcasts", body).await["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Opens a stream on a device, without a cursor.
+    pub async fn device(&self, session: &str) -> Device {
+        self.device_after(session, None).await
+    }
+
+    /// Opens a stream on a device, after a cursor.
+    pub async fn device_after(&self, session: &str, cursor: Option<&str>) -> Device {
+        let options = ListenOptions {
+            session: Some(session.parse().unwrap()),
+            cursor: cursor.map(str::to_owned),
+            ..ListenOptions::default()
+        };
+        Device::open(&self.client, options).await
+    }
+
+    /// Confirms a cursor of a device.
+    pub async fn confirm(&self, session: &str, cursor: &str) {
+        self.post("/receipts", serde_json::json!({ "cursor": cursor, "session": session })).await;
+    }
+}

@@ -1,0 +1,92 @@
+//! A device: one open stream, and what it showed.
+
+use serde_json::Value;
+use tidings_client::{Client, Frame, ListenOptions, Ready, Stream};
+
+use crate::LIMIT;
+
+/// One open stream, read frame by frame.
+#[derive(Debug)]
+pub struct Device {
+    stream: Stream,
+    /// The first frame.
+    pub ready: Ready,
+    /// The newest cursor that it was given.
+    pub cursor: Option<String>,
+}
+
+impl Device {
+    /// Opens a stream and reads `ready`.
+    pub async fn open(client: &Client, options: ListenOptions) -> Self {
+        let mut stream = client.listen(&options).await.unwrap();
+        let ready = match tokio::time::timeout(LIMIT, stream.next()).await.expect("`ready` in time").unwrap()
+        {
+            Frame::Ready(ready) => ready,
+            other => panic!("the first frame was {other:?}"),
+        };
+        let cursor = ready.cursor.clone();
+        Self { stream, ready, cursor }
+    }
+
+    /// The next frame of any kind.
+    pub async fn frame(&mut self) -> Frame {
+        let frame = tokio::time::timeout(LIMIT, self.stream.next()).await.expect("a frame in time").unwrap();
+        match &frame {
+            Frame::Event { cursor: Some(cursor), .. } | Frame::Cursor { cursor } => {
+                self.cursor = Some(cursor.clone());
+            }
+            _other => {}
+        }
+        frame
+    }
+
+    /// The next event, as (type, data); cursors on the way are kept.
+    pub async fn event(&mut self) -> (String, Value) {
+        loop {
+            if let Frame::Event { event, .. } = self.frame().await {
+                return (event.event_type.clone(), serde_json::to_value(&event.data).unwrap());
+            }
+        }
+    }
+
+    /// The next event's `content`.
+    pub async fn content(&mut self) -> String {
+        let (_, data) = self.event().await;
+        data["content"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Reads until the catch-up has ended, and answers the contents that came in it.
+    pub async fn catch_up(&mut self) -> Vec<String> {
+        let mut contents = Vec::new();
+        if self.cursor.is_some() {
+            return contents;
+        }
+        loop {
+            match self.frame().await {
+                Frame::Event { event, .. } => {
+                    let data = serde_json::to_value(&event.data).unwrap();
+                    contents.push(data["content"].as_str().unwrap_or_default().to_owned());
+                }
+                Frame::Cursor { .. } => return contents,
+                _other => {}
+            }
+        }
+    }
+
+    /// Reads until a broadcast of this content came; answers the contents before it.
+    pub async fn until(&mut self, content: &str) -> Vec<String> {
+        let mut before = Vec::new();
+        loop {
+            let next = self.content().await;
+            if next == content {
+                return before;
+            }
+            before.push(next);
+        }
+    }
+
+    /// The newest cursor.
+    pub fn cursor(&self) -> &str {
+        self.cursor.as_deref().expect("a cursor was given")
+    }
+}

@@ -1,0 +1,11 @@
+//! A whole server in a temporary folder, and people who use it: real SQLite, real sockets, no mock.
+//!
+//! Nothing here sleeps for a fixed time: what must wait on the server waits for a condition with a limit.
+
+mod app;
+mod device;
+mod eventually;
+
+pub use app::{Person, TestApp};
+pub use device::Device;
+pub use eventually::{LIMIT, eventually};

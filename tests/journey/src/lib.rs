@@ -1,0 +1,1 @@
+//! The way of a message, end to end; see `tests/`.
