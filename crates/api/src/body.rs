@@ -1,9 +1,6 @@
 //! What a request brings: bodies, query parameters and path segments, with problems instead of bare statuses.
 
-use axum::{
-    extract::{FromRequest, FromRequestParts, Query, Request},
-    response::{IntoResponse, Response},
-};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use bytes::Bytes;
 use http::{header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -25,19 +22,19 @@ pub struct Body<T>(pub T);
 pub struct RawBody(pub Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for RawBody {
-    type Rejection = Response;
+    type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Self::Rejection> {
-        read(request, LISTING_BODY_BYTES).await.map(Self).map_err(Problem::into_response)
+        read(request, LISTING_BODY_BYTES).await.map(Self)
     }
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
-    type Rejection = Response;
+    type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Self::Rejection> {
-        let bytes = read(request, BODY_BYTES).await.map_err(Problem::into_response)?;
-        json::parse(&bytes).map(Self).map_err(Problem::into_response)
+        let bytes = read(request, BODY_BYTES).await?;
+        json::parse(&bytes).map(Self)
     }
 }
 
@@ -60,15 +57,14 @@ async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
     }
     let too_large = || Problem::new(Code::TooLarge, format!("a body has at most {limit} bytes"));
     // Said before a byte of it is read, where the length is known.
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let announced =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > limit) {
         return Err(too_large());
     }
     match Limited::new(request.into_body(), limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(cause) if cause.downcast_ref::<LengthLimitError>().is_some() => {
-            Err(too_large())
-        }
+        Err(cause) if cause.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
         Err(_cut) => Err(Problem::new(Code::BadRequest, "the body was cut")),
     }
 }
@@ -93,12 +89,12 @@ impl RawBody {
 pub struct Params<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
-    type Rejection = Response;
+    type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         match Query::<T>::from_request_parts(parts, state).await {
             Ok(Query(value)) => Ok(Self(value)),
-            Err(cause) => Err(Problem::new(Code::BadRequest, cause.body_text()).into_response()),
+            Err(cause) => Err(Problem::new(Code::BadRequest, cause.body_text())),
         }
     }
 }
@@ -108,10 +104,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
 pub struct Segment<T>(pub T);
 
 impl<S: Send + Sync, T: std::str::FromStr + Send> FromRequestParts<S> for Segment<T> {
-    type Rejection = Response;
+    type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let missing = || Problem::not_found("thing").into_response();
+        let missing = || Problem::not_found("thing");
         let axum::extract::Path(text) = axum::extract::Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|_cause| missing())?;

@@ -3,10 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
-use axum::{
-    extract::FromRequestParts,
-    response::{IntoResponse, Response},
-};
+use axum::extract::FromRequestParts;
 use http::{header, request::Parts};
 use serde::{Deserialize, Serialize};
 use tidings_model::{Channel, Timestamp, UserId};
@@ -70,13 +67,13 @@ impl Caller {
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
-    type Rejection = Response;
+    type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
         if let Some(known) = parts.extensions.get::<Self>() {
             return Ok(known.clone());
         }
-        let caller = identify(parts).await.map_err(IntoResponse::into_response)?;
+        let caller = identify(parts).await?;
         parts.extensions.insert(caller.clone());
         Ok(caller)
     }
@@ -85,23 +82,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 async fn identify(parts: &Parts) -> Result<Caller, Problem> {
     let unbuilt = || Problem::new(Code::Internal, "the server was built without an identity");
     let identity = parts.extensions.get::<Arc<Identity>>().ok_or_else(unbuilt)?;
-    let standings = parts.extensions.get::<Arc<dyn Standings>>().ok_or_else(unbuilt)?;
     let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
-    let caller = match (values.next(), tickets::in_query(&parts.uri)) {
+    match (values.next(), tickets::in_query(&parts.uri)) {
         (None, Some(ticket)) => {
             let tickets = parts.extensions.get::<Tickets>().ok_or_else(unbuilt)?;
-            tickets.redeem(&ticket).await?
+            identity.admit(tickets.redeem(&ticket).await?).await
         }
         (value, _) => {
             let value = value.and_then(|value| value.to_str().ok());
-            let token = value.and_then(|value| value.strip_prefix("Bearer ")).filter(|_| values.next().is_none());
+            let token =
+                value.and_then(|value| value.strip_prefix("Bearer ")).filter(|_| values.next().is_none());
             let missing = || Problem::new(Code::Unauthorized, "send `Authorization: Bearer <token>`");
-            identity.caller(token.ok_or_else(missing)?).await.map_err(|cause| {
-                tracing::debug!(%cause, "refused a token");
-                Problem::new(Code::Unauthorized, "the token does not hold; get a new one")
-            })?
+            identity.caller(token.ok_or_else(missing)?).await
         }
-    };
-    let standing = standings.standing(&caller.user_id).await?;
-    caller.resolve(standing)
+    }
 }

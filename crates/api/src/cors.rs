@@ -29,8 +29,12 @@ impl Cors {
     /// Origins as browsers send them: `https://app.example.com`. Refuses what none would send, and `*`.
     pub fn new(origins: &[String]) -> Result<Self, String> {
         for origin in origins {
-            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://")).unwrap_or_default();
-            let letters = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b':' | b'[' | b']');
+            let host = origin
+                .strip_prefix("https://")
+                .or_else(|| origin.strip_prefix("http://"))
+                .unwrap_or_default();
+            let letters =
+                |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b':' | b'[' | b']');
             if host.is_empty() || !host.bytes().all(letters) {
                 return Err(format!(
                     "server.origins: `{origin}` is not an origin; write https://app.example.com, in lower case and without a path"
@@ -108,7 +112,14 @@ mod tests {
 
     #[test]
     fn a_list_with_a_star_or_a_path_is_refused() {
-        for origin in ["*", "https://*", "app.example.com", "https://app.example.com/", "https://App.example.com", "null"] {
+        for origin in [
+            "*",
+            "https://*",
+            "app.example.com",
+            "https://app.example.com/",
+            "https://App.example.com",
+            "null",
+        ] {
             assert!(Cors::new(&[origin.to_owned()]).is_err(), "{origin}");
         }
     }

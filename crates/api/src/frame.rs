@@ -16,7 +16,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use tracing::Instrument as _;
 
 use crate::{
-    Code, Cors, Identity, Problem,
+    Code, Cors, Identity, Problem, Tickets,
     trace::{TRACEPARENT, Traces},
 };
 
@@ -25,6 +25,8 @@ use crate::{
 pub struct Frame {
     /// Who may come in.
     pub identity: Arc<Identity>,
+    /// Takes stream tickets.
+    pub tickets: Tickets,
     /// Names requests that bring no trace.
     pub traces: Traces,
     /// Which pages may call.
@@ -40,9 +42,11 @@ const SAFETY: [(HeaderName, HeaderValue); 3] = [
 
 /// Puts the frame around routes.
 pub fn frame(routes: Router, frame: Arc<Frame>) -> Router {
-    routes
-        .fallback(|| async { Problem::new(Code::NotFound, "no such path; the paths are listed at /api/v1/openapi.json") })
-        .layer(middleware::from_fn_with_state(frame, around))
+    let routes = routes.fallback(|| async {
+        Problem::new(Code::NotFound, "no such path; the paths are listed at /api/v1/openapi.json")
+    });
+    // Around the whole router: a layer of the router itself would stand inside the answer 405 and its `Allow`.
+    Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(frame, around))
 }
 
 async fn around(State(frame): State<Arc<Frame>>, mut request: Request, next: Next) -> Response {
@@ -52,6 +56,7 @@ async fn around(State(frame): State<Arc<Frame>>, mut request: Request, next: Nex
     let span = tracing::info_span!("journey.create", trace_id = trace.trace_id(), method = %request.method());
     let origin = frame.cors.origin_of(&request);
     request.extensions_mut().insert(Arc::clone(&frame.identity));
+    request.extensions_mut().insert(frame.tickets.clone());
     request.extensions_mut().insert(trace);
     let answered = async {
         if let Some(preflight) = frame.cors.preflight(&request) {
@@ -80,5 +85,8 @@ fn named(mut response: Response, instance: String) -> Response {
     }
     let allowed = response.headers().get(header::ALLOW).cloned().unwrap_or(HeaderValue::from_static(""));
     let detail = format!("this path takes {}", allowed.to_str().unwrap_or_default().replace(',', ", "));
-    Problem::new(Code::MethodNotAllowed, detail).with_header(header::ALLOW, allowed).at(instance).into_response()
+    Problem::new(Code::MethodNotAllowed, detail)
+        .with_header(header::ALLOW, allowed)
+        .at(instance)
+        .into_response()
 }

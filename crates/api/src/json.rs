@@ -18,7 +18,8 @@ const MAX_ITEMS: usize = 10_000;
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     check(bytes)?;
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut reader).map_err(|error| refuse(error.path(), error.inner().to_string()))
+    serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| refuse(error.path(), error.inner().to_string()))
 }
 
 fn check(bytes: &[u8]) -> Result<(), Problem> {
@@ -38,7 +39,9 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     path.iter()
         .map(|segment| match segment {
             serde_path_to_error::Segment::Seq { index } => format!("/{index}"),
-            serde_path_to_error::Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            serde_path_to_error::Segment::Map { key } => {
+                format!("/{}", key.replace('~', "~0").replace('/', "~1"))
+            }
             serde_path_to_error::Segment::Enum { variant } => format!("/{variant}"),
             serde_path_to_error::Segment::Unknown => String::new(),
         })

@@ -26,7 +26,13 @@ impl Mint {
     }
 
     /// A token for somebody, valid for `life`.
-    pub fn token(&self, sub: &str, roles: Option<Vec<String>>, scope: Option<String>, life: Duration) -> Result<String, String> {
+    pub fn token(
+        &self,
+        sub: &str,
+        roles: Option<Vec<String>>,
+        scope: Option<String>,
+        life: Duration,
+    ) -> Result<String, String> {
         let now = self.clock.now();
         self.sign(&TokenClaims {
             exp: now.plus(life).millis() / 1000,
@@ -39,6 +45,7 @@ impl Mint {
 
     /// Signs claims as they are.
     pub fn sign(&self, claims: &TokenClaims) -> Result<String, String> {
-        jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &self.key).map_err(|cause| cause.to_string())
+        jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &self.key)
+            .map_err(|cause| cause.to_string())
     }
 }

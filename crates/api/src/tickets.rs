@@ -17,7 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{Caller, Code, Problem};
 
 /// How long a ticket is good.
-const LIFE: Duration = Duration::from_secs(60);
+const LIFE: Duration = Duration::from_mins(1);
 /// The random bytes of a ticket.
 const BYTES: usize = 32;
 /// The most tickets that one person may have open.
@@ -112,11 +112,15 @@ impl Tickets {
                 .await
             })
             .await?;
-        let caller = row.map(|row| Ok::<_, StoreError>((row.get::<String>(0)?, row.get::<Timestamp>(1)?))).transpose()?;
+        let caller = row
+            .map(|row| Ok::<_, StoreError>((row.get::<String>(0)?, row.get::<Timestamp>(1)?)))
+            .transpose()?;
         caller
             .filter(|(_, expires_at)| *expires_at > now)
             .and_then(|(caller, _)| serde_json::from_str::<Caller>(&caller).ok())
             .filter(|caller| caller.expires_at > now)
-            .ok_or_else(|| Problem::new(Code::Unauthorized, "the ticket was used, or its minute is over; get a new one"))
+            .ok_or_else(|| {
+                Problem::new(Code::Unauthorized, "the ticket was used, or its minute is over; get a new one")
+            })
     }
 }

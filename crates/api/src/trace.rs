@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize, de};
 
 /// The header of the W3C Trace Context.
-pub const TRACEPARENT: &str = "traceparent";
+pub(crate) const TRACEPARENT: &str = "traceparent";
 
 /// A place in a trace: W3C `traceparent`, version 00.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,10 @@
 //! Builds all of Tidings in one place, in the order in which a message meets it; starts it; drains it.
 
 mod build;
+mod identity;
 mod schedules;
 mod serve;
 mod source;
+mod standings;
 
 pub use build::{Server, StartError};

@@ -53,7 +53,8 @@ impl Answer {
 fn unchunk(mut rest: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     while let Some(end) = rest.windows(2).position(|two| two == b"\r\n") {
-        let size = std::str::from_utf8(&rest[..end]).ok().and_then(|size| usize::from_str_radix(size, 16).ok());
+        let size =
+            std::str::from_utf8(&rest[..end]).ok().and_then(|size| usize::from_str_radix(size, 16).ok());
         let (Some(size), from) = (size, end + 2) else { break };
         let Some(chunk) = rest.get(from..from + size).filter(|chunk| !chunk.is_empty()) else { break };
         body.extend_from_slice(chunk);

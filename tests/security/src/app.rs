@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use tidings_api::{Mint, TokenClaims};
 use tidings_config::Config;
 use tidings_model::{Clock, SystemClock};
-use tidings_server::Server;
+use tidings_server::{Server, StartError};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -36,16 +36,23 @@ impl App {
 
     /// A server with other settings.
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_at(Arc::new(SystemClock), change).await
+    }
+
+    /// A server with other settings and another clock.
+    pub async fn start_at(clock: Arc<dyn Clock>, change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut config = Config::default();
-        config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        config.server.grace_secs = 2;
-        config.admin.listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        config.database.url = format!("sqlite://{}", folder.path().join("tidings.db").display());
-        config.auth.hs256_secret = Some(SECRET.to_owned());
-        change(&mut config);
-        let server = Server::start(config, Arc::new(SystemClock), 7).await.expect("the server starts");
+        let server = start(&folder, clock, change).await.expect("the server starts");
         Self { server, folder }
+    }
+
+    /// The sentence with which a server with these settings does not start.
+    pub async fn refused(change: impl FnOnce(&mut Config)) -> String {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        start(&folder, Arc::new(SystemClock), change)
+            .await
+            .expect_err("the server does not start")
+            .to_string()
     }
 
     /// The server itself.
@@ -62,15 +69,11 @@ impl App {
     pub fn token(&self, sub: &str, roles: Option<&[&str]>, scope: Option<&str>) -> String {
         let seconds = SystemClock.now().millis() / 1000;
         self.sign(&TokenClaims {
-            sub: sub.to_owned(),
             exp: seconds + 3600,
-            nbf: None,
             iat: Some(seconds),
-            iss: None,
             roles: roles.map(|roles| roles.iter().map(|role| (*role).to_owned()).collect()),
-            groups: None,
-            channels: None,
             scope: scope.map(str::to_owned),
+            ..TokenClaims::of(sub)
         })
     }
 
@@ -131,6 +134,21 @@ impl App {
     }
 }
 
+async fn start(
+    folder: &TempDir,
+    clock: Arc<dyn Clock>,
+    change: impl FnOnce(&mut Config),
+) -> Result<Server, StartError> {
+    let mut config = Config::default();
+    config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    config.server.grace_secs = 2;
+    config.admin.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    config.database.url = format!("sqlite://{}", folder.path().join("tidings.db").display());
+    config.auth.hs256_secret = Some(SECRET.to_owned());
+    change(&mut config);
+    Server::start(config, clock, 7).await
+}
+
 /// Sends bytes and reads the answer until the connection ends.
 pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
     let mut socket = TcpStream::connect(address).await.expect("a connection");
@@ -141,7 +159,8 @@ pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
         timeout(LIMIT, async { tokio::join!(writing.write_all(bytes), reading.read_to_end(&mut read)) })
             .await
             .expect("an answer in time");
-    Answer::parse(&read).unwrap_or_else(|| panic!("no answer: {received:?} {}", String::from_utf8_lossy(&read)))
+    Answer::parse(&read)
+        .unwrap_or_else(|| panic!("no answer: {received:?} {}", String::from_utf8_lossy(&read)))
 }
 
 /// An open stream of events.

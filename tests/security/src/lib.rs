@@ -2,6 +2,10 @@
 
 mod answer;
 mod app;
+mod forge;
+mod issuer;
 
 pub use answer::Answer;
 pub use app::{App, Stream};
+pub use forge::{Forgery, forgeries, sign};
+pub use issuer::{Issuer, KeyServer};

@@ -18,7 +18,12 @@ async fn what_no_route_takes_is_a_problem() {
     assert_eq!((wrong_method.status, wrong_method.not_a_problem()), (405, None));
     let allow = wrong_method.header("allow").unwrap();
     assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
-    for path in ["/api/v1/broadcasts/..%2f..%2fetc", "/api/v1/broadcasts/%00", "/api/v1/broadcasts/", "/api/v1/broadcasts/BRD_1;x"] {
+    for path in [
+        "/api/v1/broadcasts/..%2f..%2fetc",
+        "/api/v1/broadcasts/%00",
+        "/api/v1/broadcasts/",
+        "/api/v1/broadcasts/BRD_1;x",
+    ] {
         let answer = app.get(path, &app.admin()).await;
         assert_eq!((answer.status, answer.not_a_problem()), (404, None), "{path}");
     }

@@ -7,6 +7,9 @@ use jsonwebtoken::{
 
 use super::InvalidToken;
 
+/// The algorithms that are taken; a key fixes which of them its tokens have.
+pub(super) const ALGORITHMS: [Algorithm; 4] =
+    [Algorithm::HS256, Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
 /// The shortest secret, in bytes.
 const MIN_SECRET_BYTES: usize = 32;
 /// The most keys of a set.
@@ -14,32 +17,35 @@ const MAX_KEYS: usize = 64;
 
 /// One key, and the only algorithm that it is good for.
 #[derive(Clone)]
-pub struct Key {
+pub(super) struct Key {
     kid: Option<String>,
     algorithm: Algorithm,
-    key: DecodingKey,
+    verifies: DecodingKey,
 }
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Key").field("kid", &self.kid).field("algorithm", &self.algorithm).finish_non_exhaustive()
+        f.debug_struct("Key")
+            .field("kid", &self.kid)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
     }
 }
 
 impl Key {
     /// A shared secret of at least 32 bytes: HS256.
-    pub fn secret(secret: &[u8]) -> Result<Self, String> {
+    pub(super) fn secret(secret: &[u8]) -> Result<Self, String> {
         if secret.len() < MIN_SECRET_BYTES {
             return Err(format!(
                 "the secret has {} bytes, it needs at least {MIN_SECRET_BYTES}; make one with `openssl rand -hex 32`",
                 secret.len()
             ));
         }
-        Ok(Self { kid: None, algorithm: Algorithm::HS256, key: DecodingKey::from_secret(secret) })
+        Ok(Self { kid: None, algorithm: Algorithm::HS256, verifies: DecodingKey::from_secret(secret) })
     }
 
-    /// A public key in PEM: RSA is RS256, P-256 is ES256, Ed25519 is EdDSA.
-    pub fn pem(pem: &[u8]) -> Result<Self, String> {
+    /// A public key in PEM: RSA is RS256, P-256 is ES256, Ed25519 is `EdDSA`.
+    pub(super) fn pem(pem: &[u8]) -> Result<Self, String> {
         let tried = [
             (Algorithm::RS256, DecodingKey::from_rsa_pem(pem)),
             (Algorithm::ES256, DecodingKey::from_ec_pem(pem)),
@@ -47,7 +53,7 @@ impl Key {
         ];
         tried
             .into_iter()
-            .find_map(|(algorithm, key)| Some(Self { kid: None, algorithm, key: key.ok()? }))
+            .find_map(|(algorithm, key)| Some(Self { kid: None, algorithm, verifies: key.ok()? }))
             .ok_or_else(|| "it is no public key in PEM of RSA, P-256 or Ed25519".to_owned())
     }
 
@@ -61,17 +67,22 @@ impl Key {
                 (Algorithm::EdDSA, KeyAlgorithm::EdDSA)
             }
             // A secret has no place in a set that is published.
-            _other => return None,
+            AlgorithmParameters::EllipticCurve(_)
+            | AlgorithmParameters::OctetKeyPair(_)
+            | AlgorithmParameters::OctetKey(_)
+            | AlgorithmParameters::Other(_)
+            | _ => return None,
         };
         let signs = jwk.common.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature);
         let fits = jwk.common.key_algorithm.is_none_or(|algorithm| algorithm == named);
-        let key = DecodingKey::from_jwk(jwk).ok().filter(|_| signs && fits)?;
-        Some(Self { kid: jwk.common.key_id.clone(), algorithm, key })
+        let verifies = DecodingKey::from_jwk(jwk).ok().filter(|_| signs && fits)?;
+        Some(Self { kid: jwk.common.key_id.clone(), algorithm, verifies })
     }
 
     /// The keys of a JSON Web Key Set that are good for signatures here.
-    pub fn set(json: &[u8]) -> Result<Vec<Self>, String> {
-        let set: serde_json::Value = serde_json::from_slice(json).map_err(|cause| format!("it is not JSON: {cause}"))?;
+    pub(super) fn set(json: &[u8]) -> Result<Vec<Self>, String> {
+        let set: serde_json::Value =
+            serde_json::from_slice(json).map_err(|cause| format!("it is not JSON: {cause}"))?;
         let keys = set.get("keys").and_then(serde_json::Value::as_array).ok_or("it has no list `keys`")?;
         let keys: Vec<Self> = keys
             .iter()
@@ -82,13 +93,25 @@ impl Key {
             .collect();
         if keys.is_empty() { Err("it has no key for RS256, ES256 or EdDSA".to_owned()) } else { Ok(keys) }
     }
+
+    pub(super) fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    pub(super) fn decoding(&self) -> &DecodingKey {
+        &self.verifies
+    }
 }
 
 /// The key of a token's header.
 ///
 /// A `kid` names one of the set; a key that has none is found by its algorithm alone, and so is the only key
 /// of its algorithm for a token that names none.
-pub(super) fn choose<'a>(keys: &'a [Key], algorithm: Algorithm, kid: Option<&str>) -> Result<&'a Key, InvalidToken> {
+pub(super) fn choose<'a>(
+    keys: &'a [Key],
+    algorithm: Algorithm,
+    kid: Option<&str>,
+) -> Result<&'a Key, InvalidToken> {
     let mut fitting = keys.iter().filter(|key| key.algorithm == algorithm);
     match kid {
         Some(kid) => fitting
@@ -101,14 +124,3 @@ pub(super) fn choose<'a>(keys: &'a [Key], algorithm: Algorithm, kid: Option<&str
         },
     }
 }
-
-impl Key {
-    pub(super) fn algorithm(&self) -> Algorithm {
-        self.algorithm
-    }
-
-    pub(super) fn decoding(&self) -> &DecodingKey {
-        &self.key
-    }
-}
-
