@@ -70,30 +70,34 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        if let Some(known) = parts.extensions.get::<Self>() {
-            return Ok(known.clone());
-        }
-        let caller = identify(parts).await?;
-        parts.extensions.insert(caller.clone());
-        Ok(caller)
+        let missing = || Problem::new(Code::Unauthorized, "send `Authorization: Bearer <token>`");
+        Self::brought(parts).await?.ok_or_else(missing)
     }
 }
 
-async fn identify(parts: &Parts) -> Result<Caller, Problem> {
-    let unbuilt = || Problem::new(Code::Internal, "the server was built without an identity");
-    let identity = parts.extensions.get::<Arc<Identity>>().ok_or_else(unbuilt)?;
-    let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
-    match (values.next(), tickets::in_query(&parts.uri)) {
-        (None, Some(ticket)) => {
-            let tickets = parts.extensions.get::<Tickets>().ok_or_else(unbuilt)?;
-            identity.admit(tickets.redeem(&ticket).await?).await
+impl Caller {
+    /// The caller that a request brings, by token or by ticket; none where it brings neither.
+    pub async fn brought(parts: &mut Parts) -> Result<Option<Self>, Problem> {
+        if let Some(known) = parts.extensions.get::<Self>() {
+            return Ok(Some(known.clone()));
         }
-        (value, _) => {
-            let value = value.and_then(|value| value.to_str().ok());
-            let token =
-                value.and_then(|value| value.strip_prefix("Bearer ")).filter(|_| values.next().is_none());
-            let missing = || Problem::new(Code::Unauthorized, "send `Authorization: Bearer <token>`");
-            identity.caller(token.ok_or_else(missing)?).await
-        }
+        let unbuilt = || Problem::new(Code::Internal, "the server was built without an identity");
+        let identity = parts.extensions.get::<Arc<Identity>>().ok_or_else(unbuilt)?;
+        let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
+        let caller = match (values.next(), tickets::in_query(&parts.uri)) {
+            (None, None) => return Ok(None),
+            (None, Some(ticket)) => {
+                let tickets = parts.extensions.get::<Tickets>().ok_or_else(unbuilt)?;
+                identity.admit(tickets.redeem(&ticket).await?).await?
+            }
+            (Some(value), _) => {
+                let value = value.to_str().ok().filter(|_| values.next().is_none());
+                let token = value.and_then(|value| value.strip_prefix("Bearer "));
+                let wrong = || Problem::new(Code::Unauthorized, "send one `Authorization: Bearer <token>`");
+                identity.caller(token.ok_or_else(wrong)?).await?
+            }
+        };
+        parts.extensions.insert(caller.clone());
+        Ok(Some(caller))
     }
 }

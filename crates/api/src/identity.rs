@@ -16,7 +16,8 @@ use crate::{
     identity::{keys::Key, ring::KeyRing},
 };
 
-pub use claims::{InvalidToken, TokenClaims};
+use claims::InvalidToken;
+pub use claims::TokenClaims;
 pub use ring::KeySource;
 
 /// The longest token, in bytes.
@@ -89,7 +90,7 @@ impl Identity {
     }
 
     /// The caller that a token names, by the keys that are in hand.
-    pub fn verify(&self, token: &str) -> Result<Caller, InvalidToken> {
+    fn verify(&self, token: &str) -> Result<Caller, InvalidToken> {
         let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if token.len() > MAX_TOKEN_BYTES || !token.bytes().all(letters) {
             return Err(InvalidToken::Shape);

@@ -23,7 +23,7 @@ pub use body::{Body, Params, RawBody, Segment};
 pub use caller::{Caller, Standing, Standings};
 pub use cors::Cors;
 pub use frame::{Frame, frame};
-pub use identity::{Identity, InvalidToken, KeySource, TokenClaims, TokenRules};
+pub use identity::{Identity, KeySource, TokenClaims, TokenRules};
 pub use json::parse as parse_json;
 pub use mint::Mint;
 pub use paging::{Page, PageQuery, decode_page, encode_page};

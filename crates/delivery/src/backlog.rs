@@ -164,12 +164,11 @@ fn delivery(row: &Row, generation: GenerationId) -> Result<Delivery, StoreError>
         let cancelled = matches!(row.get::<String>(3).as_deref(), Ok("cancelled"));
         Removal { place: Place(place), end: if cancelled { End::Cancelled } else { End::Expired } }
     });
-    let data = match &record.data {
-        Some(data) => data.clone(),
-        None => {
-            let data: Option<String> = row.get(4)?;
-            RawValue::from_string(data.unwrap_or_else(|| "{}".to_owned())).unwrap_or_default()
-        }
+    let data = if let Some(data) = &record.data {
+        data.clone()
+    } else {
+        let data: Option<String> = row.get(4)?;
+        RawValue::from_string(data.unwrap_or_else(|| "{}".to_owned())).unwrap_or_default()
     };
     Ok(Delivery::new(place, generation, &record, removal, &data))
 }

@@ -2,9 +2,11 @@
 
 mod build;
 mod identity;
+mod limits;
 mod schedules;
 mod serve;
 mod source;
 mod standings;
+mod tcp;
 
 pub use build::{Server, StartError};

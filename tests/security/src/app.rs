@@ -104,17 +104,18 @@ impl App {
 
     /// Sends a request; `token` may be empty.
     pub async fn send(&self, method: &str, path: &str, token: &str, headers: &[&str], body: &[u8]) -> Answer {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+        let mut head = vec![format!("{method} {path} HTTP/1.1"), "Host: localhost".to_owned()];
+        if !headers.iter().any(|header| header.starts_with("Connection:")) {
+            head.push("Connection: close".to_owned());
+        }
         if !token.is_empty() {
-            head += &format!("Authorization: Bearer {token}\r\n");
+            head.push(format!("Authorization: Bearer {token}"));
         }
         if !body.is_empty() || method == "POST" {
-            head += &format!("Content-Length: {}\r\n", body.len());
+            head.push(format!("Content-Length: {}", body.len()));
         }
-        for header in headers {
-            head += &format!("{header}\r\n");
-        }
-        self.raw(&[head.as_bytes(), b"\r\n", body].concat()).await
+        head.extend(headers.iter().map(|header| (*header).to_owned()));
+        self.raw(&[head.join("\r\n").as_bytes(), b"\r\n\r\n", body].concat()).await
     }
 
     /// Sends these bytes on the public listener and reads what comes until the end.
@@ -124,12 +125,10 @@ impl App {
 
     /// Opens a stream and reads its head.
     pub async fn stream(&self, query: &str, headers: &[&str]) -> Stream {
-        let mut head = format!("GET /api/v1/stream{query} HTTP/1.1\r\nHost: localhost\r\n");
-        for header in headers {
-            head += &format!("{header}\r\n");
-        }
+        let request = format!("GET /api/v1/stream{query} HTTP/1.1");
+        let head = [&[request.as_str(), "Host: localhost"], headers].concat().join("\r\n");
         let mut socket = TcpStream::connect(self.server.address).await.expect("a connection");
-        socket.write_all(format!("{head}\r\n").as_bytes()).await.expect("the request goes out");
+        socket.write_all(format!("{head}\r\n\r\n").as_bytes()).await.expect("the request goes out");
         Stream { socket, read: Vec::new() }
     }
 }

@@ -48,7 +48,7 @@ pub fn forgeries(secret: &str, now: i64, public_pem: &[u8]) -> (String, Vec<Forg
     let headed = |header: Value, key: &[u8]| sign(&with(&head, header), &said, key, Algorithm::HS256);
     let good = token(json!({}));
     let parts: Vec<&str> = good.split('.').collect();
-    let (header, payload, signature) = (parts[0], parts[1], parts[2]);
+    let (first, payload, signature) = (parts[0], parts[1], parts[2]);
     let unsigned = |alg: &str| format!("{}.{payload}.", base64(json!({ "alg": alg }).to_string().as_bytes()));
     let flipped = if signature.starts_with('A') { "B" } else { "A" };
     let promoted = base64(with(&said, json!({ "sub": "admin", "roles": ["admin"] })).to_string().as_bytes());
@@ -57,13 +57,13 @@ pub fn forgeries(secret: &str, now: i64, public_pem: &[u8]) -> (String, Vec<Forg
         ("alg None", unsigned("None")),
         ("alg NONE", unsigned("NONE")),
         ("alg nOnE", unsigned("nOnE")),
-        ("no signature", format!("{header}.{payload}.")),
-        ("two parts", format!("{header}.{payload}")),
+        ("no signature", format!("{first}.{payload}.")),
+        ("two parts", format!("{first}.{payload}")),
         (
             "flipped signature",
-            format!("{header}.{payload}.{flipped}{}", signature.get(1..).unwrap_or_default()),
+            format!("{first}.{payload}.{flipped}{}", signature.get(1..).unwrap_or_default()),
         ),
-        ("swapped payload", format!("{header}.{promoted}.{signature}")),
+        ("swapped payload", format!("{first}.{promoted}.{signature}")),
         ("expired", token(json!({ "exp": now - 3600 }))),
         ("not yet", token(json!({ "nbf": now + 3600 }))),
         ("no exp", token(json!({ "exp": null }))),

@@ -9,6 +9,13 @@ use tidings_tests_security::{App, Issuer, KeyServer, forgeries};
 /// Needs a scope that nobody here has: whoever is let in is told so.
 const REST: &str = "/api/v1/broadcasts";
 const IN: u16 = 403;
+/// What makes a request a WebSocket handshake.
+const HANDSHAKE: [&str; 4] = [
+    "Upgrade: websocket",
+    "Connection: upgrade, close",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+];
 
 fn claims(sub: &str) -> TokenClaims {
     let now = SystemClock.now().millis() / 1000;
@@ -28,8 +35,8 @@ async fn no_forgery_comes_in_anywhere() {
     assert_eq!(forged.len(), 35);
     assert_eq!(app.get(REST, &good).await.status, IN);
     for (name, token) in &forged {
-        for path in [REST, "/api/v1/stream"] {
-            let answer = app.get(path, token).await;
+        for (path, headers) in [(REST, &[][..]), ("/api/v1/stream", &[]), ("/api/v1/ws", &HANDSHAKE)] {
+            let answer = app.send("GET", path, token, headers, b"").await;
             assert_eq!((answer.status, answer.not_a_problem()), (401, None), "{name} on {path}");
             assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{name} on {path}");
             assert!(!String::from_utf8_lossy(&answer.body).contains(token.as_str()), "{name} comes back");

@@ -11,7 +11,7 @@ const ORIGIN: &str = "https://app.example.com";
 async fn ticket(app: &App, user: &str) -> String {
     let answer = app.post("/api/v1/stream-tickets", &app.user(user), &json!({})).await;
     assert_eq!(answer.status, 201, "{}", answer.json());
-    answer.json()["ticket"].as_str().unwrap().to_owned()
+    answer.json()["ticket"].as_str().expect("a ticket").to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -51,7 +51,7 @@ impl TokenClaims {
 
 /// Why a token does not hold; for the log, the caller learns only that it does not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidToken {
+pub(super) enum InvalidToken {
     /// Its letters, length or parts are not those of a token.
     #[error("it is not a token")]
     Shape,
