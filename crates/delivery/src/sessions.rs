@@ -9,7 +9,7 @@ use tidings_delivery_core::{
     select_pending,
     session::{Opening, Session},
 };
-use tidings_model::{Channel, SessionId, Timestamp, UserId};
+use tidings_model::{Channel, SessionId, Timestamp, UserId, planted};
 use tidings_store::{Store, StoreError, Tx, params};
 
 use crate::{Delivery, backlog, deliver, directory, receipts};
@@ -204,6 +204,7 @@ pub async fn confirm(
                 confirm_slice(&tx, generation, &user, &session, (from, ack), now).await
             })
             .await?;
+        planted::crash_point("after_receipt");
         match reached {
             Some(place) => from = place,
             None => return Ok(()),
@@ -241,5 +242,6 @@ async fn confirm_slice(
         return Ok(Some(last.place()));
     }
     put(tx, user, session, &row, now).await?;
+    planted::crash_point("before_receipt");
     Ok(None)
 }

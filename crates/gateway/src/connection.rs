@@ -14,7 +14,7 @@ use tidings_delivery::{
     },
     sessions::Ack,
 };
-use tidings_model::{Channel, Kind, SessionId, Timestamp, UserId};
+use tidings_model::{Channel, Kind, SessionId, Timestamp, UserId, planted};
 
 use crate::{
     Close, Queue,
@@ -124,6 +124,9 @@ impl Connection {
     ) -> Option<Wanted> {
         let mut wanted = None;
         for effect in effects {
+            if matches!(effect, Effect::Send { .. }) && planted::one_in("drop_1_in_1000", 1000) {
+                continue;
+            }
             let mut signal = false;
             let frame = match effect {
                 Effect::Send { frame, with_cursor } => {

@@ -81,7 +81,9 @@ impl Server {
         let features = features(&deps);
 
         // 3–4 log
-        let log: Arc<dyn Log> = Arc::new(EmbeddedLog::new(store.clone(), Arc::clone(&clock)));
+        let embedded = EmbeddedLog::new(store.clone(), Arc::clone(&clock));
+        tasks.spawn(embedded.clone().run_retention(EmbeddedLog::RETENTION_PAUSE, stop.clone()));
+        let log: Arc<dyn Log> = Arc::new(embedded);
         let drift = log.ensure_topics(&topics(&features)).await?;
         for drift in drift {
             tracing::warn!(

@@ -22,7 +22,24 @@ pub(crate) struct Serve {
 pub(crate) fn settings(file: Option<&PathBuf>) -> Result<Config, Failure> {
     let usual = PathBuf::from("tidings.toml");
     let file = file.cloned().or_else(|| usual.exists().then_some(usual));
-    Ok(tidings_config::load(file.as_deref(), std::env::vars())?)
+    Ok(tidings_config::load(file.as_deref(), environment())?)
+}
+
+#[cfg(not(feature = "planted-bugs"))]
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars()
+}
+
+/// The environment without the fault that the crash suites choose by it: it is no setting.
+#[cfg(feature = "planted-bugs")]
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars().filter(|(name, fault)| {
+        let chosen = name == "TIDINGS_TESTING__PLANTED";
+        if chosen {
+            tidings_model::planted::choose(fault);
+        }
+        !chosen
+    })
 }
 
 impl Serve {
@@ -36,6 +53,8 @@ impl Serve {
             .with_env_filter(filter)
             .with_writer(std::io::stderr)
             .init();
+        #[cfg(feature = "planted-bugs")]
+        tracing::warn!("this build has planted bugs; it is for the crash suites alone");
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             let seed = getrandom::u64().map_err(|cause| Failure::new(cause.to_string()))?;
