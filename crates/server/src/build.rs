@@ -113,6 +113,7 @@ impl Server {
             store: store.clone(),
             feed: Arc::clone(&feed),
             clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
         });
         let gateway = Gateway {
             hub: Arc::clone(&hub),
