@@ -10,7 +10,7 @@ mod reference;
 mod section;
 mod sections;
 
-pub use load::{ConfigError, environment, load};
+pub use load::{ConfigError, environment, load, variable};
 pub use reference::{default_file, reference};
 pub use section::Field;
 pub use sections::{

@@ -47,6 +47,11 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
+/// One variable that is no setting of the server: `HOME`, `NO_COLOR`. None where it is empty, as for one that is not set.
+pub fn variable(name: &str) -> Option<String> {
+    environment().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value)
+}
+
 /// Reads the settings: the file if there is one, then `environment`.
 ///
 /// `TIDINGS_SERVER__LISTEN` sets `server.listen`. A name without `__` is no setting.
@@ -157,7 +162,7 @@ fn typed(text: &str, default: Option<&Value>) -> Result<Value, String> {
         Some(Value::Integer(_)) => text.parse().map(Value::Integer).map_err(|_cause| wrong("a whole number")),
         Some(Value::Boolean(_)) => text.parse().map(Value::Boolean).map_err(|_cause| wrong("true or false")),
         Some(Value::Array(_)) => Ok(Value::Array(
-            text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(|item| item.into()).collect(),
+            text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect(),
         )),
         Some(Value::String(_) | Value::Float(_) | Value::Datetime(_) | Value::Table(_)) | None => {
             Ok(Value::String(text.to_owned()))

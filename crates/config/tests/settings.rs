@@ -4,11 +4,14 @@ use std::path::PathBuf;
 
 use tidings_config::{Config, ConfigError, LogFormat, default_file, load, reference};
 
+/// A file's text, variables, and what is said about them.
+type Refused<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
 /// Loads a file with this text, then these variables.
 fn settings(file: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("tidings.toml");
-    std::fs::write(&path, file).unwrap();
+    std::fs::write(&path, file).expect("a file in it");
     load(Some(&path), variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
 }
 
@@ -44,7 +47,7 @@ fn a_variable_is_read_as_its_default_is_written() {
 #[test]
 fn what_does_not_hold_is_refused_with_a_sentence() {
     let topic = |setting: &str| format!("[topics.\"broadcast-messages\"]\n{setting}\n");
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[Refused<'_>] = &[
         (
             "",
             &[("TIDINGS_SERVER__LISTN", "x")],

@@ -174,6 +174,11 @@ impl Server {
     }
 }
 
+/// Brings the database up to date without starting anything.
+pub fn migrate(config: &Config) -> Result<(), StartError> {
+    open_store(config).map(drop)
+}
+
 fn open_store(config: &Config) -> Result<Store, StartError> {
     let path = config.database.url.strip_prefix("sqlite://").unwrap_or(&config.database.url);
     let mut options = StoreOptions::at(path);

@@ -5,4 +5,4 @@ mod schedules;
 mod serve;
 mod source;
 
-pub use build::{Server, StartError};
+pub use build::{Server, StartError, migrate};

@@ -1,0 +1,8 @@
+//! The real binary against a real server: each command, what it prints, and how it fails.
+
+mod demo;
+mod failing;
+mod listening;
+mod running;
+mod sending;
+mod settings;
