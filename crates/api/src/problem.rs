@@ -27,6 +27,8 @@ pub enum Code {
     UnsupportedMediaType,
     /// The key came with another body before.
     IdempotencyKeyReused,
+    /// The path speaks another protocol.
+    UpgradeRequired,
     /// Too much of it.
     TooManyRequests,
     /// Too many connections of one person.
@@ -60,6 +62,9 @@ impl Code {
                 "idempotency_key_reused",
                 "The key came with another body before",
             ),
+            Self::UpgradeRequired => {
+                (StatusCode::UPGRADE_REQUIRED, "upgrade_required", "The path speaks another protocol")
+            }
             Self::TooManyRequests => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Slow down"),
             Self::ConnectionLimit => {
                 (StatusCode::TOO_MANY_REQUESTS, "connection_limit", "Too many connections of one person")

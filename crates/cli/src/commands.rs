@@ -1,11 +1,14 @@
 //! The commands. `serve`, `migrate`, `config` and `token` need no server; the others speak HTTP to one.
 
 mod config;
+mod consume;
 mod listen;
 mod migrate;
 mod send;
 mod serve;
 mod token;
+mod topics;
+mod why;
 
 use std::{future::Future, path::PathBuf};
 
@@ -35,6 +38,12 @@ enum Command {
     Send(send::Send),
     /// Show what somebody is told, as it comes.
     Listen(listen::Listen),
+    /// Say whether somebody got a message, and why not.
+    Why(why::Why),
+    /// Show the topics of the log.
+    Topics(topics::Topics),
+    /// Print the records of a topic.
+    Consume(consume::Consume),
     /// Bring the database up to date, and end.
     Migrate(migrate::Migrate),
     /// Mint a token for somebody.
@@ -48,6 +57,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Serve(serve) => serve.run(),
         Command::Send(send) => wait_for(send.run()),
         Command::Listen(listen) => wait_for(listen.run()),
+        Command::Why(why) => wait_for(why.run()),
+        Command::Topics(topics) => wait_for(topics.run()),
+        Command::Consume(consume) => wait_for(consume.run()),
         Command::Migrate(migrate) => migrate.run(),
         Command::Token(token) => token.run(),
         Command::Config(settings) => settings.run(),
@@ -58,7 +70,24 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
 pub(crate) fn settings(file: Option<&PathBuf>) -> Result<Config, Failure> {
     let usual = PathBuf::from("tidings.toml");
     let file = file.cloned().or_else(|| usual.exists().then_some(usual));
-    Ok(tidings_config::load(file.as_deref(), tidings_config::environment())?)
+    Ok(tidings_config::load(file.as_deref(), environment())?)
+}
+
+#[cfg(not(feature = "planted-bugs"))]
+fn environment() -> impl Iterator<Item = (String, String)> {
+    tidings_config::environment()
+}
+
+/// The environment without the fault that the crash suites choose by it: it is no setting.
+#[cfg(feature = "planted-bugs")]
+fn environment() -> impl Iterator<Item = (String, String)> {
+    tidings_config::environment().filter(|(name, fault)| {
+        let chosen = name == "TIDINGS_TESTING__PLANTED";
+        if chosen {
+            tidings_model::planted::choose(fault);
+        }
+        !chosen
+    })
 }
 
 /// Runs a command that speaks to a server; one thread is enough for it.

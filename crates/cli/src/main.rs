@@ -5,6 +5,7 @@ mod commands;
 mod demo;
 mod failure;
 mod reach;
+mod table;
 mod terminal;
 
 use std::process::ExitCode;

@@ -23,6 +23,9 @@ pub(crate) struct Reach {
     /// The server's address.
     #[arg(long, env = "TIDINGS_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     pub(crate) server: String,
+    /// The address of the operators' routes.
+    #[arg(long, env = "TIDINGS_ADMIN", default_value = "http://127.0.0.1:8090", value_name = "URL")]
+    pub(crate) admin: String,
     /// Who asks: a token, such as `tidings token` mints.
     #[arg(long, env = "TIDINGS_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -52,6 +55,11 @@ impl Reach {
     pub(crate) fn client(&self, person: Option<&str>) -> Result<Client, Failure> {
         Ok(Client::new(&self.server, Some(&self.token(person)?))?)
     }
+
+    /// Speaks to the operators' listener.
+    pub(crate) fn operator(&self) -> Result<Client, Failure> {
+        Ok(Client::new(&self.admin, Some(&self.token(None)?))?)
+    }
 }
 
 /// GET, read as JSON.
@@ -73,12 +81,20 @@ pub(crate) async fn post_once<T: DeserializeOwned>(
     Ok(granted(answer.map_err(|cause| unreached(client, cause))?)?.json()?)
 }
 
+/// A name as part of a path or query: letters, digits and `-._~` stay, every other byte becomes `%XX`.
+pub(crate) fn segment(name: &str) -> String {
+    name.bytes().fold(String::new(), |path, byte| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => path + &char::from(byte).to_string(),
+        other => format!("{path}%{other:02X}"),
+    })
+}
+
 /// Adds the next step to the failure of a server that is not there.
 pub(crate) fn unreached(client: &Client, cause: ClientError) -> Failure {
     let at = client.url("/").map(|url| url.to_string()).unwrap_or_default();
     Failure::from(cause).said(Kind::Unreachable, |why| {
         format!(
-            "no server at {}: start it with `make run`, or name another with --server ({why})",
+            "no server at {}: start it with `make run`, or name another with --server and --admin ({why})",
             at.trim_end_matches('/')
         )
     })

@@ -36,6 +36,12 @@ impl Paint {
         Self { colours: !refused && io::stdout().is_terminal() }
     }
 
+    /// No colours.
+    #[cfg(test)]
+    pub(crate) const fn plain() -> Self {
+        Self { colours: false }
+    }
+
     pub(crate) fn bold(self, text: impl Display) -> String {
         self.painted("1", text)
     }

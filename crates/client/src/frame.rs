@@ -1,7 +1,7 @@
 //! Frames as a client sees them, the same from both transports.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use tidings_model::{EventId, SessionId, Timestamp, UserId};
 
 use crate::{ClientError, sse::Block};
@@ -148,9 +148,12 @@ impl Frame {
         struct Tagged {
             #[serde(rename = "type")]
             frame_type: String,
+            data: Option<Box<RawValue>>,
         }
-        let Tagged { frame_type } = read(text)?;
-        if let Some(frame) = Self::of_session(&frame_type, text)? {
+        let Tagged { frame_type, data } = read(text)?;
+        if let Some(data) = data
+            && let Some(frame) = Self::of_session(&frame_type, data.get())?
+        {
             return Ok(frame);
         }
         match frame_type.as_str() {
@@ -208,7 +211,7 @@ mod tests {
 
     #[test]
     fn frames_of_the_session_and_answers_are_told_apart() {
-        let ready = r#"{"type":"ready","session_id":"ses_1","user_id":"alice","recovered":true,"cursor":null,"heartbeat_secs":15}"#;
+        let ready = r#"{"type":"ready","data":{"session_id":"ses_1","user_id":"alice","recovered":true,"cursor":null,"heartbeat_secs":15}}"#;
         assert!(matches!(
             Frame::from_text(ready).unwrap(),
             Frame::Ready(Ready { recovered: true, cursor: None, .. })

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use http::{HeaderValue, Method, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
@@ -247,6 +247,8 @@ async fn next_text(socket: &mut WebSocketStream<Io>, silence: Duration) -> Resul
         match message {
             Message::Text(text) => return Frame::from_text(&text),
             Message::Close(Some(close)) => {
+                // The echo lets the server go at once; whether it still leaves is no news to the caller.
+                socket.flush().now_or_never();
                 return Err(ClientError::Closed {
                     code: close.code.into(),
                     reason: close.reason.to_string(),

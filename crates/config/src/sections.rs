@@ -91,6 +91,20 @@ section! {
         connections_per_user: usize = 10;
         /// Pending messages that a new device is given at once; the rest comes by paging.
         catch_up_max: usize = 200;
+        /// Pause between two pings of a WebSocket, in seconds.
+        ping_secs: u64 = 25;
+        /// How long the answer to a ping may take, in seconds.
+        pong_secs: u64 = 10;
+        /// How long a WebSocket client may take to say `hello`, in seconds.
+        first_frame_secs: u64 = 10;
+        /// The most bytes of a message from a WebSocket client.
+        message_bytes: usize = 64 << 10;
+        /// Bytes that may wait for all clients of this process; never more than a quarter of the machine's memory.
+        node_queue_bytes: usize = 512 << 20;
+        /// Clients a second, for each core, that may go on from what is in memory.
+        resumes_per_second: u32 = 2000;
+        /// Clients that may read what they missed from the database at once.
+        database_resumes: usize = 50;
     }
 }
 

@@ -71,6 +71,21 @@ struct Held {
     due: Instant,
 }
 
+impl Owned {
+    /// Keeps records for later; the partition is left unread until then.
+    fn hold(
+        &mut self,
+        partition: &TopicPartition,
+        records: Vec<Record>,
+        attempts: u32,
+        wait: Duration,
+        member: &mut dyn Member,
+    ) {
+        member.pause(partition);
+        self.held = Some(Held { records, attempts, due: Instant::now() + wait });
+    }
+}
+
 impl Consumer {
     /// Runs until `stop`; a record is then either committed or will be read again.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ConsumerError> {
@@ -180,12 +195,12 @@ impl Consumer {
                         let good = std::mem::replace(&mut records, rest);
                         if let Err(again) = self.attempt(state, partition, good).await {
                             records.splice(0..0, again.batch);
-                            self.hold(state, partition, records, attempts, AWAY_PAUSE, member);
+                            state.hold(partition, records, attempts, AWAY_PAUSE, member);
                             return Ok(());
                         }
                     }
                     if is_away(&error) {
-                        self.hold(state, partition, records, attempts, AWAY_PAUSE, member);
+                        state.hold(partition, records, attempts, AWAY_PAUSE, member);
                         return Ok(());
                     }
                     attempts += 1;
@@ -196,13 +211,13 @@ impl Consumer {
                         }
                     };
                     if let Some(wait) = wait {
-                        self.hold(state, partition, records, attempts, wait, member);
+                        state.hold(partition, records, attempts, wait, member);
                         return Ok(());
                     }
                     let bad = records.remove(0);
                     if let Err(bad) = self.give_up(state, partition, bad, error, attempts).await {
                         records.insert(0, bad);
-                        self.hold(state, partition, records, attempts - 1, AWAY_PAUSE, member);
+                        state.hold(partition, records, attempts - 1, AWAY_PAUSE, member);
                         return Ok(());
                     }
                     attempts = 0;
@@ -210,21 +225,6 @@ impl Consumer {
             }
         }
         Ok(())
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one partition's state")]
-    #[expect(clippy::unused_self, reason = "reads as part of `work`")]
-    fn hold(
-        &self,
-        state: &mut Owned,
-        partition: &TopicPartition,
-        records: Vec<Record>,
-        attempts: u32,
-        wait: Duration,
-        member: &mut dyn Member,
-    ) {
-        member.pause(partition);
-        state.held = Some(Held { records, attempts, due: Instant::now() + wait });
     }
 
     /// One transaction: the effects of a run of records and the progress past them.

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 use tidings_delivery_core::{End, Place};
-use tidings_model::{Kind, Timestamp};
+use tidings_model::{Kind, Timestamp, planted};
 use tidings_store::{NewRecord, StoreError, Tx, params};
 
 use crate::{DELIVERIES, DeliveryRecord, MEMBERSHIP};
@@ -21,6 +21,7 @@ pub struct Item<'a> {
 
 /// Writes a delivery, and for a message its inbox item, once however often it is delivered.
 pub async fn deliver(tx: &Tx, record: &DeliveryRecord, item: Option<Item<'_>>) -> Result<Place, StoreError> {
+    planted::crash_point("before_deliver");
     if let (Some(item), Some(expires_at)) = (item, record.expires_at) {
         put_item(tx, record, item, expires_at).await?;
     }
@@ -48,6 +49,7 @@ pub async fn deliver(tx: &Tx, record: &DeliveryRecord, item: Option<Item<'_>>) -
     if record.kind != Kind::Signal && record.frame_type != MEMBERSHIP {
         project(tx, record, place, json).await?;
     }
+    planted::crash_point("after_deliver");
     Ok(place)
 }
 

@@ -11,7 +11,7 @@ use tidings_delivery_core::{
     window::{Window, WindowLimits},
 };
 use tidings_log::{Log, LogError, Start, TopicPartition};
-use tidings_model::{Clock, Record};
+use tidings_model::{Clock, Record, planted};
 use tidings_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -112,8 +112,10 @@ impl Feed {
             let deliveries = self.decode(records).await;
             let head = Place(tail.position());
             self.keep(&deliveries, head, clock.now());
+            planted::crash_point("before_push");
             // After the window, so that whoever is told finds there what lies before.
             listener.take(&deliveries, head);
+            planted::crash_point("after_push");
             self.note(head);
         }
     }

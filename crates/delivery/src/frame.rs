@@ -48,7 +48,7 @@ impl AsRef<core::DeliveryRecord> for Delivery {
 struct Frame<'a> {
     id: &'a EventId,
     #[serde(rename = "type")]
-    frame_type: &'a str,
+    kind: &'a str,
     subject: &'a str,
     channel: Option<&'a Channel>,
     time: Timestamp,
@@ -67,7 +67,7 @@ impl Delivery {
     ) -> Self {
         let frame = Frame {
             id: &record.event_id,
-            frame_type: &record.frame_type,
+            kind: &record.frame_type,
             subject: &record.subject,
             channel: record.said_to.as_ref().unwrap_or(&record.audience).any.first(),
             time: record.time,
@@ -145,17 +145,17 @@ impl Delivery {
         block.into()
     }
 
-    /// The WebSocket text with its cursor, the same for every session that is not narrowed.
+    /// The WebSocket frame with its cursor, the same bytes for every session that is not narrowed.
     pub fn websocket(&self) -> Bytes {
         self.0.websocket.get_or_init(|| self.websocket_with(Some(Narrowing::NONE))).clone()
     }
 
-    /// The WebSocket text without a cursor, for catch-up: the same for every session.
+    /// The WebSocket frame without a cursor, for catch-up: the same bytes for every session.
     pub fn websocket_without_cursor(&self) -> Bytes {
         self.0.websocket_without_cursor.get_or_init(|| self.websocket_with(None)).clone()
     }
 
-    /// The WebSocket text of a narrowed session, or without a cursor.
+    /// The WebSocket frame of a narrowed session, or without a cursor.
     pub fn websocket_with(&self, narrowing: Option<Narrowing>) -> Bytes {
         let mut text = Vec::with_capacity(self.0.json.len() + 96);
         text.extend_from_slice(b"{\"type\":\"event\",");
@@ -167,8 +167,30 @@ impl Delivery {
         text.extend_from_slice(b"\"event\":");
         text.extend_from_slice(&self.0.json);
         text.push(b'}');
-        text.into()
+        websocket_frame(WEBSOCKET_TEXT, &text)
     }
+}
+
+/// The first byte of a WebSocket frame that holds a whole text.
+pub const WEBSOCKET_TEXT: u8 = 0x81;
+
+/// A WebSocket frame as a server sends it: in one piece, not masked (RFC 6455, 5.2).
+pub fn websocket_frame(first_byte: u8, payload: &[u8]) -> Bytes {
+    let mut frame = Vec::with_capacity(payload.len() + 10);
+    frame.push(first_byte);
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(short @ ..=125), _) => frame.push(short),
+        (_, Ok(medium)) => {
+            frame.push(126);
+            frame.extend_from_slice(&medium.to_be_bytes());
+        }
+        (_, Err(_larger)) => {
+            frame.push(127);
+            frame.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(payload);
+    frame.into()
 }
 
 /// The data of a frame that was encoded before.
@@ -200,6 +222,16 @@ mod tests {
     use tidings_model::Audience;
 
     use super::*;
+
+    #[test]
+    fn a_websocket_frame_tells_its_length_in_the_shortest_form() {
+        let head = |length: usize| websocket_frame(WEBSOCKET_TEXT, &vec![b'x'; length])[..10.min(length + 2)].to_vec();
+        assert_eq!(head(0), [0x81, 0]);
+        assert_eq!(head(125)[..2], [0x81, 125]);
+        assert_eq!(head(126)[..4], [0x81, 126, 0, 126]);
+        assert_eq!(head(65_535)[..4], [0x81, 126, 255, 255]);
+        assert_eq!(head(65_536)[..10], [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+    }
 
     #[test]
     fn a_block_is_one_line_of_json_whatever_the_text_contains() {

@@ -19,6 +19,7 @@ mod person;
 pub mod receipts;
 mod record;
 pub mod sessions;
+pub mod trace;
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use tidings_store::Migration;
 
 pub use deliver::{Item, deliver, end_item, end_word, head};
 pub use feed::{Feed, FeedOptions, Listener};
-pub use frame::{Delivery, Membership};
+pub use frame::{Delivery, Membership, WEBSOCKET_TEXT, websocket_frame};
 pub use mark::Mark;
 pub use person::Person;
 pub use record::{DeliveryRecord, MEMBERSHIP, MEMBERSHIP_EVENT};

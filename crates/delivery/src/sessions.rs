@@ -9,7 +9,7 @@ use tidings_delivery_core::{
     select_pending,
     session::{Opening, Session},
 };
-use tidings_model::{Channel, SessionId, Timestamp, UserId};
+use tidings_model::{Channel, SessionId, Timestamp, UserId, planted};
 use tidings_store::{Store, StoreError, Tx, params};
 
 use crate::{Delivery, backlog, deliver, directory, receipts};
@@ -164,14 +164,17 @@ pub async fn newest(tx: &Tx, user: &UserId) -> Result<Option<SessionId>, StoreEr
 
 /// All sessions of a person.
 pub async fn of(tx: &Tx, user: &UserId) -> Result<Vec<Session>, StoreError> {
+    Ok(rows(tx, user).await?.iter().map(|row| row.session().clone()).collect())
+}
+
+/// All sessions of a person, with how far each confirmed.
+pub(crate) async fn rows(tx: &Tx, user: &UserId) -> Result<Vec<SessionReceipts>, StoreError> {
     let rows = tx
         .query("SELECT receipts FROM sessions WHERE user_id = $1 LIMIT 100", params![user.as_str()])
         .await?;
     let mut sessions = Vec::new();
     for row in &rows {
-        if let Ok(row) = serde_json::from_str::<SessionReceipts>(&row.get::<String>(0)?) {
-            sessions.push(row.session().clone());
-        }
+        sessions.extend(serde_json::from_str::<SessionReceipts>(&row.get::<String>(0)?).ok());
     }
     Ok(sessions)
 }
@@ -204,6 +207,7 @@ pub async fn confirm(
                 confirm_slice(&tx, generation, &user, &session, (from, ack), now).await
             })
             .await?;
+        planted::crash_point("after_receipt");
         match reached {
             Some(place) => from = place,
             None => return Ok(()),
@@ -241,5 +245,6 @@ async fn confirm_slice(
         return Ok(Some(last.place()));
     }
     put(tx, user, session, &row, now).await?;
+    planted::crash_point("before_receipt");
     Ok(None)
 }

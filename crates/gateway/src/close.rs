@@ -11,6 +11,18 @@ pub enum Close {
     Expired,
     /// The client did not take its frames.
     Slow,
+    /// The client must begin anew: its place here is lost.
+    InsufficientState,
+    /// The client did not answer a ping.
+    NoPong,
+    /// The token does not hold.
+    InvalidToken,
+    /// The client says what is not documented, at once or again and again.
+    BadRequest,
+    /// An operator ended it.
+    Forced,
+    /// The person has too many connections.
+    ConnectionLimit,
 }
 
 impl Close {
@@ -21,6 +33,12 @@ impl Close {
             Self::Unavailable => 3004,
             Self::Expired => 3005,
             Self::Slow => 3008,
+            Self::InsufficientState => 3010,
+            Self::NoPong => 3012,
+            Self::InvalidToken => 3500,
+            Self::BadRequest => 3501,
+            Self::Forced => 3503,
+            Self::ConnectionLimit => 3504,
         }
     }
 
@@ -31,6 +49,12 @@ impl Close {
             Self::Unavailable => "unavailable",
             Self::Expired => "expired",
             Self::Slow => "slow",
+            Self::InsufficientState => "insufficient_state",
+            Self::NoPong => "no_pong",
+            Self::InvalidToken => "invalid_token",
+            Self::BadRequest => "bad_request",
+            Self::Forced => "forced",
+            Self::ConnectionLimit => "connection_limit",
         }
     }
 }

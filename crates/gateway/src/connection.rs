@@ -12,11 +12,13 @@ use tidings_delivery::{
         resume::{Effect, Input, Resume, Unavailable},
         session::Session,
     },
+    sessions::Ack,
 };
-use tidings_model::{Channel, SessionId, Timestamp, UserId};
+use tidings_model::{Channel, Kind, SessionId, Timestamp, UserId, planted};
 
 use crate::{
     Close, Queue,
+    line::Line,
     wire::{Ready, Wire},
 };
 
@@ -41,6 +43,7 @@ pub struct Connection {
     /// Pause between two heartbeats, as `ready` tells it.
     pub heartbeat_secs: u64,
     pub(crate) stream: Mutex<Stream>,
+    pub(crate) line: Line,
 }
 
 /// What decides what the connection is sent.
@@ -121,8 +124,15 @@ impl Connection {
     ) -> Option<Wanted> {
         let mut wanted = None;
         for effect in effects {
+            if matches!(effect, Effect::Send { .. }) && planted::one_in("drop_1_in_1000", 1000) {
+                continue;
+            }
+            let mut signal = false;
             let frame = match effect {
-                Effect::Send { frame, with_cursor } => self.wire.event(&frame, self.narrowing, with_cursor),
+                Effect::Send { frame, with_cursor } => {
+                    signal = frame.facts().kind == Kind::Signal;
+                    self.wire.event(&frame, self.narrowing, with_cursor)
+                }
                 Effect::SendReady { not_recovered, cursor } => self
                     .wire
                     .ready(&self.ready(not_recovered, cursor, generations), fastrand::u32(2000..=5000)),
@@ -147,7 +157,11 @@ impl Connection {
                     continue;
                 }
             };
-            let pushed = if catching_up { self.queue.push_catch_up(frame) } else { self.queue.push(frame) };
+            let pushed = match (signal, catching_up) {
+                (true, _) => self.queue.push_signal(frame),
+                (false, true) => self.queue.push_catch_up(frame),
+                (false, false) => self.queue.push(frame),
+            };
             // A queue that is full has closed the connection; its client resumes.
             if pushed.is_err() {
                 break;
@@ -170,6 +184,20 @@ impl Connection {
             cursor: cursor.map(|place| generations.cursor(place, self.narrowing).encode()),
             heartbeat_secs: self.heartbeat_secs,
         }
+    }
+
+    /// The client's newest word that is not yet forwarded: it speaks of the opening that this stream began with.
+    pub(crate) fn take_ack(&self) -> Option<Ack> {
+        let place = self.line.take_ack()?;
+        let opening = self.stream().begun.as_ref().map(|begun| begun.session.opening.count);
+        Some(Ack { place, narrowing: self.narrowing, opening })
+    }
+
+    /// Tells a quiet session its place, so that it stays in the window.
+    pub(crate) fn cursor_beat(&self, shown: Place, generations: &Generations) {
+        let mut stream = self.stream();
+        let effects = stream.beat(shown);
+        self.carry_out(effects, false, generations);
     }
 
     fn refuse(&self, reason: Unavailable) {
@@ -224,9 +252,10 @@ impl Stream {
         self.begun.as_ref().and_then(|begun| begun.session.channels.clone())
     }
 
-    /// The place that a quiet session is told, given how far the hub is.
-    pub(crate) fn beat(&mut self, shown: Place) -> Vec<Effect<Delivery>> {
-        self.begun.as_mut().and_then(|begun| begun.resume.beat(shown)).into_iter().collect()
+    /// The place that a quiet session is told, given how far the hub is; nothing if a frame told it already.
+    fn beat(&mut self, shown: Place) -> Vec<Effect<Delivery>> {
+        let quiet = self.begun.as_mut().filter(|begun| !begun.resume.may_confirm(shown));
+        quiet.and_then(|begun| begun.resume.beat(shown)).into_iter().collect()
     }
 
     /// Whether the client was given the cursor of this place here.

@@ -3,19 +3,35 @@
 //! [`Hub`] knows who is connected and gives each new delivery to those it is for; [`resume`] brings a client
 //! up to the present; a connection's [`Queue`] is bounded, and a client too slow for it is cut, never skipped.
 
+mod admission;
+mod beat;
+mod budget;
+mod channels;
 mod close;
+mod commands;
 mod connection;
+mod conversation;
 mod hub;
+mod leave;
+mod line;
+mod origin;
 mod queue;
+mod renew;
 mod resume;
+mod socket;
 mod source;
 mod sse;
 mod wire;
+mod ws;
 
+pub use admission::Admission;
+pub use budget::Budget;
 pub use close::Close;
 pub use connection::Connection;
 pub use hub::Hub;
+pub use origin::Origins;
 pub use queue::Queue;
+pub use socket::{Socket, Turn};
 pub use source::{Gateway, GatewayOptions, Source};
 pub use sse::routes;
 pub use wire::Wire;

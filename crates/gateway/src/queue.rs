@@ -1,8 +1,11 @@
 //! A connection's queue: bounded in frames and bytes, drained in one piece.
+//!
+//! Full means: signals leave first, then the connection ends as slow and its client resumes. Nothing that is
+//! durable is ever skipped.
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
@@ -10,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
-use crate::Close;
+use crate::{Budget, Close};
 
 /// The most bytes that one write carries.
 const WRITE_BYTES: usize = 64 << 10;
@@ -23,76 +26,134 @@ pub struct Queue {
     drained: Notify,
     limit_frames: usize,
     limit_bytes: usize,
+    budget: Arc<Budget>,
+}
+
+/// Why a frame waits, which decides what becomes of it when there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    /// Live: it counts against the limits.
+    Live,
+    /// Part of a catch-up: asked for in pages and shared with others, so it does not count.
+    CatchUp,
+    /// A signal: it counts, and leaves first.
+    Signal,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    frames: VecDeque<Bytes>,
+    frames: VecDeque<(Bytes, Reason)>,
     bytes: usize,
-    // Of these, how many belong to a catch-up; they stand first.
-    exempt_frames: usize,
-    exempt_bytes: usize,
+    // Of these, what counts against the limits, and how many are signals.
+    counted_frames: usize,
+    counted_bytes: usize,
+    signals: usize,
     closed: Option<Close>,
     gone: bool,
 }
 
 impl State {
-    fn taken(&mut self, frame: &Bytes) {
-        self.bytes -= frame.len();
-        if self.exempt_frames > 0 {
-            self.exempt_frames -= 1;
-            self.exempt_bytes -= frame.len();
+    fn add(&mut self, frame: Bytes, reason: Reason) {
+        self.bytes += frame.len();
+        if reason != Reason::CatchUp {
+            self.counted_frames += 1;
+            self.counted_bytes += frame.len();
         }
+        self.signals += usize::from(reason == Reason::Signal);
+        self.frames.push_back((frame, reason));
+    }
+
+    fn taken(&mut self, bytes: usize, reason: Reason) {
+        self.bytes -= bytes;
+        if reason != Reason::CatchUp {
+            self.counted_frames -= 1;
+            self.counted_bytes -= bytes;
+        }
+        self.signals -= usize::from(reason == Reason::Signal);
     }
 }
 
 impl Queue {
-    /// A queue of at most so many frames and bytes.
-    pub fn new(limit_frames: usize, limit_bytes: usize) -> Self {
+    /// A queue of at most so many frames and bytes, which count in a node's budget too.
+    pub fn new(limit_frames: usize, limit_bytes: usize, budget: Arc<Budget>) -> Self {
         Self {
             state: Mutex::default(),
             reader: AtomicWaker::new(),
             drained: Notify::new(),
             limit_frames,
             limit_bytes,
+            budget,
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a frame. A full queue closes the connection as slow: it resumes, nothing is skipped.
     pub fn push(&self, frame: Bytes) -> Result<(), Close> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(close) = state.closed {
-            return Err(close);
-        }
-        let frames = state.frames.len() - state.exempt_frames;
-        let bytes = state.bytes - state.exempt_bytes;
-        if frames >= self.limit_frames || bytes + frame.len() > self.limit_bytes {
-            *state = State { closed: Some(Close::Slow), ..State::default() };
-            drop(state);
-            self.reader.wake();
-            return Err(Close::Slow);
-        }
-        state.bytes += frame.len();
-        state.frames.push_back(frame);
-        drop(state);
-        self.reader.wake();
-        Ok(())
+        self.add(frame, Reason::Live)
+    }
+
+    /// Adds a signal, if there is room; a full queue goes on without it.
+    pub fn push_signal(&self, frame: Bytes) -> Result<(), Close> {
+        self.add(frame, Reason::Signal)
     }
 
     /// Adds a frame of a catch-up. It is shared with others and was asked for in pages, so it does not count
     /// against the limits; a client that does not take it is cut by the write stall.
     pub fn push_catch_up(&self, frame: Bytes) -> Result<(), Close> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.add(frame, Reason::CatchUp)
+    }
+
+    fn add(&self, frame: Bytes, reason: Reason) -> Result<(), Close> {
+        let mut state = self.state();
         if let Some(close) = state.closed {
             return Err(close);
         }
-        state.exempt_frames += 1;
-        state.exempt_bytes += frame.len();
-        state.bytes += frame.len();
-        state.frames.push_back(frame);
+        if reason != Reason::CatchUp && !self.fits(&state, frame.len()) {
+            if reason == Reason::Signal {
+                return Ok(());
+            }
+            self.drop_signals(&mut state);
+            if !self.fits(&state, frame.len()) {
+                self.end(state, Close::Slow);
+                return Err(Close::Slow);
+            }
+        }
+        self.budget.take(frame.len());
+        state.add(frame, reason);
         drop(state);
         self.reader.wake();
         Ok(())
+    }
+
+    fn fits(&self, state: &State, bytes: usize) -> bool {
+        state.counted_frames < self.limit_frames && state.counted_bytes + bytes <= self.limit_bytes
+    }
+
+    fn drop_signals(&self, state: &mut State) {
+        if state.signals == 0 {
+            return;
+        }
+        let frames = std::mem::take(&mut state.frames);
+        for (frame, reason) in frames {
+            if reason == Reason::Signal {
+                state.taken(frame.len(), reason);
+                self.budget.give_back(frame.len());
+            } else {
+                state.frames.push_back((frame, reason));
+            }
+        }
+    }
+
+    /// Ends the connection and forgets what waits.
+    fn end(&self, mut state: MutexGuard<'_, State>, close: Close) {
+        self.budget.give_back(state.bytes);
+        *state = State { closed: Some(state.closed.unwrap_or(close)), gone: state.gone, ..State::default() };
+        drop(state);
+        self.reader.wake();
+        self.drained.notify_waiters();
     }
 
     /// Resolves when little waits, so that the next page of a catch-up may come.
@@ -100,7 +161,7 @@ impl Queue {
         loop {
             let drained = self.drained.notified();
             {
-                let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                let state = self.state();
                 match state.closed {
                     Some(close) => return Err(close),
                     None if state.gone => return Err(Close::Slow),
@@ -114,46 +175,128 @@ impl Queue {
 
     /// Ends the connection once what waits has been written.
     pub fn close(&self, close: Close) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.closed.get_or_insert(close);
-        drop(state);
+        self.state().closed.get_or_insert(close);
         self.reader.wake();
         self.drained.notify_waiters();
     }
 
+    /// Ends the connection now: what waits is forgotten, the client resumes.
+    pub fn cut(&self, close: Close) {
+        self.end(self.state(), close);
+    }
+
     /// The client is gone: nobody will drain this queue any more.
     pub fn abandon(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).gone = true;
+        self.state().gone = true;
         self.drained.notify_waiters();
     }
 
     /// Why the connection ends, once it does.
     pub fn closed(&self) -> Option<Close> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed
+        self.state().closed
+    }
+
+    /// Bytes that wait.
+    pub fn bytes(&self) -> usize {
+        self.state().bytes
     }
 
     /// What waits, in one piece; none once the queue is closed and empty.
     pub fn poll_drain(&self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.reader.register(context.waker());
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(first) = state.frames.pop_front() else {
+        let mut state = self.state();
+        let Some((first, reason)) = state.frames.pop_front() else {
             return if state.closed.is_some() { Poll::Ready(None) } else { Poll::Pending };
         };
-        state.taken(&first);
+        state.taken(first.len(), reason);
         let mut run = first;
-        if let Some(next) = state.frames.front()
+        if let Some((next, _)) = state.frames.front()
             && run.len() + next.len() <= WRITE_BYTES
         {
             let mut joined = BytesMut::from(run);
-            while let Some(next) = state.frames.pop_front_if(|next| joined.len() + next.len() <= WRITE_BYTES)
+            while let Some((next, reason)) =
+                state.frames.pop_front_if(|(next, _)| joined.len() + next.len() <= WRITE_BYTES)
             {
-                state.taken(&next);
+                state.taken(next.len(), reason);
                 joined.extend_from_slice(&next);
             }
             run = joined.freeze();
         }
         drop(state);
+        self.budget.give_back(run.len());
         self.drained.notify_waiters();
         Poll::Ready(Some(run))
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::task::noop_waker;
+
+    use super::*;
+
+    fn queue(frames: usize, bytes: usize) -> (Queue, Arc<Budget>) {
+        let budget = Arc::new(Budget::new(1000));
+        (Queue::new(frames, bytes, Arc::clone(&budget)), budget)
+    }
+
+    fn drain(queue: &Queue) -> Poll<Option<Bytes>> {
+        queue.poll_drain(&mut Context::from_waker(&noop_waker()))
+    }
+
+    #[test]
+    fn what_waits_leaves_in_one_piece_and_in_order() {
+        let (queue, budget) = queue(10, 100);
+        for frame in ["a", "b", "c"] {
+            queue.push(Bytes::from_static(frame.as_bytes())).unwrap();
+        }
+        assert_eq!(budget.used(), 3);
+        assert_eq!(drain(&queue), Poll::Ready(Some(Bytes::from_static(b"abc"))));
+        assert_eq!((drain(&queue), budget.used()), (Poll::Pending, 0));
+    }
+
+    #[test]
+    fn a_full_queue_drops_its_signals_before_it_ends() {
+        let (queue, budget) = queue(3, 100);
+        queue.push(Bytes::from_static(b"a")).unwrap();
+        queue.push_signal(Bytes::from_static(b"typing")).unwrap();
+        queue.push(Bytes::from_static(b"b")).unwrap();
+        queue.push_signal(Bytes::from_static(b"typing")).unwrap();
+        queue.push(Bytes::from_static(b"c")).unwrap();
+        assert_eq!(budget.used(), 3);
+        assert_eq!(queue.push(Bytes::from_static(b"d")), Err(Close::Slow));
+        assert_eq!((drain(&queue), budget.used()), (Poll::Ready(None), 0));
+    }
+
+    #[test]
+    fn a_queue_is_full_by_bytes_too_but_a_catch_up_does_not_count() {
+        let (queue, _budget) = queue(10, 4);
+        queue.push_catch_up(Bytes::from_static(b"0123456789")).unwrap();
+        queue.push(Bytes::from_static(b"abcd")).unwrap();
+        assert_eq!(queue.push(Bytes::from_static(b"e")), Err(Close::Slow));
+    }
+
+    #[test]
+    fn a_closed_queue_is_drained_and_takes_nothing_more() {
+        let (queue, _budget) = queue(10, 100);
+        queue.push(Bytes::from_static(b"a")).unwrap();
+        queue.close(Close::Shutdown);
+        assert_eq!(queue.push(Bytes::from_static(b"b")), Err(Close::Shutdown));
+        assert_eq!(drain(&queue), Poll::Ready(Some(Bytes::from_static(b"a"))));
+        assert_eq!(drain(&queue), Poll::Ready(None));
+    }
+
+    #[test]
+    fn a_queue_that_is_dropped_gives_its_bytes_back() {
+        let (queue, budget) = queue(10, 100);
+        queue.push(Bytes::from_static(b"abc")).unwrap();
+        drop(queue);
+        assert_eq!(budget.used(), 0);
     }
 }

@@ -17,10 +17,12 @@ use tidings_delivery::{
     },
 };
 use tidings_model::{Channel, SessionId};
+use tokio::time::Instant;
 
 use crate::{
     Gateway, Queue,
     connection::{Connection, Stream, Wanted},
+    line::Line,
     wire::Wire,
 };
 
@@ -47,9 +49,12 @@ impl Gateway {
         wire: Wire,
     ) -> Result<Arc<Connection>, Problem> {
         let user = caller.user_id.clone();
+        let narrowing = hello.channels.as_ref().map_or(Narrowing::NONE, Narrowing::to);
+        let cursor = self.cursor(hello.cursor.as_deref(), narrowing);
+        let from_memory = cursor.is_ok_and(|cursor| cursor.place >= self.feed.window_after());
+        let pass = self.admission.enter(from_memory, Instant::now())?;
         self.source.enter(caller).await?;
         let session_id = hello.session.unwrap_or_else(|| self.ids.session());
-        let narrowing = hello.channels.as_ref().map_or(Narrowing::NONE, Narrowing::to);
         let limit = self.options.connections_per_user;
         // First the hub, then the person: whatever changes from here on is shown to the connection.
         let mut shown = Place::ORIGIN;
@@ -61,19 +66,33 @@ impl Gateway {
                 session_id,
                 narrowing,
                 wire,
-                queue: Queue::new(self.options.queue_frames, self.options.queue_bytes),
+                queue: Queue::new(
+                    self.options.queue_frames,
+                    self.options.queue_bytes,
+                    Arc::clone(&self.budget),
+                ),
                 heartbeat_secs: self.options.heartbeat.as_secs(),
                 stream: Mutex::default(),
+                line: Line::new(
+                    wire,
+                    self.options.pauses(),
+                    fastrand::f64(),
+                    Instant::now(),
+                    self.end_of(caller),
+                ),
             }
         });
         let connection = connection.ok_or_else(|| {
             Problem::new(Code::ConnectionLimit, format!("you have {limit} streams open; close one"))
                 .retry_after(5)
         })?;
-        match self.begin(&connection, hello.cursor.as_deref(), hello.channels, shown).await {
+        match self.begin(&connection, cursor, hello.channels, shown).await {
             Ok(wanted) => {
-                let (driver, driven) = (self.clone(), Arc::clone(&connection));
-                self.tasks.spawn(async move { driver.drive(&driven, wanted).await });
+                let (gateway, driven) = (self.clone(), Arc::clone(&connection));
+                self.tasks.spawn(async move {
+                    gateway.drive(&driven, wanted).await;
+                    drop(pass);
+                });
                 Ok(connection)
             }
             Err(problem) => {
@@ -87,12 +106,12 @@ impl Gateway {
     async fn begin(
         &self,
         connection: &Connection,
-        cursor: Option<&str>,
+        cursor: Result<Cursor, NotRecovered>,
         channels: Option<BTreeSet<Channel>>,
         shown: Place,
     ) -> Result<Option<Wanted>, Problem> {
         let (user, session_id, now) = (&connection.user, &connection.session_id, self.clock.now());
-        let resumed = match self.cursor(cursor, connection.narrowing) {
+        let resumed = match cursor {
             Ok(cursor) => {
                 let resumed = self.source.resume(user, session_id, channels.clone(), cursor).await?;
                 resumed.map(|resumed| (cursor.place, resumed))

@@ -1,6 +1,6 @@
 //! What the gateway needs from the rest of the server: people, their backlog, their receipts.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tidings_api::{Caller, Problem};
@@ -13,7 +13,7 @@ use tidings_delivery::{
 use tidings_model::{Channel, Clock, Ids, SessionId, UserId};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::Hub;
+use crate::{Admission, Budget, Hub, Origins, line::Pauses};
 
 /// Where people, sessions and what they missed come from. The gateway itself keeps nothing that must last.
 #[async_trait]
@@ -48,6 +48,9 @@ pub trait Source: Send + Sync + std::fmt::Debug {
 
     /// Confirms what was offered to a session.
     async fn confirm(&self, user: &UserId, session: &SessionId, ack: Ack) -> Result<(), Problem>;
+
+    /// Notes that a person read these; what is not theirs is passed over.
+    async fn read(&self, user: &UserId, ids: Vec<String>) -> Result<(), Problem>;
 }
 
 /// The gateway's limits.
@@ -63,6 +66,22 @@ pub struct GatewayOptions {
     pub connections_per_user: usize,
     /// Pending messages that a new device is given; the rest comes by paging.
     pub catch_up_max: usize,
+    /// Pause between two pings of a WebSocket.
+    pub ping: Duration,
+    /// How long the answer to a ping may take.
+    pub pong: Duration,
+    /// How long a client may take to say `hello`.
+    pub first_frame: Duration,
+    /// The most bytes of a client's message.
+    pub message_bytes: usize,
+    /// When clients are asked to come back after a drain, in milliseconds.
+    pub reconnect_ms: RangeInclusive<u32>,
+}
+
+impl GatewayOptions {
+    pub(crate) fn pauses(&self) -> Pauses {
+        Pauses { heartbeat: self.heartbeat, ping: self.ping, pong: self.pong }
+    }
 }
 
 impl Default for GatewayOptions {
@@ -73,6 +92,11 @@ impl Default for GatewayOptions {
             heartbeat: Duration::from_secs(15),
             connections_per_user: 10,
             catch_up_max: 200,
+            ping: Duration::from_secs(25),
+            pong: Duration::from_secs(10),
+            first_frame: Duration::from_secs(10),
+            message_bytes: 64 << 10,
+            reconnect_ms: 500..=5000,
         }
     }
 }
@@ -88,6 +112,12 @@ pub struct Gateway {
     pub source: Arc<dyn Source>,
     /// Limits.
     pub options: GatewayOptions,
+    /// Which pages may come in.
+    pub origins: Arc<Origins>,
+    /// How many clients may catch up at once.
+    pub admission: Arc<Admission>,
+    /// The memory of all queues.
+    pub budget: Arc<Budget>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Makes session ids.

@@ -13,19 +13,23 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use http_body::Frame;
 use serde::Deserialize;
-use tidings_api::{Caller, Params, Problem};
+use tidings_api::{Caller, Code, Params, Problem};
 use tidings_model::SessionId;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Connection, Gateway, resume::Hello, wire::Wire};
+use crate::{Connection, Gateway, channels, leave::Leave, renew, resume::Hello, wire::Wire, ws};
 
 /// The gateway's routes.
 pub fn routes(gateway: Gateway) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(stream)).with_state(gateway)
+    OpenApiRouter::new()
+        .routes(routes!(stream))
+        .routes(routes!(ws::ws))
+        .routes(routes!(renew::renew))
+        .with_state(gateway)
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -36,6 +40,8 @@ struct StreamQuery {
     /// Which device this is; a new session where it is absent.
     #[param(value_type = Option<String>, max_length = 64)]
     session: Option<SessionId>,
+    /// Only these of your channels, separated by commas.
+    channels: Option<String>,
 }
 
 /// Listen to everything that is meant for you, as server-sent events.
@@ -47,15 +53,19 @@ async fn stream(
     State(gateway): State<Gateway>,
     caller: Caller,
     Params(query): Params<StreamQuery>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let header =
-        headers.get("last-event-id").and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty());
-    let hello = Hello {
-        session: query.session,
-        cursor: header.map(str::to_owned).or(query.last_event_id),
-        channels: None,
-    };
+    if method == Method::HEAD {
+        return Err(Problem::new(Code::MethodNotAllowed, "a stream is opened with GET")
+            .with_header(header::ALLOW, HeaderValue::from_static("GET")));
+    }
+    gateway.origins.check(&headers)?;
+    let channels = channels::parse_list(query.channels.as_deref())?;
+    // What is no cursor, whatever its bytes, is told apart from none: the client learns that it did not hold.
+    let header = headers.get("last-event-id").map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
+    let cursor = header.filter(|id| !id.is_empty()).or(query.last_event_id);
+    let hello = Hello { session: query.session, cursor, channels };
     let connection = gateway.connect(&caller, hello, Wire::Sse).await?;
     let leave = Leave { gateway: gateway.clone(), connection: Arc::clone(&connection) };
     let mut response = Body::new(SseBody { connection, _leave: leave }).into_response();
@@ -64,20 +74,6 @@ async fn stream(
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, no-transform"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
-}
-
-/// Forgets the connection when its body is dropped, however that came.
-#[derive(Debug)]
-struct Leave {
-    gateway: Gateway,
-    connection: Arc<Connection>,
-}
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        self.connection.queue.abandon();
-        self.gateway.hub.leave(&self.connection);
-    }
 }
 
 struct SseBody {

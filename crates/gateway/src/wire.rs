@@ -1,9 +1,19 @@
-//! How frames look on the wire: server-sent events and WebSocket texts of the same objects.
+//! How frames look on the wire: server-sent events and WebSocket frames of the same objects.
+//!
+//! Everything here is ready bytes: an SSE block, or a whole WebSocket frame. A queue joins them, and whoever
+//! drains it writes them as they are.
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::json;
-use tidings_delivery::{Delivery, core::Narrowing};
+use serde_json::{Value, json};
+use tidings_api::Problem;
+use tidings_delivery::{Delivery, WEBSOCKET_TEXT, core::Narrowing, websocket_frame};
+use tidings_model::Timestamp;
+
+/// A WebSocket ping without a payload.
+const PING: &[u8] = &[0x89, 0];
+/// The first byte of a WebSocket close frame.
+const WEBSOCKET_CLOSE: u8 = 0x88;
 
 /// Which bytes a connection is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,16 +77,82 @@ impl Wire {
         self.of_session("digest", &json!({ "pending": pending }))
     }
 
+    /// `token.expiring`: the stream ends then, unless the token is renewed.
+    pub fn token_expiring(self, expires_at: Timestamp) -> Bytes {
+        self.of_session("token.expiring", &json!({ "expires_at": expires_at }))
+    }
+
+    /// `shutdown`: the stream ends now; come back after so many milliseconds.
+    pub fn shutdown(self, reconnect_ms: u32) -> Bytes {
+        self.of_session("shutdown", &json!({ "reconnect_ms": reconnect_ms }))
+    }
+
+    /// What shows that the connection is alive: a comment, or a ping that wants its pong.
+    pub fn heartbeat(self) -> Bytes {
+        match self {
+            Self::Sse => Bytes::from_static(b": hb\n\n"),
+            Self::WebSocket => Bytes::from_static(PING),
+        }
+    }
+
     /// A frame of the session: it has no event id and no cursor.
-    pub fn of_session(self, frame_type: &str, data: &impl Serialize) -> Bytes {
+    fn of_session(self, frame_type: &str, data: &impl Serialize) -> Bytes {
         let data = text(data);
         match self {
             Self::Sse => format!("event: {frame_type}\ndata: {data}\n\n").into(),
-            Self::WebSocket => format!("{{\"type\":\"{frame_type}\",\"data\":{data}}}").into(),
+            Self::WebSocket => socket_text(&format!("{{\"type\":\"{frame_type}\",\"data\":{data}}}")),
         }
     }
 }
 
+/// A command was done; WebSocket only.
+pub(crate) fn ok(reference: Option<&str>, data: &Value) -> Bytes {
+    socket_text(&text(&json!({ "type": "ok", "ref": reference, "data": data })))
+}
+
+/// A command was not done; WebSocket only.
+pub(crate) fn error(reference: Option<&str>, problem: &Problem) -> Bytes {
+    socket_text(&text(&json!({ "type": "error", "ref": reference, "problem": problem.body() })))
+}
+
+/// The last frame of a WebSocket.
+pub(crate) fn close(code: u16, reason: &str) -> Bytes {
+    let payload: Vec<u8> = code.to_be_bytes().iter().copied().chain(reason.bytes()).collect();
+    websocket_frame(WEBSOCKET_CLOSE, &payload)
+}
+
+fn socket_text(text: &str) -> Bytes {
+    websocket_frame(WEBSOCKET_TEXT, text.as_bytes())
+}
+
 fn text(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_of_the_session_says_the_same_on_both_wires() {
+        let at = Timestamp(1_700_000_000_000);
+        assert_eq!(
+            Wire::Sse.token_expiring(at),
+            "event: token.expiring\ndata: {\"expires_at\":\"2023-11-14T22:13:20.000Z\"}\n\n"
+        );
+        let frame = Wire::WebSocket.token_expiring(at);
+        assert_eq!(frame[0], WEBSOCKET_TEXT);
+        assert_eq!(
+            frame[2..],
+            *b"{\"type\":\"token.expiring\",\"data\":{\"expires_at\":\"2023-11-14T22:13:20.000Z\"}}"
+        );
+    }
+
+    #[test]
+    fn a_close_frame_carries_code_and_word() {
+        assert_eq!(
+            close(crate::Close::Slow.code(), crate::Close::Slow.reason()),
+            b"\x88\x06\x0b\xc0slow".as_slice()
+        );
+    }
 }

@@ -1,7 +1,9 @@
 //! The embedded keeper: the log lies in the store's file, next to the domain's rows.
 
 mod groups;
+mod memory;
 mod read;
+mod retention;
 mod tail;
 mod topics;
 
@@ -11,9 +13,11 @@ use async_trait::async_trait;
 use tidings_model::{Clock, Record};
 use tidings_store::{NewRecord, Store, StoreError};
 
+pub use retention::Retained;
+
 use crate::{
-    Drift, GroupOffset, Log, LogError, LogPlace, Member, Produce, Start, Tail, TopicConfig, TopicPartition,
-    TopicState,
+    Drift, Durability, GroupOffset, Log, LogError, LogPlace, Member, Produce, Start, Tail, TopicConfig,
+    TopicPartition, TopicState,
 };
 
 /// The log in the store's file.
@@ -22,12 +26,13 @@ pub struct EmbeddedLog {
     store: Store,
     clock: Arc<dyn Clock>,
     groups: Arc<groups::Groups>,
+    memory: Arc<memory::MemoryTopics>,
 }
 
 impl EmbeddedLog {
     /// The log of a store. One per store: it is the only coordinator of its groups.
     pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, groups: Arc::default() }
+        Self { store, clock, groups: Arc::default(), memory: Arc::default() }
     }
 
     /// The number under which the store keeps a partition.
@@ -50,11 +55,20 @@ impl EmbeddedLog {
 #[async_trait]
 impl Log for EmbeddedLog {
     async fn ensure_topics(&self, specs: &[TopicConfig]) -> Result<Vec<Drift>, LogError> {
-        topics::ensure(&self.store, specs, self.clock.now()).await
+        let (in_memory, durable): (Vec<_>, Vec<_>) =
+            specs.iter().cloned().partition(|spec| spec.durability == Durability::Memory);
+        for spec in &in_memory {
+            topics::check(spec)?;
+            self.memory.ensure(spec);
+        }
+        topics::ensure(&self.store, &durable, self.clock.now()).await
     }
 
     async fn produce(&self, record: Produce) -> Result<LogPlace, LogError> {
         let time = self.clock.now();
+        if let Some(topic) = self.memory.get(&record.topic) {
+            return topic.produce(record, time);
+        }
         let appended = self
             .store
             .transact(move |tx| async move {
@@ -74,16 +88,25 @@ impl Log for EmbeddedLog {
     }
 
     async fn join(&self, group: &str, topics: &[String], start: Start) -> Result<Box<dyn Member>, LogError> {
+        if let Some(topic) = topics.iter().find(|topic| self.memory.get(topic).is_some()) {
+            return Err(memory::no_group(topic));
+        }
         Ok(Box::new(groups::EmbeddedMember::join(self.clone(), group, topics, start)?))
     }
 
     async fn tail(&self, partition: TopicPartition, start: Start) -> Result<Box<dyn Tail>, LogError> {
+        if let Some(topic) = self.memory.get(&partition.topic) {
+            return Ok(Box::new(topic.tail(partition.partition, start)?));
+        }
         let number = self.partition_number(&partition)?;
         Ok(Box::new(tail::EmbeddedTail::open(self.store.clone(), partition, number, start).await?))
     }
 
     async fn topics(&self) -> Result<Vec<TopicState>, LogError> {
-        topics::list(&self.store).await
+        let mut topics = topics::list(&self.store).await?;
+        topics.extend(self.memory.states());
+        topics.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(topics)
     }
 
     async fn records(
@@ -92,6 +115,9 @@ impl Log for EmbeddedLog {
         from: u64,
         limit: usize,
     ) -> Result<Vec<Record>, LogError> {
+        if let Some(topic) = self.memory.get(&partition.topic) {
+            return topic.records(partition.partition, from, limit);
+        }
         let number = self.partition_number(&partition)?;
         read::records(&self.store, &partition, number, from, limit).await
     }

@@ -47,7 +47,16 @@ impl LogError {
             StoreError::UnknownPartition { topic, partition, partitions } => {
                 Self::UnknownPartition { topic, partition, partitions }
             }
-            source => Self::Store { operation, source },
+            source @ (StoreError::Open { .. }
+            | StoreError::Statement { .. }
+            | StoreError::Row { .. }
+            | StoreError::Commit { .. }
+            | StoreError::Busy { .. }
+            | StoreError::LogFull { .. }
+            | StoreError::Closed
+            | StoreError::Suspended
+            | StoreError::Panicked
+            | StoreError::ReadLimit { .. }) => Self::Store { operation, source },
         }
     }
 }

@@ -10,7 +10,7 @@ mod topic;
 use async_trait::async_trait;
 use tidings_model::{Headers, Record};
 
-pub use embedded::EmbeddedLog;
+pub use embedded::{EmbeddedLog, Retained};
 pub use error::LogError;
 pub use topic::{Durability, TopicConfig, TopicSpec};
 
@@ -146,7 +146,8 @@ pub trait Log: Send + Sync + std::fmt::Debug {
     /// How far all groups are.
     async fn group_offsets(&self) -> Result<Vec<GroupOffset>, LogError>;
 
-    /// Sets a group's offset, forwards or back.
+    /// Sets a group's offset, forwards or back. Its members go on where they are; those that join later begin
+    /// here.
     async fn reset(&self, group: &str, partition: TopicPartition, next_offset: u64) -> Result<(), LogError>;
 }
 

@@ -13,15 +13,20 @@ use tidings_delivery::{
     core::{GenerationId, Place},
     generations,
 };
-use tidings_gateway::{Close, Gateway, GatewayOptions, Hub};
+use tidings_gateway::{Admission, Budget, Gateway, GatewayOptions, Hub, Origins};
 use tidings_log::{EmbeddedLog, Log, LogError, TopicConfig};
 use tidings_model::{Clock, Ids};
 use tidings_store::{Store, StoreError, StoreOptions};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{schedules, serve, source::StoreSource};
+use crate::{
+    limits,
+    routes::{self, Operators},
+    schedules, serve,
+    source::StoreSource,
+};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -52,10 +57,17 @@ pub enum StartError {
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens.
+    /// Where people and services connect.
     pub address: SocketAddr,
+    /// Where operators connect: the same routes and those of operators.
+    pub admin_address: SocketAddr,
     store: Store,
-    hub: Arc<Hub>,
+    gateway: Gateway,
+    // Whether it takes work.
+    ready: watch::Sender<bool>,
+    // What clients wait for ends first, everything else after it.
+    connections: TaskTracker,
+    drain: CancellationToken,
     tasks: TaskTracker,
     stop: CancellationToken,
     grace: Duration,
@@ -66,6 +78,7 @@ impl Server {
     pub async fn start(config: Config, clock: Arc<dyn Clock>, seed: u64) -> Result<Self, StartError> {
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
+        let (connections, drain) = (TaskTracker::new(), CancellationToken::new());
         let ids = Arc::new(Ids::new(Arc::clone(&clock), seed));
 
         // 1 create: who may come in
@@ -90,7 +103,9 @@ impl Server {
 
         // 3–4 log
         let log: Arc<dyn Log> = Arc::new(EmbeddedLog::new(store.clone(), Arc::clone(&clock)));
-        let drift = log.ensure_topics(&topics(&features)).await?;
+        let specs = topics(&features);
+        let feature_topics = feature_topics(&features, &specs);
+        let drift = log.ensure_topics(&specs).await?;
         for drift in drift {
             tracing::warn!(
                 topic = drift.topic,
@@ -127,9 +142,14 @@ impl Server {
             options: gateway_options(&config),
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
-            tasks: tasks.clone(),
+            origins: Arc::new(Origins::new(&config.server.origins)),
+            admission: Arc::new(admission(&config)),
+            budget: Arc::new(Budget::new(limits::queue_bytes(config.gateway.node_queue_bytes))),
+            tasks: connections.clone(),
             stop: stop.clone(),
         };
+        let (keeper, keeper_stop) = (gateway.clone(), stop.clone());
+        tasks.spawn(async move { keeper.keep_lines(keeper_stop).await });
 
         // 5 consume, and what comes due
         let mut routes = OpenApiRouter::<()>::new();
@@ -139,23 +159,24 @@ impl Server {
         }
 
         // 1 again: the routes
+        let operators =
+            Operators { store: store.clone(), feed: Arc::clone(&feed), log: Arc::clone(&log), feature_topics };
         let delivery_api = DeliveryApi { store: store.clone(), feed, clock, ids };
         let (router, _reference) = routes
             .merge(tidings_delivery::api::routes(delivery_api))
-            .merge(tidings_gateway::routes(gateway))
+            .merge(tidings_gateway::routes(gateway.clone()))
             .split_for_parts();
-        let router: Router = router.layer(Extension(Arc::new(identity)));
-        let listen = |source| StartError::Listen { address: config.server.listen, source };
-        let listener = TcpListener::bind(config.server.listen).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
-        let serve_stop = stop.clone();
-        tasks.spawn(async move {
-            if let Err(cause) = serve::serve(listener, router, serve_stop).await {
-                tracing::error!(%cause, "the listener ended");
-            }
-        });
+        let (operators, _reference) = routes::operators(operators).split_for_parts();
+        let identity = Extension(Arc::new(identity));
+        let admin_router: Router = router.clone().merge(operators).layer(identity.clone());
+        let router: Router = router.layer(identity);
+        let (listener, address) = listen(config.server.listen).await?;
+        let (admin_listener, admin_address) = listen(config.admin.listen).await?;
+        connections.spawn(serve::serve(listener, router, connections.clone(), drain.clone()));
+        connections.spawn(serve::serve(admin_listener, admin_router, connections.clone(), drain.clone()));
         let grace = Duration::from_secs(config.server.grace_secs);
-        Ok(Self { address, store, hub, tasks, stop, grace })
+        let ready = watch::Sender::new(true);
+        Ok(Self { address, admin_address, store, gateway, ready, connections, drain, tasks, stop, grace })
     }
 
     /// Where everything is kept.
@@ -163,15 +184,37 @@ impl Server {
         &self.store
     }
 
-    /// Takes nothing new, finishes what is in hand within the grace, and ends.
+    /// Whether the server takes work; false from the moment in which it drains.
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.ready.subscribe()
+    }
+
+    /// Takes nothing new, finishes what is in hand within the grace, and ends: first what clients wait for
+    /// (requests are answered, streams say when to come back), then everything else.
     pub async fn drain(self) {
-        self.hub.close_all(Close::Shutdown);
-        self.stop.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(self.grace, self.tasks.wait()).await.is_err() {
-            tracing::warn!(tasks = self.tasks.len(), "the grace was over before everything ended");
+        self.ready.send_replace(false);
+        self.drain.cancel();
+        self.gateway.drain();
+        self.connections.close();
+        let drained = async {
+            self.connections.wait().await;
+            self.stop.cancel();
+            self.tasks.close();
+            self.tasks.wait().await;
+        };
+        if tokio::time::timeout(self.grace, drained).await.is_err() {
+            let left = self.connections.len() + self.tasks.len();
+            tracing::warn!(tasks = left, "the grace was over before everything ended");
+            self.stop.cancel();
         }
     }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 /// Brings the database up to date without starting anything.
@@ -213,11 +256,26 @@ fn topics(features: &[Feature]) -> Vec<TopicConfig> {
     topics
 }
 
+/// The names in the log of what features write, without dead letters.
+fn feature_topics(features: &[Feature], topics: &[TopicConfig]) -> Arc<[String]> {
+    let aliases = features.iter().flat_map(|feature| &feature.topics).map(|spec| spec.name);
+    let named = |alias: &str| topics.iter().find(|topic| topic.alias == alias).map(|topic| topic.name.clone());
+    aliases.filter_map(named).collect()
+}
+
 fn delivery_head(store: &Store) -> Result<Place, StartError> {
     let topic = store.topic(tidings_delivery::DELIVERIES).ok_or_else(|| {
         StartError::Setting(format!("the topic {} was not made", tidings_delivery::DELIVERIES))
     })?;
     Ok(Place(*store.heads().watch(topic.first_partition).borrow()))
+}
+
+/// How many clients may catch up at once; what memory can do grows with the cores.
+fn admission(config: &Config) -> Admission {
+    let cores =
+        std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let per_second = config.gateway.resumes_per_second.saturating_mul(cores);
+    Admission::new(per_second, config.gateway.database_resumes, Instant::now())
 }
 
 fn gateway_options(config: &Config) -> GatewayOptions {
@@ -227,6 +285,11 @@ fn gateway_options(config: &Config) -> GatewayOptions {
         heartbeat: Duration::from_secs(config.gateway.heartbeat_secs),
         connections_per_user: config.gateway.connections_per_user,
         catch_up_max: config.gateway.catch_up_max,
+        ping: Duration::from_secs(config.gateway.ping_secs),
+        pong: Duration::from_secs(config.gateway.pong_secs),
+        first_frame: Duration::from_secs(config.gateway.first_frame_secs),
+        message_bytes: config.gateway.message_bytes,
+        ..GatewayOptions::default()
     }
 }
 

@@ -1,8 +1,11 @@
 //! Builds all of Tidings in one place, in the order in which a message meets it; starts it; drains it.
 
 mod build;
+mod limits;
+mod routes;
 mod schedules;
 mod serve;
 mod source;
+mod tcp;
 
 pub use build::{Server, StartError, migrate};

@@ -8,7 +8,7 @@ use tidings_delivery::{
     Feed,
     backlog::{self, Backlog},
     core::{Cursor, Moment, NotRecovered, Person, Place, session::Session},
-    directory,
+    directory, receipts,
     sessions::{self, Ack, Opened},
 };
 use tidings_gateway::Source;
@@ -96,5 +96,19 @@ impl Source for StoreSource {
         let generation = self.feed.generations().current().id;
         sessions::confirm(&self.store, generation, user, session, ack, self.clock.now()).await?;
         Ok(())
+    }
+
+    async fn read(&self, user: &UserId, ids: Vec<String>) -> Result<(), Problem> {
+        let (user, now) = (user.clone(), self.clock.now());
+        let reading = self.store.transact(move |tx| async move {
+            let person = directory::person(&tx, &user).await?;
+            for id in ids {
+                if receipts::is_theirs(&tx, &person, &id).await? {
+                    receipts::read(&tx, &user, &id, now).await?;
+                }
+            }
+            Ok::<_, StoreError>(())
+        });
+        Ok(reading.await?)
     }
 }

@@ -53,6 +53,7 @@ impl Tx {
     }
 
     /// Appends a record.
+    #[expect(clippy::unused_async, reason = "a database across a network awaits here")]
     pub async fn append(&self, record: &NewRecord<'_>) -> Result<Appended, StoreError> {
         let topic = self.topic(record.topic)?;
         let partition = match (record.partition, record.key) {

@@ -5,6 +5,8 @@
 //! ([`Tx::put_event`]) *is* a record of the embedded log: one commit, one `fdatasync`.
 
 mod append;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod heads;
 mod ledger;

@@ -1,7 +1,7 @@
 //! A device: one open stream, and what it showed.
 
 use serde_json::Value;
-use tidings_client::{Client, Frame, ListenOptions, Ready, Stream};
+use tidings_client::{Client, ClientError, Frame, ListenOptions, Ready, Stream};
 
 use crate::LIMIT;
 
@@ -19,11 +19,8 @@ impl Device {
     /// Opens a stream and reads `ready`.
     pub async fn open(client: &Client, options: ListenOptions) -> Self {
         let mut stream = client.listen(&options).await.unwrap();
-        let ready = match tokio::time::timeout(LIMIT, stream.next()).await.expect("`ready` in time").unwrap()
-        {
-            Frame::Ready(ready) => ready,
-            other => panic!("the first frame was {other:?}"),
-        };
+        let first = tokio::time::timeout(LIMIT, stream.next()).await.expect("`ready` in time").unwrap();
+        let Frame::Ready(ready) = first else { panic!("the first frame was {first:?}") };
         let cursor = ready.cursor.clone();
         Self { stream, ready, cursor }
     }
@@ -31,13 +28,19 @@ impl Device {
     /// The next frame of any kind.
     pub async fn frame(&mut self) -> Frame {
         let frame = tokio::time::timeout(LIMIT, self.stream.next()).await.expect("a frame in time").unwrap();
-        match &frame {
-            Frame::Event { cursor: Some(cursor), .. } | Frame::Cursor { cursor } => {
-                self.cursor = Some(cursor.clone());
-            }
-            _other => {}
+        if let Frame::Event { cursor: Some(cursor), .. } | Frame::Cursor { cursor } = &frame {
+            self.cursor = Some(cursor.clone());
         }
         frame
+    }
+
+    /// Reads until the stream ends; answers how.
+    pub async fn end(&mut self) -> ClientError {
+        loop {
+            if let Err(end) = tokio::time::timeout(LIMIT, self.stream.next()).await.expect("an end in time") {
+                return end;
+            }
+        }
     }
 
     /// The next event, as (type, data); cursors on the way are kept.
@@ -62,13 +65,12 @@ impl Device {
             return contents;
         }
         loop {
-            match self.frame().await {
-                Frame::Event { event, .. } => {
-                    let data = serde_json::to_value(&event.data).unwrap();
-                    contents.push(data["content"].as_str().unwrap_or_default().to_owned());
-                }
-                Frame::Cursor { .. } => return contents,
-                _other => {}
+            let frame = self.frame().await;
+            if let Frame::Event { event, .. } = &frame {
+                let data = serde_json::to_value(&event.data).unwrap();
+                contents.push(data["content"].as_str().unwrap_or_default().to_owned());
+            } else if let Frame::Cursor { .. } = frame {
+                return contents;
             }
         }
     }

@@ -1,6 +1,8 @@
-//! A whole server in a temporary folder, and people who use it: real SQLite, real sockets, no mock.
+//! A whole server in a temporary folder, and people who use it: a real database, real sockets, no mock.
 //!
 //! Nothing here sleeps for a fixed time: what must wait on the server waits for a condition with a limit.
+
+#![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
 mod app;
 mod device;
@@ -9,3 +11,4 @@ mod eventually;
 pub use app::{Person, TestApp};
 pub use device::Device;
 pub use eventually::{LIMIT, eventually};
+pub use tidings_config::Config;

@@ -1,5 +1,6 @@
 //! The way of a message, end to end, on the real server.
 
+mod counts;
 mod first_light;
 mod late;
 mod life;

@@ -47,6 +47,8 @@ impl Serve {
         config.admin.listen = self.admin_listen.unwrap_or(config.admin.listen);
         let demo = self.demo.then(|| prepare(&mut config)).transpose()?;
         log_to_stderr(&config)?;
+        #[cfg(feature = "planted-bugs")]
+        tracing::warn!("this build has planted bugs; it is for the crash suites alone");
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(serve(config, demo.as_ref(), self.ready_file.as_deref()))
     }
@@ -72,14 +74,14 @@ async fn serve(config: Config, demo: Option<&Demo>, ready_file: Option<&Path>) -
     let mut interrupt = signal(SignalKind::interrupt())?;
     let server =
         Server::start(config, Arc::new(SystemClock), seed).await.map_err(|cause| not_started(&cause))?;
-    let base = format!("http://{}", server.address);
-    tracing::info!(address = %server.address, "listening");
+    let (base, admin) = (format!("http://{}", server.address), format!("http://{}", server.admin_address));
+    tracing::info!(address = %server.address, admin = %server.admin_address, "listening");
     if let Some(file) = ready_file {
-        tell(file, &base)?;
+        tell(file, &base, &admin)?;
     }
     let running = async {
         if let Some(demo) = demo {
-            let shown = Box::pin(tour(demo, &server, &base)).await;
+            let shown = Box::pin(tour(demo, &server, (&base, &admin))).await;
             // The demo serves on when its output is closed: only what was to be seen is over.
             if shown.as_ref().is_err_and(|failure| !failure.is(Kind::Enough)) {
                 return shown;
@@ -98,13 +100,13 @@ async fn serve(config: Config, demo: Option<&Demo>, ready_file: Option<&Path>) -
 }
 
 /// Shows a broadcast on its way, then what to try next.
-async fn tour(demo: &Demo, server: &Server, base: &str) -> Result<(), Failure> {
+async fn tour(demo: &Demo, server: &Server, (base, admin): (&str, &str)) -> Result<(), Failure> {
     let paint = Paint::stdout();
-    say(format!("\nTidings runs on {}\n", paint.bold(base)))?;
+    say(format!("\nTidings runs on {}; operators use {admin}\n", paint.bold(base)))?;
     show::enter_people(server).await?;
     let broadcast = Box::pin(show::play(paint, demo, base)).await?;
     say("Try in a second terminal, in this folder:\n")?;
-    for (command, shows) in next::lines(next::Addresses { server: base }, &broadcast) {
+    for (command, shows) in next::lines(next::Addresses { server: base, admin }, &broadcast) {
         say(format!("  {command}"))?;
         say(paint.faint(format!("      # {shows}")))?;
     }
@@ -112,10 +114,10 @@ async fn tour(demo: &Demo, server: &Server, base: &str) -> Result<(), Failure> {
 }
 
 /// Writes where the server listens, whole or not at all.
-fn tell(file: &Path, base: &str) -> Result<(), Failure> {
+fn tell(file: &Path, base: &str, admin: &str) -> Result<(), Failure> {
     let failed = |cause| Failure::new(format!("cannot write {}: {cause}", file.display()));
     let fresh = file.with_extension(format!("{}", std::process::id()));
-    let text = serde_json::json!({ "server": base }).to_string();
+    let text = serde_json::json!({ "server": base, "admin": admin }).to_string();
     fs::write(&fresh, text).map_err(failed)?;
     fs::rename(&fresh, file).map_err(failed)
 }

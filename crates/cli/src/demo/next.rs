@@ -7,6 +7,8 @@ use std::path::Path;
 pub(crate) struct Addresses<'a> {
     /// The public base address.
     pub(crate) server: &'a str,
+    /// The operators' base address.
+    pub(crate) admin: &'a str,
 }
 
 /// The lines: a command, and what it shows.
@@ -14,6 +16,7 @@ pub(crate) fn lines(at: Addresses<'_>, broadcast: &str) -> Vec<(String, &'static
     // In a clone the script finds the newest binary; elsewhere the binary is on the path.
     let tidings = if Path::new("bin/tidings").exists() { "bin/tidings" } else { "tidings" };
     let server = differing("--server", at.server, "http://127.0.0.1:8080");
+    let admin = differing("--admin", at.admin, "http://127.0.0.1:8090");
     let url = at.server;
     vec![
         (
@@ -24,7 +27,13 @@ pub(crate) fn lines(at: Addresses<'_>, broadcast: &str) -> Vec<(String, &'static
             format!("{tidings} send \"Hello\" --to role:editor --demo{server}"),
             "to editors: alice alone is one",
         ),
-        (format!("{tidings} send \"Lunch?\" --to user:bob --priority high --demo{server}"), "to bob alone"),
+        (format!("{tidings} why {broadcast} carol --demo{admin}"), "whether carol has it, and why not"),
+        (format!("{tidings} why {broadcast} mallory --demo{admin}"), "somebody whom nobody told"),
+        (format!("{tidings} topics --demo{admin}"), "what lies in the log"),
+        (
+            format!("{tidings} consume broadcast-messages --from-beginning --demo{admin}"),
+            "each broadcast and each step of its life",
+        ),
         (
             format!(
                 "curl -N -H \"Authorization: Bearer $({tidings} token --sub alice --demo)\" {url}/api/v1/stream"

@@ -3,6 +3,7 @@
 mod demo;
 mod failing;
 mod listening;
+mod operating;
 mod running;
 mod sending;
 mod settings;

@@ -11,7 +11,7 @@ use std::{
 use tempfile::TempDir;
 
 /// The longest wait for anything that works.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 /// Pause between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -64,7 +64,7 @@ impl Folder {
             .current_dir(self.path.path())
             .env("XDG_STATE_HOME", self.path.path().join("state"))
             .stdin(Stdio::null());
-        for name in ["RUST_LOG", "NO_COLOR", "DATABASE_URL", "TIDINGS_TOKEN", "TIDINGS_SERVER"] {
+        for name in ["RUST_LOG", "NO_COLOR", "DATABASE_URL", "TIDINGS_TOKEN", "TIDINGS_SERVER", "TIDINGS_ADMIN"] {
             command.env_remove(name);
         }
         command
@@ -98,7 +98,7 @@ impl Folder {
     }
 
     fn fresh(&self, ending: &str) -> PathBuf {
-        (0..)
+        (0..1000)
             .map(|n| self.path.path().join(format!("{n}.{ending}")))
             .find(|path| !path.exists())
             .expect("a free name")
@@ -169,6 +169,7 @@ pub(crate) struct Demo {
     pub(crate) folder: Folder,
     pub(crate) server: Running,
     pub(crate) url: String,
+    pub(crate) admin: String,
 }
 
 impl Demo {
@@ -183,14 +184,14 @@ impl Demo {
         server.prints("Ctrl-C stops it");
         let ready = fs::read_to_string(folder.path.path().join("ready.json")).expect("the file is written");
         let ready: serde_json::Value = serde_json::from_str(&ready).expect("it is JSON");
-        let url = ready["server"].as_str().expect("it has the address").to_owned();
-        Self { folder, server, url }
+        let address = |name: &str| ready[name].as_str().expect("it has the address").to_owned();
+        Self { url: address("server"), admin: address("admin"), folder, server }
     }
 
     /// `tidings` with these arguments, `--demo`, and this server's address.
     pub(crate) fn tidings<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = self.folder.tidings(arguments);
-        command.arg("--demo").env("TIDINGS_SERVER", &self.url);
+        command.arg("--demo").env("TIDINGS_SERVER", &self.url).env("TIDINGS_ADMIN", &self.admin);
         command
     }
 

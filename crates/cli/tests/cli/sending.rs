@@ -19,8 +19,9 @@ fn the_same_key_makes_one_broadcast_and_gives_one_answer() {
 fn what_is_given_arrives_as_given() {
     let demo = Demo::start();
     let send = ["send", "Come at noon", "--title", "Lunch", "--to", "user:bob", "--to", "user:nobody"];
-    let sent = demo.run([&send[..], &["--priority", "urgent", "--expires", "2h", "--json"]].concat());
-    let answer: Value = serde_json::from_str(&sent.succeeds()).unwrap();
+    let further = ["--priority", "urgent", "--expires", "2h", "--json"];
+    let answer = demo.run([&send[..], &further].concat()).succeeds();
+    let answer: Value = serde_json::from_str(&answer).unwrap();
     assert_eq!((&answer["title"], &answer["priority"]), (&"Lunch".into(), &"urgent".into()));
     assert_eq!(answer["target"]["ids"], serde_json::json!(["bob", "nobody"]));
     assert!(answer["idempotency_key"].as_str().unwrap().starts_with("cli-"), "{answer}");

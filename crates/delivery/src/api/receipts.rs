@@ -107,12 +107,11 @@ impl DeliveryApi {
         ack: Ack,
         now: Timestamp,
     ) -> Result<(), Problem> {
-        let session = match session {
-            Some(session) => Some(session),
-            None => {
-                let user = person.user_id.clone();
-                self.store.read(move |tx| async move { sessions::newest(&tx, &user).await }).await?
-            }
+        let session = if session.is_some() {
+            session
+        } else {
+            let user = person.user_id.clone();
+            self.store.read(move |tx| async move { sessions::newest(&tx, &user).await }).await?
         };
         let session =
             session.ok_or_else(|| Problem::new(Code::Conflict, "no session yet: open a stream first"))?;

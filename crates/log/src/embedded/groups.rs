@@ -20,13 +20,13 @@ pub(super) struct Groups(Mutex<HashMap<String, Group>>);
 #[derive(Debug)]
 struct Group {
     next_member: u64,
-    // Member → the partitions it wants a share of.
-    members: BTreeMap<u64, Vec<TopicPartition>>,
+    // Member → the partitions it wants a share of, and where it begins without an offset.
+    members: BTreeMap<u64, (Vec<TopicPartition>, Start)>,
     generation: watch::Sender<u64>,
 }
 
 impl Groups {
-    fn join(&self, group: &str, wanted: Vec<TopicPartition>) -> (u64, watch::Receiver<u64>) {
+    fn join(&self, group: &str, wanted: Vec<TopicPartition>, start: Start) -> (u64, watch::Receiver<u64>) {
         let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let group = groups.entry(group.to_owned()).or_insert_with(|| Group {
             next_member: 0,
@@ -35,7 +35,7 @@ impl Groups {
         });
         let member = group.next_member;
         group.next_member += 1;
-        group.members.insert(member, wanted);
+        group.members.insert(member, (wanted, start));
         let generation = group.generation.subscribe();
         group.generation.send_modify(|generation| *generation += 1);
         (member, generation)
@@ -49,16 +49,28 @@ impl Groups {
         }
     }
 
+    /// What the groups with members read, and where each begins without an offset.
+    pub(super) fn joined(&self) -> Vec<(String, TopicPartition, Start)> {
+        let groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut joined = Vec::new();
+        for (name, group) in &*groups {
+            for (wanted, start) in group.members.values() {
+                joined.extend(wanted.iter().map(|partition| (name.clone(), partition.clone(), *start)));
+            }
+        }
+        joined
+    }
+
     /// The share of a member: each partition goes to one of those that want it, by turns.
     fn share(&self, group: &str, member: u64) -> Vec<TopicPartition> {
         let groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(group) = groups.get(group) else { return Vec::new() };
-        let Some(wanted) = group.members.get(&member) else { return Vec::new() };
+        let Some((wanted, _)) = group.members.get(&member) else { return Vec::new() };
         let mine = |partition: &&TopicPartition| {
             let takers: Vec<u64> = group
                 .members
                 .iter()
-                .filter(|(_, wanted)| wanted.contains(partition))
+                .filter(|(_, (wanted, _))| wanted.contains(partition))
                 .map(|(taker, _)| *taker)
                 .collect();
             takers.get(partition.partition as usize % takers.len().max(1)) == Some(&member)
@@ -103,7 +115,7 @@ impl EmbeddedMember {
                     .map(|partition| TopicPartition { topic: topic.name.clone(), partition }),
             );
         }
-        let (member, mut generation) = log.groups.join(group, wanted);
+        let (member, mut generation) = log.groups.join(group, wanted, start);
         generation.mark_changed();
         Ok(Self { log, group: group.to_owned(), member, start, generation, owned: VecDeque::new() })
     }
@@ -115,13 +127,12 @@ impl EmbeddedMember {
         let mut kept: HashMap<TopicPartition, Owned> =
             self.owned.drain(..).map(|owned| (owned.partition.clone(), owned)).collect();
         for partition in &share {
-            let owned = match kept.remove(partition) {
-                Some(owned) => owned,
-                None => {
-                    let number = self.log.partition_number(partition)?;
-                    let head = self.log.store.heads().watch(number);
-                    Owned { partition: partition.clone(), number, head, next: None, paused: false }
-                }
+            let owned = if let Some(owned) = kept.remove(partition) {
+                owned
+            } else {
+                let number = self.log.partition_number(partition)?;
+                let head = self.log.store.heads().watch(number);
+                Owned { partition: partition.clone(), number, head, next: None, paused: false }
             };
             self.owned.push_back(owned);
         }
@@ -137,8 +148,7 @@ impl EmbeddedMember {
             .await
             .map_err(LogError::store("read a group's offset"))?;
         match (committed, self.start) {
-            (Some(next), _) => Ok(next),
-            (None, Start::At(next)) => Ok(next),
+            (Some(next), _) | (None, Start::At(next)) => Ok(next),
             (None, Start::Latest) => Ok(end),
             (None, Start::Earliest) => tail::first_offset(&self.log.store, number).await,
         }
@@ -154,13 +164,12 @@ impl EmbeddedMember {
                 let owned = &mut self.owned[at];
                 (owned.partition.clone(), owned.number, *owned.head.borrow_and_update())
             };
-            let next = match self.owned[at].next {
-                Some(next) => next,
-                None => {
-                    let next = self.begin(&partition, number, end).await?;
-                    self.owned[at].next = Some(next);
-                    next
-                }
+            let next = if let Some(next) = self.owned[at].next {
+                next
+            } else {
+                let next = self.begin(&partition, number, end).await?;
+                self.owned[at].next = Some(next);
+                next
             };
             if end <= next {
                 continue;

@@ -49,7 +49,8 @@ impl Tail for EmbeddedTail {
     async fn next(&mut self, limit: usize) -> Result<Vec<Record>, LogError> {
         loop {
             // The head changes only after the commit, so what it promises can be read.
-            if *self.head.borrow_and_update() > self.next {
+            let end = *self.head.borrow_and_update();
+            if end > self.next {
                 let records =
                     read::records(&self.store, &self.partition, self.number, self.next, limit).await?;
                 if let Some(last) = records.last() {
@@ -57,7 +58,7 @@ impl Tail for EmbeddedTail {
                     return Ok(records);
                 }
                 // Everything between here and the head fell to retention.
-                self.next = (*self.head.borrow()).max(self.next);
+                self.next = end;
             }
             if self.head.changed().await.is_err() {
                 return Err(LogError::store("wait for records")(StoreError::Closed));

@@ -12,26 +12,30 @@ pub(super) async fn ensure(
 ) -> Result<Vec<Drift>, LogError> {
     let mut drift = Vec::new();
     for spec in specs {
-        check_name(spec)?;
+        check(spec)?;
         let wanted = spec.clone();
-        let topic = store
+        let found = store
             .transact_in(Lane::People, move |tx| async move { find_or_create(&tx, &wanted, now).await })
             .await
             .map_err(LogError::store("create a topic"))?;
-        if topic.partitions != spec.partitions {
-            drift.push(Drift {
-                topic: spec.name.clone(),
-                what: format!("has {} partitions, wanted {}", topic.partitions, spec.partitions),
-            });
+        let mut differs = |what: String| drift.push(Drift { topic: spec.name.clone(), what });
+        if found.topic.partitions != spec.partitions {
+            differs(format!("has {} partitions, wanted {}", found.topic.partitions, spec.partitions));
         }
-        store.register_topic(&spec.name, topic.clone());
-        store.register_topic(&spec.alias, topic);
+        if found.retention_ms != retention_ms(spec) {
+            differs(format!("keeps records for {} ms, wanted {} ms", found.retention_ms, retention_ms(spec)));
+        }
+        if found.topic.bytes_limit != spec.retention_bytes {
+            differs(format!("keeps {} bytes, wanted {}", found.topic.bytes_limit, spec.retention_bytes));
+        }
+        store.register_topic(&spec.name, found.topic.clone());
+        store.register_topic(&spec.alias, found.topic);
     }
     Ok(drift)
 }
 
 /// Kafka's rule for names, so that a topic can move there.
-fn check_name(spec: &TopicConfig) -> Result<(), LogError> {
+pub(super) fn check(spec: &TopicConfig) -> Result<(), LogError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let reason = if spec.name.is_empty() || spec.name.len() > 249 {
         "a name has 1 to 249 characters"
@@ -45,17 +49,32 @@ fn check_name(spec: &TopicConfig) -> Result<(), LogError> {
     Err(LogError::InvalidTopic { topic: spec.name.clone(), reason: reason.to_owned() })
 }
 
-async fn find_or_create(tx: &Tx, spec: &TopicConfig, now: Timestamp) -> Result<TopicPartitions, StoreError> {
+/// A topic as the file has it.
+struct Found {
+    topic: TopicPartitions,
+    retention_ms: u64,
+}
+
+fn retention_ms(spec: &TopicConfig) -> u64 {
+    // SQL's numbers end at 2^63.
+    u64::try_from(spec.retention.as_millis()).unwrap_or(u64::MAX).min(i64::MAX.cast_unsigned())
+}
+
+async fn find_or_create(tx: &Tx, spec: &TopicConfig, now: Timestamp) -> Result<Found, StoreError> {
     let found = tx
-        .optional("SELECT first_partition, partitions FROM log_topics WHERE topic = $1", params![&spec.name])
+        .optional(
+            "SELECT first_partition, partitions, retention_bytes, retention_ms FROM log_topics WHERE topic = $1",
+            params![&spec.name],
+        )
         .await?;
     if let Some(row) = found {
-        return Ok(TopicPartitions {
+        let topic = TopicPartitions {
             name: spec.name.clone(),
             first_partition: row.get(0)?,
             partitions: row.get(1)?,
-            bytes_limit: spec.retention_bytes,
-        });
+            bytes_limit: row.get(2)?,
+        };
+        return Ok(Found { topic, retention_ms: row.get(3)? });
     }
     let first_partition: u32 = tx
         .one("SELECT COALESCE(MAX(first_partition + partitions), 1) FROM log_topics", params![])
@@ -68,7 +87,7 @@ async fn find_or_create(tx: &Tx, spec: &TopicConfig, now: Timestamp) -> Result<T
             &spec.name,
             first_partition,
             spec.partitions,
-            u64::try_from(spec.retention.as_millis()).unwrap_or(u64::MAX),
+            retention_ms(spec),
             spec.retention_bytes,
             now
         ],
@@ -81,12 +100,13 @@ async fn find_or_create(tx: &Tx, spec: &TopicConfig, now: Timestamp) -> Result<T
         )
         .await?;
     }
-    Ok(TopicPartitions {
+    let topic = TopicPartitions {
         name: spec.name.clone(),
         first_partition,
         partitions: spec.partitions,
         bytes_limit: spec.retention_bytes,
-    })
+    };
+    Ok(Found { topic, retention_ms: retention_ms(spec) })
 }
 
 pub(super) async fn list(store: &Store) -> Result<Vec<TopicState>, LogError> {

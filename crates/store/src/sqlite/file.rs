@@ -50,7 +50,13 @@ impl FileLock {
             .write(true)
             .open(&name)
             .map_err(|cause| refused(database, format!("its lock file cannot be written: {cause}")))?;
-        let magic = fstatfs(&file).map(|stat| stat.f_type as u32).unwrap_or(0);
+        // The field's type differs between platforms; the magic numbers have 32 bits on all of them.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the low 32 bits are meant"
+        )]
+        let magic = fstatfs(&file).map_or(0, |stat| stat.f_type as u32);
         if let Some(kind) = network_file_system(magic) {
             return Err(refused(
                 database,

@@ -28,14 +28,14 @@ pub(super) trait Job: Send {
 }
 
 pub(super) struct Body<T, E, F> {
-    body: Option<F>,
+    code: Option<F>,
     result: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
 }
 
 impl<T, E, F> Body<T, E, F> {
-    pub(super) fn new(body: F, reply: oneshot::Sender<Result<T, E>>) -> Self {
-        Self { body: Some(body), result: None, reply }
+    pub(super) fn new(code: F, reply: oneshot::Sender<Result<T, E>>) -> Self {
+        Self { code: Some(code), result: None, reply }
     }
 }
 
@@ -47,7 +47,7 @@ where
     E: From<StoreError> + Send,
 {
     fn run(&mut self, tx: &Tx) -> Wish {
-        let Some(body) = self.body.take() else { return Wish::Undo };
+        let Some(body) = self.code.take() else { return Wish::Undo };
         let result = complete(body, tx.clone());
         let wish = if result.is_ok() { Wish::Keep } else { Wish::Undo };
         self.result = Some(result);

@@ -88,12 +88,15 @@ impl Lanes {
         Ok(())
     }
 
-    /// The next thing to do, waited for at most `limit`.
-    pub(super) fn next(&self, limit: Option<Duration>) -> Next {
+    /// The next thing to do, waited for at most `limit`; `bulk_first` when bulk was passed over for too long.
+    pub(super) fn next(&self, limit: Option<Duration>, bulk_first: bool) -> Next {
         let mut queues = self.queues();
         loop {
             if std::mem::take(&mut queues.checkpoint) {
                 return Next::Checkpoint;
+            }
+            if bulk_first && let Some((job, _place)) = queues.bulk.pop_front() {
+                return Next::Job(job);
             }
             if let Some(job) = queues.people.pop_front() {
                 return Next::Job(job);
@@ -126,6 +129,11 @@ impl Lanes {
     /// A bulk job, if there is one now.
     pub(super) fn bulk(&self) -> Option<Box<dyn Job>> {
         self.queues().bulk.pop_front().map(|(job, _place)| job)
+    }
+
+    /// Whether bulk waits.
+    pub(super) fn bulk_waits(&self) -> bool {
+        !self.queues().bulk.is_empty()
     }
 
     /// Takes all that waits.

@@ -27,6 +27,8 @@ use crate::{Heads, StoreError, Tx, ledger::Ledger, topics::Topics};
 const TURN: Duration = Duration::from_millis(5);
 /// The most rows of a turn.
 const TURN_ROWS: u64 = 500;
+/// Turns that bulk lets people go first; then it is served first for once.
+const PATIENCE: u32 = 2;
 /// How often a store that fails tries by itself whether it can commit again.
 const PROBE: Duration = Duration::from_secs(1);
 /// How long the last part of a checkpoint waits for a reader to leave.
@@ -58,7 +60,7 @@ impl Writer {
     pub(super) fn start(setup: Setup, connection: Connection) -> Result<Self, StoreError> {
         let lanes = Arc::clone(&setup.lanes);
         let path = setup.path.display().to_string();
-        let mut turns = Turns { setup, open: None, wal_pages: Arc::default(), bulk_owed: false };
+        let mut turns = Turns { setup, open: None, wal_pages: Arc::default(), passed_over: 0 };
         let open = turns.prepare(connection)?;
         open.ledger.publish_all(&turns.setup.heads);
         turns.open = Some(open);
@@ -92,8 +94,8 @@ struct Turns {
     open: Option<Open>,
     // Pages in the write-ahead log as of the last commit.
     wal_pages: Arc<AtomicU64>,
-    // Whether bulk work waited in the last turn and got nothing.
-    bulk_owed: bool,
+    // Turns in a row that ended while bulk waited and that served none of it.
+    passed_over: u32,
 }
 
 /// What one turn has gathered.
@@ -108,7 +110,7 @@ impl Turns {
     fn run(mut self) {
         loop {
             let failing = *self.setup.health.borrow() != StoreHealth::Well;
-            match self.setup.lanes.next(failing.then_some(PROBE)) {
+            match self.setup.lanes.next(failing.then_some(PROBE), self.passed_over >= PATIENCE) {
                 Next::Job(job) => self.turn(Some(job)),
                 Next::Checkpoint => self.finish_checkpoint(),
                 // A turn without a body, to see whether a commit succeeds again.
@@ -131,7 +133,8 @@ impl Turns {
         };
         let started = Instant::now();
         let mut job = first;
-        let mut bulk_served = false;
+        // Bulk that waited long enough came first.
+        let mut bulk_served = self.passed_over >= PATIENCE;
         while let Some(mut next) = job.take() {
             let ran = self.run_job(open, &mut *next, &mut turn);
             turn.jobs.push(next);
@@ -145,17 +148,14 @@ impl Turns {
             if started.elapsed() >= TURN || turn.rows >= TURN_ROWS {
                 break;
             }
-            // Bulk that got nothing last time comes next, however many people wait; else they go first.
-            let owed = std::mem::take(&mut self.bulk_owed) && !bulk_served;
-            job = if owed { self.setup.lanes.bulk() } else { None };
-            bulk_served |= job.is_some();
-            job = job.or_else(|| self.setup.lanes.people());
+            job = self.setup.lanes.people();
             if job.is_none() && !bulk_served {
                 job = self.setup.lanes.bulk();
                 bulk_served = job.is_some();
             }
         }
-        self.bulk_owed = !bulk_served;
+        self.passed_over =
+            if !bulk_served && self.setup.lanes.bulk_waits() { self.passed_over + 1 } else { 0 };
         let (transactions, rows) = (turn.jobs.len(), turn.rows);
         self.setup.counters.turn(transactions, rows, started.elapsed());
         self.commit(open, turn);

@@ -1,3 +1,5 @@
+//! What a resume must do, situation by situation.
+
 use std::{sync::Arc, time::Duration};
 
 use super::*;

@@ -1,0 +1,97 @@
+//! The beat: one task that keeps all lines, forwards acknowledgements, and makes room when memory is short.
+
+use std::{cmp::Reverse, sync::Arc, time::Duration};
+
+use futures_util::StreamExt as _;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Close, Connection, Gateway};
+
+/// The pause between two looks at all lines.
+const LOOK: Duration = Duration::from_secs(1);
+/// Acknowledgements that are forwarded at once.
+const CONFIRMING: usize = 16;
+
+impl Gateway {
+    /// Keeps all lines until `stop`.
+    pub async fn keep_lines(&self, stop: CancellationToken) {
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = self.budget.passed() => self.make_room(),
+                now = look.tick() => {
+                    let connections = self.hub.connections();
+                    self.look(&connections, now);
+                    self.forward_acks(connections).await;
+                }
+            }
+        }
+    }
+
+    /// Does what is due on every line.
+    fn look(&self, connections: &[Arc<Connection>], now: Instant) {
+        let (wall, pauses) = (self.clock.now(), self.options.pauses());
+        for connection in connections {
+            let due = connection.line.due(pauses, now, wall);
+            if let Some(close) = due.close {
+                connection.queue.close(close);
+                continue;
+            }
+            // A line that is full or closed is dealt with where it is drained.
+            if let Some(expires_at) = due.expiring {
+                connection.queue.push(connection.wire.token_expiring(expires_at)).ok();
+            }
+            if due.heartbeat {
+                connection.queue.push_signal(connection.wire.heartbeat()).ok();
+            }
+            if due.cursor {
+                connection.cursor_beat(self.hub.shown(), self.feed.generations());
+            }
+        }
+    }
+
+    /// Forwards the newest acknowledgement of each session, about once a second.
+    async fn forward_acks(&self, connections: Vec<Arc<Connection>>) {
+        let acked = connections.into_iter().filter_map(|connection| {
+            let ack = connection.take_ack()?;
+            Some((connection, ack))
+        });
+        futures_util::stream::iter(acked)
+            .for_each_concurrent(CONFIRMING, |(connection, ack)| async move {
+                if let Err(problem) = self.source.confirm(&connection.user, &connection.session_id, ack).await
+                {
+                    tracing::debug!(detail = problem.detail(), "an acknowledgement waits for the database");
+                    connection.line.give_ack_back();
+                }
+            })
+            .await;
+    }
+
+    /// Ends the connections with the most waiting bytes until the node is within its limit.
+    fn make_room(&self) {
+        let mut excess = self.budget.excess();
+        let mut connections = self.hub.connections();
+        connections.sort_by_cached_key(|connection| Reverse(connection.queue.bytes()));
+        for connection in connections {
+            if excess == 0 {
+                return;
+            }
+            excess = excess.saturating_sub(connection.queue.bytes());
+            connection.queue.cut(Close::Slow);
+        }
+    }
+
+    /// Takes nobody new, tells everybody when to come back, and ends all streams once that is written.
+    pub fn drain(&self) {
+        self.admission.close();
+        for connection in self.hub.connections() {
+            let reconnect_ms = fastrand::u32(self.options.reconnect_ms.clone());
+            connection.queue.push(connection.wire.shutdown(reconnect_ms)).ok();
+            connection.queue.close(Close::Shutdown);
+        }
+    }
+}

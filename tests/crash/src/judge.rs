@@ -1,0 +1,363 @@
+//! The judge says whether a history keeps the promise: nothing lost, nothing visibly twice, in order, and
+//! nothing that is not one's own.
+//!
+//! | rule | holds if |
+//! |---|---|
+//! | R1 | every acknowledged message reached each device of each person it was for |
+//! | R2 | no device shows a message twice |
+//! | R3 | per key, the sender's sequence never goes down |
+//! | R4 | nothing from nobody, nothing to strangers |
+//! | R5 | what was refused is never delivered |
+//! | R6 | one request has one server id, for ever |
+//! | R7 | a status never goes back |
+//! | R8 | one order for all: there is one sequence of deliveries that every device agrees with |
+//!
+//! An unanswered send is a *maybe*: it may come or not, but not twice. Repeats on the wire are counted, not
+//! punished. Broadcasts have no order between each other at acceptance: two of one sender may overtake each other
+//! before they have a place. What is promised is R8 — and R3 for messages of which each was sent only after the
+//! one before it was seen; the driver gives every other message a key of its own. What the server marks `late`
+//! comes late and is left out of both.
+//!
+//! A run that did not hurt proves nothing: it is *void* ([`Judgement::void`]).
+
+mod order;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fmt,
+};
+
+use crate::history::Line;
+
+/// A rule of the judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// Acknowledged and lost.
+    R1,
+    /// Visibly twice.
+    R2,
+    /// Out of order within a key.
+    R3,
+    /// From nobody, or to a stranger.
+    R4,
+    /// Refused and delivered.
+    R5,
+    /// One request, two ids.
+    R6,
+    /// A status went back.
+    R7,
+    /// Two devices saw two orders.
+    R8,
+}
+
+/// A rule that was broken, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which rule.
+    pub rule: Rule,
+    /// By which message, for whom.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}", self.rule, self.what)
+    }
+}
+
+/// What makes a run honest, and what it may do.
+#[derive(Clone, Copy, Debug)]
+pub struct Demands {
+    /// Faults that were injected, at least.
+    pub faults: u64,
+    /// Acknowledged messages, at least.
+    pub acknowledged: usize,
+    /// Times that devices came back, at least.
+    pub reconnects: u64,
+    /// Whether a device that was told of a gap may miss what lies before.
+    pub gaps_allowed: bool,
+}
+
+impl Demands {
+    /// The demands on a run that is to prove something.
+    pub const HONEST: Self = Self { faults: 3, acknowledged: 1000, reconnects: 1, gaps_allowed: false };
+}
+
+/// What a history adds up to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Messages that were tried.
+    pub sent: usize,
+    /// Of these, acknowledged.
+    pub acknowledged: usize,
+    /// Of these, refused.
+    pub refused: usize,
+    /// What devices showed.
+    pub visible: usize,
+    /// Raw frames that repeated an earlier one.
+    pub repeats: u64,
+    /// Devices.
+    pub devices: usize,
+    /// Times that devices came back.
+    pub reconnects: u64,
+    /// Faults.
+    pub faults: u64,
+    /// Devices that were told of a gap.
+    pub gaps: usize,
+}
+
+/// The verdict over a history.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// What was broken; empty if the promise was kept.
+    pub violations: Vec<Violation>,
+    /// Why the run proves nothing; empty if it does.
+    pub void: Vec<String>,
+    /// What it adds up to.
+    pub tally: Tally,
+}
+
+impl Judgement {
+    /// Whether the promise was kept in a run that proves it.
+    pub fn holds(&self) -> bool {
+        self.violations.is_empty() && self.void.is_empty()
+    }
+
+    /// Whether a rule was broken.
+    pub fn breaks(&self, rule: Rule) -> bool {
+        self.violations.iter().any(|violation| violation.rule == rule)
+    }
+}
+
+impl fmt::Display for Judgement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:?}", self.tally)?;
+        for reason in &self.void {
+            writeln!(f, "VOID {reason}")?;
+        }
+        for violation in self.violations.iter().take(30) {
+            writeln!(f, "VIOLATION {violation}")?;
+        }
+        write!(f, "{} violations", self.violations.len())
+    }
+}
+
+/// Judges a history.
+pub fn judge(lines: impl IntoIterator<Item = Line>, demands: &Demands) -> Judgement {
+    let mut case = Case::default();
+    for line in lines {
+        case.hear(line);
+    }
+    case.decide(demands)
+}
+
+/// A person's device.
+type Device = (String, String);
+
+/// Something that a device showed.
+struct Seen {
+    message: String,
+    key: String,
+    n: u64,
+    id: String,
+    event: String,
+    late: bool,
+}
+
+struct Tried {
+    to: Vec<String>,
+}
+
+/// What the lines of a history said, gathered.
+#[derive(Default)]
+struct Case {
+    tried: HashMap<String, Tried>,
+    acknowledged: BTreeMap<String, String>,
+    refused: HashSet<String>,
+    views: BTreeMap<Device, Vec<Seen>>,
+    wire: HashMap<Device, HashSet<String>>,
+    opened: BTreeSet<Device>,
+    ended: BTreeSet<Device>,
+    gaps: HashSet<Device>,
+    statuses: HashMap<(String, String), u8>,
+    tally: Tally,
+    violations: Vec<Violation>,
+}
+
+impl Case {
+    fn broken(&mut self, rule: Rule, what: String) {
+        self.violations.push(Violation { rule, what });
+    }
+
+    fn hear(&mut self, line: Line) {
+        match line {
+            Line::Try { m, to, .. } => {
+                self.tried.insert(m, Tried { to });
+            }
+            Line::Ack { m, id } => match self.acknowledged.get(&m) {
+                Some(first) if *first != id => {
+                    let what = format!("{m} is {first} and {id}");
+                    self.broken(Rule::R6, what);
+                }
+                Some(_same) => {}
+                None => {
+                    self.acknowledged.insert(m, id);
+                }
+            },
+            Line::Nak { m } => {
+                self.refused.insert(m);
+            }
+            Line::Recv { u, dev, event, wire: true, .. } => {
+                if !self.wire.entry((u, dev)).or_default().insert(event) {
+                    self.tally.repeats += 1;
+                }
+            }
+            Line::Recv { u, dev, m, key, n, id, event, late, wire: false } => {
+                let seen = Seen { message: m, key, n, id, event, late };
+                self.views.entry((u, dev)).or_default().push(seen);
+            }
+            Line::Open { u, dev } => {
+                self.opened.insert((u, dev));
+            }
+            Line::End { u, dev } => {
+                self.ended.insert((u, dev));
+            }
+            Line::Gap { u, dev, .. } => {
+                self.gaps.insert((u, dev));
+            }
+            Line::Reconnect { .. } => self.tally.reconnects += 1,
+            Line::Fault { .. } => self.tally.faults += 1,
+            Line::Status { m, s, at } => self.hear_status(&m, &s, at),
+        }
+    }
+
+    fn hear_status(&mut self, message: &str, status: &str, at: String) {
+        let rank = match status {
+            "sent" => 0,
+            "delivered" => 1,
+            _read => 2,
+        };
+        let before = self.statuses.insert((message.to_owned(), at), rank);
+        if before.is_some_and(|before| rank < before) {
+            self.broken(Rule::R7, format!("{message} went back to {status}"));
+        }
+    }
+
+    fn decide(mut self, demands: &Demands) -> Judgement {
+        let views = std::mem::take(&mut self.views);
+        for (device, view) in &views {
+            self.judge_view(device, view);
+        }
+        self.judge_losses(&views, demands);
+        if let Some(what) = order::contradiction(&views) {
+            self.broken(Rule::R8, what);
+        }
+        self.tally.sent = self.tried.len();
+        self.tally.acknowledged = self.acknowledged.len();
+        self.tally.refused = self.refused.len();
+        self.tally.visible = views.values().map(Vec::len).sum();
+        self.tally.devices = self.opened.len();
+        self.tally.gaps = self.gaps.len();
+        let void = void(&self.tally, demands);
+        Judgement { violations: self.violations, void, tally: self.tally }
+    }
+
+    /// R2 to R6, over what one device showed.
+    fn judge_view(&mut self, (user, device): &Device, view: &[Seen]) {
+        let mut shown: HashSet<&str> = HashSet::new();
+        let mut last: HashMap<&str, u64> = HashMap::new();
+        for seen in view {
+            let message = &seen.message;
+            if !shown.insert(message) {
+                self.broken(Rule::R2, format!("{message} twice for {user} on {device}"));
+            }
+            match self.tried.get(message) {
+                None => self.broken(Rule::R4, format!("{message}, which nobody sent, for {user}")),
+                Some(tried) if !tried.to.contains(user) => {
+                    self.broken(Rule::R4, format!("{message} for {user}, a stranger to it"));
+                }
+                Some(_theirs) => {}
+            }
+            if self.refused.contains(message) {
+                self.broken(Rule::R5, format!("{message} for {user}"));
+            }
+            if self.acknowledged.get(message).is_some_and(|id| *id != seen.id) {
+                self.broken(Rule::R6, format!("{message} came as {} for {user}", seen.id));
+            }
+            if seen.late {
+                continue;
+            }
+            if last.get(seen.key.as_str()).is_some_and(|last| seen.n < *last) {
+                let what = format!("{message} of {} came after a later one for {user} on {device}", seen.key);
+                self.broken(Rule::R3, what);
+            }
+            let newest = last.entry(&seen.key).or_default();
+            *newest = seen.n.max(*newest);
+        }
+    }
+
+    /// R1: everybody is demanded everything on every device that was opened before the first send.
+    fn judge_losses(&mut self, views: &BTreeMap<Device, Vec<Seen>>, demands: &Demands) {
+        let mut shown: HashMap<&Device, HashSet<&str>> = HashMap::new();
+        let mut devices: HashMap<&str, BTreeSet<&Device>> = HashMap::new();
+        for (device, view) in views {
+            shown.insert(device, view.iter().map(|seen| seen.message.as_str()).collect());
+            devices.entry(&device.0).or_default().insert(device);
+        }
+        for device in &self.opened {
+            devices.entry(&device.0).or_default().insert(device);
+        }
+        let has = |device: &Device, message: &str| {
+            shown.get(device).is_some_and(|shown| shown.contains(message))
+                || (demands.gaps_allowed && self.gaps.contains(device))
+        };
+        let mut lost = Vec::new();
+        for message in self.acknowledged.keys() {
+            let Some(tried) = self.tried.get(message) else { continue };
+            for user in &tried.to {
+                let theirs = devices.get(user.as_str());
+                if !theirs.is_some_and(|theirs| theirs.iter().any(|device| has(device, message))) {
+                    lost.push(format!("{message} never reached {user}"));
+                    continue;
+                }
+                for device in theirs.into_iter().flatten() {
+                    if self.opened.contains(*device) && !has(device, message) {
+                        lost.push(format!("{message} never reached {user} on {}", device.1));
+                    }
+                }
+            }
+        }
+        for (user, device) in self.opened.difference(&self.ended) {
+            lost.push(format!("{user} never saw the final marker on {device}"));
+        }
+        self.violations.extend(lost.into_iter().map(|what| Violation { rule: Rule::R1, what }));
+        if !demands.gaps_allowed {
+            let told = self.gaps.iter().map(|(user, device)| Violation {
+                rule: Rule::R1,
+                what: format!("{user} was told of a gap on {device}"),
+            });
+            self.violations.extend(told);
+        }
+    }
+}
+
+/// Why a run proves nothing.
+fn void(tally: &Tally, demands: &Demands) -> Vec<String> {
+    let mut void = Vec::new();
+    if tally.faults < demands.faults {
+        void.push(format!("{} faults, at least {} are needed", tally.faults, demands.faults));
+    }
+    if tally.acknowledged < demands.acknowledged {
+        let (found, needed) = (tally.acknowledged, demands.acknowledged);
+        void.push(format!("{found} acknowledged messages, at least {needed} are needed"));
+    }
+    if tally.reconnects < demands.reconnects {
+        void.push(format!("{} reconnects, at least {} are needed", tally.reconnects, demands.reconnects));
+    }
+    if tally.devices == 0 {
+        void.push("no device listened".to_owned());
+    }
+    void
+}

@@ -1,0 +1,202 @@
+//! Planted histories: each rule turns red once, and good ones stay green.
+
+use super::*;
+
+/// No demand on the size of the run.
+const SMALL: Demands = Demands { faults: 0, acknowledged: 0, reconnects: 0, gaps_allowed: false };
+
+fn tried(m: &str, n: u64, to: &[&str]) -> Line {
+    let to = to.iter().map(|user| (*user).to_owned()).collect();
+    Line::Try { m: m.to_owned(), key: "k".to_owned(), n, to }
+}
+
+fn ack(m: &str, id: &str) -> Line {
+    Line::Ack { m: m.to_owned(), id: id.to_owned() }
+}
+
+fn open(u: &str, dev: &str) -> Line {
+    Line::Open { u: u.to_owned(), dev: dev.to_owned() }
+}
+
+fn end(u: &str, dev: &str) -> Line {
+    Line::End { u: u.to_owned(), dev: dev.to_owned() }
+}
+
+fn seen(u: &str, dev: &str, m: &str, n: u64) -> Line {
+    let event = format!("evt_{m}");
+    let (u, dev, m, key) = (u.to_owned(), dev.to_owned(), m.to_owned(), "k".to_owned());
+    Line::Recv { u, dev, id: format!("brd_{m}"), m, key, n, event, late: false, wire: false }
+}
+
+fn late(mut line: Line) -> Line {
+    if let Line::Recv { late, .. } = &mut line {
+        *late = true;
+    }
+    line
+}
+
+fn status(m: &str, s: &str) -> Line {
+    Line::Status { m: m.to_owned(), s: s.to_owned(), at: "sender".to_owned() }
+}
+
+/// Two messages to one person with one device, both acknowledged; `rest` says what became of them.
+fn broken(rest: impl IntoIterator<Item = Line>) -> BTreeSet<Rule> {
+    let mut history = vec![
+        open("u", "d"),
+        tried("a", 1, &["u"]),
+        ack("a", "brd_a"),
+        tried("b", 2, &["u"]),
+        ack("b", "brd_b"),
+    ];
+    history.extend(rest);
+    history.push(end("u", "d"));
+    judge(history, &SMALL).violations.iter().map(|violation| violation.rule).collect()
+}
+
+fn both() -> Vec<Line> {
+    vec![seen("u", "d", "a", 1), seen("u", "d", "b", 2)]
+}
+
+fn both_and(more: impl IntoIterator<Item = Line>) -> Vec<Line> {
+    both().into_iter().chain(more).collect()
+}
+
+#[test]
+fn a_history_that_keeps_the_promise_is_green() {
+    assert_eq!(broken(both()), BTreeSet::new());
+}
+
+#[test]
+fn what_was_acknowledged_and_is_missing_breaks_r1() {
+    assert_eq!(broken([seen("u", "d", "a", 1)]), BTreeSet::from([Rule::R1]));
+}
+
+#[test]
+fn what_is_missing_on_one_of_two_devices_breaks_r1() {
+    let rest = both_and([open("u", "e"), seen("u", "e", "a", 1), end("u", "e")]);
+    assert_eq!(broken(rest), BTreeSet::from([Rule::R1]));
+}
+
+#[test]
+fn a_device_that_never_saw_its_final_marker_breaks_r1() {
+    let rest = both_and([open("u", "e"), seen("u", "e", "a", 1), seen("u", "e", "b", 2)]);
+    assert_eq!(broken(rest), BTreeSet::from([Rule::R1]));
+}
+
+#[test]
+fn a_gap_breaks_r1_unless_the_run_allows_it() {
+    let gap = Line::Gap { u: "u".to_owned(), dev: "d".to_owned(), reason: "other_generation".to_owned() };
+    assert_eq!(broken(both_and([gap.clone()])), BTreeSet::from([Rule::R1]));
+    let history = [open("u", "d"), tried("a", 1, &["u"]), ack("a", "brd_a"), gap, end("u", "d")];
+    let judgement = judge(history, &Demands { gaps_allowed: true, ..SMALL });
+    assert!(judgement.holds(), "{judgement}");
+}
+
+#[test]
+fn what_is_shown_twice_breaks_r2() {
+    assert_eq!(
+        broken([seen("u", "d", "a", 1), seen("u", "d", "a", 1), seen("u", "d", "b", 2)]),
+        BTreeSet::from([Rule::R2])
+    );
+}
+
+#[test]
+fn a_sequence_that_goes_down_breaks_r3_unless_it_says_late() {
+    assert_eq!(broken([seen("u", "d", "b", 2), seen("u", "d", "a", 1)]), BTreeSet::from([Rule::R3]));
+    assert_eq!(broken([seen("u", "d", "b", 2), late(seen("u", "d", "a", 1))]), BTreeSet::new());
+}
+
+#[test]
+fn what_reaches_a_stranger_or_comes_from_nobody_breaks_r4() {
+    assert_eq!(broken(both_and([seen("x", "d", "a", 1)])), BTreeSet::from([Rule::R4]));
+    assert_eq!(broken(both_and([seen("u", "d", "ghost", 9)])), BTreeSet::from([Rule::R4]));
+}
+
+#[test]
+fn what_was_refused_and_is_shown_breaks_r5() {
+    let rest = both_and([tried("c", 3, &["u"]), Line::Nak { m: "c".to_owned() }, seen("u", "d", "c", 3)]);
+    assert_eq!(broken(rest), BTreeSet::from([Rule::R5]));
+}
+
+#[test]
+fn a_request_with_two_ids_breaks_r6() {
+    assert_eq!(broken(both_and([ack("a", "brd_z")])), BTreeSet::from([Rule::R6]));
+}
+
+#[test]
+fn a_status_that_goes_back_breaks_r7() {
+    let forward = both_and([status("a", "sent"), status("a", "delivered"), status("a", "read")]);
+    assert_eq!(broken(forward), BTreeSet::new());
+    assert_eq!(broken(both_and([status("a", "read"), status("a", "sent")])), BTreeSet::from([Rule::R7]));
+}
+
+/// Three messages to three people, each with a key of its own; `views` says in which order each saw which.
+fn orders(views: [&[&str]; 3]) -> Judgement {
+    let mut history = Vec::new();
+    for (user, view) in ["u", "v", "w"].iter().zip(views) {
+        for (key, message) in view.iter().enumerate() {
+            let Line::Recv { u, dev, m, n, id, event, late, wire, .. } = seen(user, "d", message, 1) else {
+                continue;
+            };
+            history.push(tried(message, 1, &["u", "v", "w"]));
+            history.push(Line::Recv { u, dev, m, key: format!("k{key}"), n, id, event, late, wire });
+        }
+    }
+    judge(history, &Demands { ..SMALL })
+}
+
+#[test]
+fn two_devices_that_saw_two_orders_break_r8() {
+    assert!(!orders([&["a", "b", "c"], &["a", "c"], &["b", "c"]]).breaks(Rule::R8));
+    let judgement = orders([&["a", "b", "c"], &["c", "a"], &[]]);
+    assert!(judgement.breaks(Rule::R8), "{judgement}");
+}
+
+#[test]
+fn three_devices_that_contradict_each_other_only_together_break_r8() {
+    let judgement = orders([&["a", "b"], &["b", "c"], &["c", "a"]]);
+    assert!(judgement.breaks(Rule::R8), "{judgement}");
+}
+
+#[test]
+fn an_unanswered_send_may_come_or_not() {
+    assert_eq!(broken(both_and([tried("c", 3, &["u"])])), BTreeSet::new());
+    assert_eq!(broken(both_and([tried("c", 3, &["u"]), seen("u", "d", "c", 3)])), BTreeSet::new());
+}
+
+#[test]
+fn a_repeat_on_the_wire_is_counted_and_not_punished() {
+    let raw = || {
+        let mut line = seen("u", "d", "a", 1);
+        if let Line::Recv { wire, .. } = &mut line {
+            *wire = true;
+        }
+        line
+    };
+    let judgement = judge([open("u", "d"), end("u", "d"), raw(), raw()], &SMALL);
+    assert_eq!((judgement.tally.repeats, judgement.violations.len()), (1, 0));
+}
+
+#[test]
+fn a_run_that_did_not_hurt_is_void() {
+    let judgement = judge([open("u", "d"), end("u", "d")], &Demands::HONEST);
+    assert_eq!(judgement.void.len(), 3, "{judgement}");
+    assert!(!judgement.holds());
+    let fault = || Line::Fault { what: "kill".to_owned() };
+    let mut history = vec![open("u", "d"), end("u", "d"), fault(), fault(), fault()];
+    history.push(Line::Reconnect { u: "u".to_owned(), dev: "d".to_owned() });
+    for n in 0..1000 {
+        let m = format!("m{n}");
+        history.extend([tried(&m, n, &["u"]), ack(&m, &format!("brd_{m}")), seen("u", "d", &m, n)]);
+    }
+    let judgement = judge(history, &Demands::HONEST);
+    assert!(judgement.holds(), "{judgement}");
+}
+
+#[test]
+fn a_line_reads_as_the_json_that_other_judges_read() {
+    let text = serde_json::to_string(&tried("a", 1, &["u"])).unwrap();
+    assert_eq!(text, r#"{"t":"try","m":"a","key":"k","n":1,"to":["u"]}"#);
+    let text = r#"{"t":"end","u":"u","dev":"d"}"#;
+    assert_eq!(serde_json::from_str::<Line>(text).unwrap(), end("u", "d"));
+}

@@ -1,0 +1,223 @@
+//! A load: senders and devices around one server, from the first connection to the judgement.
+
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tidings_client::{ListenOptions, Transport};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+
+use crate::{
+    device::{Device, Habits, Stage},
+    field::{Field, Marks},
+    history::{History, Line},
+    judge::{Demands, Judgement, judge},
+    people::{Target, people},
+    sender::Sender,
+    statistics,
+};
+
+/// How long devices may take until all of them listen.
+const OPENING: Duration = Duration::from_secs(30);
+/// How long devices may take until all of them saw their final marker.
+const ENDING: Duration = Duration::from_mins(1);
+/// Nothing new for so long: the run is at rest.
+const REST: Duration = Duration::from_secs(3);
+
+/// What a load is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// People who listen.
+    pub people: usize,
+    /// Devices of each.
+    pub devices: usize,
+    /// Messages a second, of all senders.
+    pub rate: u32,
+    /// Senders; one in five is patient.
+    pub senders: u32,
+    /// How each of a person's devices behaves, by its number.
+    pub habits: fn(usize) -> Habits,
+    /// Letters that each message carries beside its marks.
+    pub padding: usize,
+}
+
+impl Shape {
+    /// Twenty people with two restless devices each.
+    pub const fn restless(rate: u32) -> Self {
+        Self { people: 20, devices: 2, rate, senders: 20, habits: |_every| Habits::RESTLESS, padding: 0 }
+    }
+}
+
+/// A running load.
+#[derive(Debug)]
+pub struct Load {
+    field: Arc<Field>,
+    senders: JoinSet<()>,
+    stop_senders: watch::Sender<bool>,
+    devices: JoinSet<Option<String>>,
+    stop_devices: watch::Sender<bool>,
+    stages: Vec<watch::Receiver<Stage>>,
+    statuses: JoinSet<()>,
+    shape: Shape,
+}
+
+impl Load {
+    /// Connects all devices to a server; nothing is sent yet. The history, `<name>.jsonl`, goes into `folder`.
+    pub async fn open(
+        base: &str,
+        folder: &Path,
+        name: &str,
+        shape: Shape,
+        seed: u64,
+    ) -> Result<Self, String> {
+        let history =
+            History::open(&folder.join(format!("{name}.jsonl"))).map_err(|cause| cause.to_string())?;
+        let mut field = Field::new(history, name, people(shape.people), base, seed);
+        field.padding = "x".repeat(shape.padding);
+        let field = Arc::new(field);
+        // Once, so that the directory knows the operator and counts are the same from the start.
+        field.operator.listen(&ListenOptions::default()).await.map_err(|cause| cause.to_string())?;
+        let (stop_devices, stopped) = watch::channel(false);
+        let (mut devices, mut stages) = (JoinSet::new(), Vec::new());
+        let mut random = fastrand::Rng::with_seed(seed);
+        for person in &field.people {
+            for at in 0..shape.devices {
+                let transport = if at % 2 == 0 { Transport::Sse } else { SECOND };
+                let (device, stage) = Device::new(
+                    &field,
+                    person,
+                    &format!("d{at}"),
+                    transport,
+                    (shape.habits)(at),
+                    random.u64(..),
+                );
+                devices.spawn(device.run(stopped.clone()));
+                stages.push(stage);
+            }
+        }
+        let mut load = Self {
+            field,
+            senders: JoinSet::new(),
+            stop_senders: watch::channel(false).0,
+            devices,
+            stop_devices,
+            stages,
+            statuses: JoinSet::new(),
+            shape,
+        };
+        if !load.all_reach(|stage| stage != Stage::Opening, OPENING).await {
+            return Err("not every device could open its stream".to_owned());
+        }
+        Ok(load)
+    }
+
+    /// Begins to send.
+    pub fn send(&mut self) {
+        let mut random = fastrand::Rng::with_seed(self.field.seed.wrapping_add(1));
+        let pause = Duration::from_secs(1) * self.shape.senders / self.shape.rate.max(1);
+        for number in 0..self.shape.senders {
+            let sender = Sender {
+                field: Arc::clone(&self.field),
+                name: format!("{}-s{number}", self.field.name),
+                pause,
+                patient: number % 5 == 0,
+            };
+            self.senders.spawn(sender.run(self.stop_senders.subscribe(), random.u64(..)));
+        }
+        let (field, stop) = (Arc::clone(&self.field), self.stop_senders.subscribe());
+        self.statuses.spawn(statistics::watch(field, stop, random.u64(..)));
+    }
+
+    /// What all tasks share.
+    pub fn field(&self) -> &Field {
+        &self.field
+    }
+
+    /// Notes a fault that is injected now.
+    pub fn fault(&self, what: impl Into<String>) {
+        self.field.history.note(&Line::Fault { what: what.into() });
+    }
+
+    /// Waits until the server took `count` messages, at most `limit`.
+    pub async fn acknowledges(&self, count: usize, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        while self.field.acknowledged_count() < count {
+            if Instant::now() >= until {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        true
+    }
+
+    /// Ends the sending, tells every person so with a final marker, waits until every device has it and nothing
+    /// more comes, and lets every device confirm its last cursor. The server must be up, and stay up.
+    pub async fn settle(&mut self) -> Vec<Option<String>> {
+        self.stop_senders.send_replace(true);
+        while self.senders.join_next().await.is_some() {}
+        while self.statuses.join_next().await.is_some() {}
+        self.field.calm.store(true, Ordering::Relaxed);
+        self.rest(ENDING).await;
+        let marker = Sender {
+            field: Arc::clone(&self.field),
+            name: "final".to_owned(),
+            pause: Duration::ZERO,
+            patient: false,
+        };
+        let mut random = fastrand::Rng::with_seed(self.field.seed.wrapping_add(2));
+        for person in &self.field.people {
+            let m = self.field.final_marker(&person.id);
+            let marks = Marks { key: m.clone(), m, n: 0 };
+            marker.send(&marks, &Target::Selected(vec![person.id.clone()]), &mut random).await;
+        }
+        self.all_reach(|stage| stage == Stage::Ended, ENDING).await;
+        self.rest(ENDING).await;
+        self.stop_devices.send_replace(true);
+        let mut cursors = Vec::new();
+        while let Some(Ok(cursor)) = self.devices.join_next().await {
+            cursors.push(cursor);
+        }
+        cursors
+    }
+
+    /// Judges what was noted.
+    pub fn judge(&self, demands: &Demands) -> io::Result<Judgement> {
+        let lines: Result<Vec<Line>, io::Error> = self.field.history.lines()?.collect();
+        Ok(judge(lines?, demands))
+    }
+
+    async fn all_reach(&mut self, reached: fn(Stage) -> bool, limit: Duration) -> bool {
+        let reaching = async {
+            for stage in &mut self.stages {
+                if stage.wait_for(|stage| reached(*stage)).await.is_err() {
+                    return false;
+                }
+            }
+            true
+        };
+        timeout(limit, reaching).await.unwrap_or(false)
+    }
+
+    /// Waits until nothing new is seen for a while, at most `limit`.
+    async fn rest(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        let (mut views, mut since) = (self.field.views(), Instant::now());
+        while Instant::now() < until && since.elapsed() < REST {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let now = self.field.views();
+            if now != views {
+                (views, since) = (now, Instant::now());
+            }
+        }
+    }
+}
+
+/// What each person's second device listens by.
+const SECOND: Transport = Transport::Sse;

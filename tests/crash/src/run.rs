@@ -1,0 +1,121 @@
+//! A run: a folder, a server that lives in it through many lives, and a load around it.
+
+use std::{path::PathBuf, time::Duration};
+
+use tempfile::TempDir;
+
+use crate::{
+    binary::binary,
+    judge::{Demands, Judgement},
+    load::{Load, Shape},
+    server::Server,
+    settings::Settings,
+};
+
+/// Settings that every server of a run has: the senders are one person who says more than a person may.
+const LIMITS: [(&str, &str); 0] = [];
+
+/// A run of one suite.
+#[derive(Debug)]
+pub struct Run {
+    /// What it was told.
+    pub settings: Settings,
+    /// The server under test.
+    pub server: Server,
+    /// Chooses the moments of death.
+    pub random: fastrand::Rng,
+    name: &'static str,
+    folder: TempDir,
+    slowest_start: Duration,
+}
+
+impl Run {
+    /// A run whose server does not run yet.
+    pub fn new(name: &'static str, settings: &[(&'static str, &str)]) -> Self {
+        let own = Settings::read();
+        let folder = tempfile::Builder::new().prefix("tidings-crash-").tempdir().expect("a temporary folder");
+        let settings =
+            LIMITS.iter().chain(settings).map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let server = Server::new(binary(&own), folder.path(), settings);
+        say(&format!("{name}: seed {}", own.seed));
+        let random = fastrand::Rng::with_seed(own.seed);
+        Self { settings: own, server, random, name, folder, slowest_start: Duration::ZERO }
+    }
+
+    /// Starts the server and waits until it answers.
+    pub async fn start(&mut self, planted: Option<&str>) {
+        self.server.start(planted).expect("the server starts");
+        match self.server.ready().await {
+            Ok(took) => self.slowest_start = self.slowest_start.max(took),
+            Err(cause) => {
+                self.keep();
+                panic!("{cause}");
+            }
+        }
+    }
+
+    /// Opens a load around the running server.
+    pub async fn load(&self, shape: Shape) -> Load {
+        self.load_named(self.name, shape).await
+    }
+
+    /// Opens one of several loads.
+    pub async fn load_named(&self, name: &str, shape: Shape) -> Load {
+        let load = Load::open(&self.server.base(), self.folder.path(), name, shape, self.settings.seed).await;
+        load.expect("the load opens")
+    }
+
+    /// Kills the server so many times at random moments and starts it again each time.
+    pub async fn kill(&mut self, load: &Load, times: u32, planted: Option<&str>) {
+        for time in 0..times {
+            // Now and then in the middle of its start.
+            let started = self.random.u8(0..5) > 0;
+            let moment = if started { self.random.u64(200..3000) } else { self.random.u64(1..200) };
+            tokio::time::sleep(Duration::from_millis(moment)).await;
+            load.fault(format!("kill {time}"));
+            self.server.kill().expect("the server can be killed");
+            if self.random.u8(0..5) == 0 {
+                self.server.start(planted).expect("the server starts");
+                tokio::time::sleep(Duration::from_millis(self.random.u64(1..150))).await;
+                load.fault(format!("kill {time} at its start"));
+                self.server.kill().expect("the server can be killed");
+            }
+            self.start(planted).await;
+        }
+    }
+
+    /// Ends the load and judges it; prints what it adds up to, and where its history is if it is kept.
+    pub async fn judge(&self, load: &mut Load, demands: &Demands) -> Judgement {
+        load.settle().await;
+        let judgement = load.judge(demands).expect("the history can be read");
+        say(&format!("{}: {judgement}; slowest start {} ms", self.name, self.slowest_start.as_millis()));
+        self.keep();
+        judgement
+    }
+
+    /// Where the run keeps everything.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// Copies histories and server log to where they stay, if anywhere.
+    fn keep(&self) {
+        let Some(keep) = &self.settings.keep else { return };
+        let kept = keep.join(format!("{}-{}", self.name, self.settings.seed));
+        std::fs::create_dir_all(&kept).expect("the folder can be made");
+        for file in std::fs::read_dir(self.folder.path()).expect("the folder can be read") {
+            let file = file.expect("the folder can be read");
+            let is_told = file.path().extension().is_some_and(|kind| kind == "jsonl" || kind == "log");
+            if is_told {
+                std::fs::copy(file.path(), kept.join(file.file_name())).expect("the file can be copied");
+            }
+        }
+        say(&format!("{}: kept in {}", self.name, kept.display()));
+    }
+}
+
+/// Tells whoever runs the suites; `scripts/crash` shows it.
+#[expect(clippy::print_stdout, reason = "a run says what it adds up to, also when it is green")]
+pub fn say(what: &str) {
+    println!("{what}");
+}

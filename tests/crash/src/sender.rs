@@ -1,0 +1,131 @@
+//! A sender: tries, and tries again with the same key until the answer is definite.
+
+use std::{sync::Arc, time::Duration};
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use tidings_client::Answer;
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
+
+use crate::{
+    field::{Field, Marks},
+    history::Line,
+    people::Target,
+};
+
+const BROADCASTS: &str = "/api/v1/broadcasts";
+/// How long one send is tried; after that it is a maybe.
+const TRYING: Duration = Duration::from_mins(1);
+/// How long a patient sender waits until somebody sees its message.
+const SIGHT: Duration = Duration::from_secs(20);
+
+/// One of the senders of a run.
+#[derive(Debug)]
+pub struct Sender {
+    /// What all share.
+    pub field: Arc<Field>,
+    /// Its name: its messages' ids begin with it.
+    pub name: String,
+    /// From one message to the next.
+    pub pause: Duration,
+    /// Whether it sends each message only after the one before was seen: then their order is promised.
+    pub patient: bool,
+}
+
+impl Sender {
+    /// Sends until `stop` is true; what is in hand is finished.
+    pub async fn run(self, mut stop: watch::Receiver<bool>, seed: u64) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut pace = tokio::time::interval(self.pause);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut epoch = 0;
+        for n in 0.. {
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return,
+                _ = pace.tick() => {}
+            }
+            let m = format!("{}-{n}", self.name);
+            let key = if self.patient { format!("{}-epoch-{epoch}", self.name) } else { m.clone() };
+            let target = Target::choose(&self.field.people, &mut random);
+            if random.u8(..) == 0 {
+                self.send_refused(&m, &target).await;
+                continue;
+            }
+            let marks = Marks { m, key, n };
+            let taken = self.send(&marks, &target, &mut random).await;
+            if self.patient && !(taken && self.field.somebody_sees(&marks.m, SIGHT).await) {
+                // Nobody saw it, so it promises nothing about the next.
+                epoch += 1;
+            }
+        }
+    }
+
+    /// Sends one message until the server takes it. Answers whether it did.
+    pub async fn send(&self, marks: &Marks, target: &Target, random: &mut fastrand::Rng) -> bool {
+        let to = target.to(&self.field.people);
+        let (m, key, n) = (marks.m.clone(), marks.key.clone(), marks.n);
+        self.field.history.note(&Line::Try { m, key, n, to });
+        let body = json!({
+            "content": format!("{} {}", marks.m, self.field.padding),
+            "data": self.field.data(marks),
+            "target": target.json(),
+        });
+        let Some(answer) = self.post(&marks.m, &body, random).await else { return false };
+        let Some(id) = id_of(&answer) else {
+            self.field.history.note(&Line::Nak { m: marks.m.clone() });
+            return false;
+        };
+        self.field.acknowledged(&marks.m, &id, target);
+        if random.u8(0..20) == 0
+            && let Some(again) = self.post(&marks.m, &body, random).await.as_ref().and_then(id_of)
+        {
+            // The same key later gives the one true outcome; the judge compares.
+            self.field.history.note(&Line::Ack { m: marks.m.clone(), id: again });
+        }
+        true
+    }
+
+    /// Sends what must be refused, and so must never be delivered.
+    async fn send_refused(&self, m: &str, target: &Target) {
+        let marks = Marks { m: m.to_owned(), key: m.to_owned(), n: 0 };
+        let (to, key) = (target.to(&self.field.people), m.to_owned());
+        self.field.history.note(&Line::Try { m: m.to_owned(), key, n: 0, to });
+        let body = json!({ "content": " ", "data": self.field.data(&marks), "target": target.json() });
+        if let Ok(answer) = self.field.operator.post_once(BROADCASTS, m, &body).await
+            && answer.status.is_client_error()
+        {
+            self.field.history.note(&Line::Nak { m: m.to_owned() });
+        }
+    }
+
+    /// Posts until the answer is definite. An answer that says "not now", a cut, no connection: once more.
+    async fn post(&self, key: &str, body: &Value, random: &mut fastrand::Rng) -> Option<Answer> {
+        let until = Instant::now() + TRYING;
+        while Instant::now() < until {
+            if let Ok(answer) = self.field.operator.post_once(BROADCASTS, key, body).await
+                && is_definite(answer.status)
+            {
+                return Some(answer);
+            }
+            tokio::time::sleep(Duration::from_millis(random.u64(20..150))).await;
+        }
+        None
+    }
+}
+
+fn is_definite(status: StatusCode) -> bool {
+    let in_flight = [StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT];
+    !status.is_server_error() && !in_flight.contains(&status)
+}
+
+fn id_of(answer: &Answer) -> Option<String> {
+    if !answer.status.is_success() {
+        return None;
+    }
+    let body: Value = answer.json().ok()?;
+    Some(body.get("id")?.as_str()?.to_owned())
+}

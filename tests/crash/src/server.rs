@@ -1,0 +1,169 @@
+//! The server under test: a child process with a folder and a port of its own, which lives through many starts.
+
+use std::{
+    fs::OpenOptions,
+    io,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use tidings_client::Client;
+
+/// The secret that tokens of a run are signed with.
+pub const SECRET: &str = "a secret of the crash suites, forty bytes";
+/// How soon a server must answer after its start, even if its last life ended in the middle of a commit.
+pub const READY: Duration = Duration::from_secs(5);
+/// Between two looks at a process or a port.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// A server that can be killed.
+#[derive(Debug)]
+pub struct Server {
+    binary: PathBuf,
+    folder: PathBuf,
+    address: SocketAddr,
+    admin: SocketAddr,
+    settings: Vec<(&'static str, String)>,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// A server that keeps everything in `folder`; `settings` are names and values of its environment.
+    pub fn new(binary: &Path, folder: &Path, settings: Vec<(&'static str, String)>) -> Self {
+        Self {
+            binary: binary.to_owned(),
+            folder: folder.to_owned(),
+            address: free_address(),
+            admin: free_address(),
+            settings,
+            child: None,
+        }
+    }
+
+    /// Its base URL, the same in every life.
+    pub fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The file with all data.
+    pub fn database(&self) -> PathBuf {
+        self.folder.join("tidings.db")
+    }
+
+    /// Where it writes what it has to say.
+    pub fn log(&self) -> PathBuf {
+        self.folder.join("server.log")
+    }
+
+    /// Starts it, with a planted fault if one is named.
+    pub fn start(&mut self, planted: Option<&str>) -> io::Result<()> {
+        assert!(self.child.is_none(), "the last life is over");
+        let log = OpenOptions::new().create(true).append(true).open(self.log())?;
+        let mut command = Command::new(&self.binary);
+        command
+            .arg("serve")
+            .current_dir(&self.folder)
+            .env_clear()
+            .env("TIDINGS_SERVER__LISTEN", self.address.to_string())
+            .env("TIDINGS_ADMIN__LISTEN", self.admin.to_string())
+            .env("TIDINGS_AUTH__HS256_SECRET", SECRET)
+            .env("DATABASE_URL", format!("sqlite://{}", self.database().display()))
+            .env("RUST_LOG", "info")
+            .envs(self.settings.iter().map(|(name, value)| (*name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        if let Some(planted) = planted {
+            command.env("TIDINGS_TESTING__PLANTED", planted);
+        }
+        self.child = Some(command.spawn()?);
+        Ok(())
+    }
+
+    /// Waits until it answers; how long that took.
+    pub async fn ready(&mut self) -> Result<Duration, String> {
+        let client = Client::new(&self.base(), None).map_err(|cause| cause.to_string())?;
+        let started = Instant::now();
+        while started.elapsed() < READY {
+            if self.is_over() {
+                return Err(format!("the server ended at its start; see {}", self.log().display()));
+            }
+            let answer = client.get("/readyz").await;
+            if answer.is_ok_and(|answer| !answer.status.is_server_error()) {
+                return Ok(started.elapsed());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Err(format!("the server did not answer within {} s", READY.as_secs()))
+    }
+
+    /// Kills it as `kill -9` does, and sees it dead.
+    pub fn kill(&mut self) -> io::Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until it has ended by itself, at most `limit`. Answers whether it has.
+    pub async fn ended(&mut self, limit: Duration) -> bool {
+        let started = Instant::now();
+        while started.elapsed() < limit {
+            if self.is_over() {
+                self.child = None;
+                return true;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        false
+    }
+
+    fn is_over(&mut self) -> bool {
+        self.child.as_mut().is_none_or(|child| child.try_wait().is_ok_and(|status| status.is_some()))
+    }
+
+    /// The memory that it holds, in bytes.
+    pub fn resident_bytes(&self) -> io::Result<u64> {
+        let status = std::fs::read_to_string(self.of_process("status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap_or_default();
+        Ok(kilobytes * 1024)
+    }
+
+    /// The sockets that it holds open, whatever their other ends believe.
+    pub fn sockets(&self) -> io::Result<usize> {
+        let open = std::fs::read_dir(self.of_process("fd"))?;
+        let is_socket = |entry: io::Result<std::fs::DirEntry>| {
+            let target = std::fs::read_link(entry.ok()?.path()).ok()?;
+            target.to_str()?.starts_with("socket:").then_some(())
+        };
+        Ok(open.filter_map(is_socket).count())
+    }
+
+    fn of_process(&self, file: &str) -> PathBuf {
+        let id = self.child.as_ref().map_or(0, Child::id);
+        PathBuf::from(format!("/proc/{id}/{file}"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Err(cause) = self.kill()
+            && !std::thread::panicking()
+        {
+            panic!("the server could not be killed: {cause}");
+        }
+    }
+}
+
+/// An address that nobody has, outside the range of outgoing connections: while the server is dead, a client that
+/// calls its port must never be given that very port for its own end.
+fn free_address() -> SocketAddr {
+    (0..1000)
+        .map(|_| SocketAddr::from(([127, 0, 0, 1], fastrand::u16(12_000..32_000))))
+        .find(|address| TcpListener::bind(address).is_ok())
+        .expect("a port is free")
+}
