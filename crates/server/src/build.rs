@@ -102,7 +102,9 @@ impl Server {
         let features = features(&deps);
 
         // 3–4 log
-        let log: Arc<dyn Log> = Arc::new(EmbeddedLog::new(store.clone(), Arc::clone(&clock)));
+        let embedded = EmbeddedLog::new(store.clone(), Arc::clone(&clock));
+        tasks.spawn(embedded.clone().run_retention(EmbeddedLog::RETENTION_PAUSE, stop.clone()));
+        let log: Arc<dyn Log> = Arc::new(embedded);
         let specs = topics(&features);
         let feature_topics = feature_topics(&features, &specs);
         let drift = log.ensure_topics(&specs).await?;
