@@ -84,7 +84,9 @@ pub(crate) async fn post_once<T: DeserializeOwned>(
 /// A name as part of a path or query: letters, digits and `-._~` stay, every other byte becomes `%XX`.
 pub(crate) fn segment(name: &str) -> String {
     name.bytes().fold(String::new(), |path, byte| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => path + &char::from(byte).to_string(),
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            path + &char::from(byte).to_string()
+        }
         other => format!("{path}%{other:02X}"),
     })
 }

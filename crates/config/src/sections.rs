@@ -63,7 +63,7 @@ section! {
         hs256_secret: Option<String> = None;
         /// A file that holds the secret.
         hs256_secret_file: Option<String> = None;
-        /// A PEM file with the public key of RS256, ES256 or `EdDSA` tokens.
+        /// A PEM file with the public key of RS256, ES256 or Ed25519 tokens.
         public_key_file: Option<String> = None;
         /// Where the set of public keys (JWKS) is fetched from: `https://`, or `http://` on this machine.
         jwks_url: Option<String> = None;

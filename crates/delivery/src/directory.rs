@@ -1,6 +1,6 @@
 //! The directory: who there is, and which roles, groups and app channels they have.
 
-use tidings_api::Caller;
+use tidings_api::{Caller, Standing};
 use tidings_delivery_core as core;
 use tidings_delivery_core::{PersonChange, Place};
 use tidings_model::{Audience, Channel, Timestamp, UserId};
@@ -208,4 +208,18 @@ pub async fn targeted(tx: &Tx, audience: &Audience, item: &str) -> Result<u64, S
         )
         .await?;
     row.get(0)
+}
+
+/// Whether somebody may come in, and whether the directory makes them an administrator.
+pub async fn standing(tx: &Tx, user: &UserId) -> Result<Standing, StoreError> {
+    let row = tx
+        .optional(
+            "SELECT disabled, EXISTS (SELECT 1 FROM directory_members WHERE channel = 'role:admin' AND user_id = $1)
+             FROM directory_users
+             WHERE user_id = $1",
+            params![user.as_str()],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(Standing::default()) };
+    Ok(Standing { disabled: row.get::<u32>(0)? == 1, admin: row.get::<u32>(1)? == 1 })
 }

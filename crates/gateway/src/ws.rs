@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRequestParts as _, Request, State},
+    extract::{Request, State},
     response::{IntoResponse as _, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -36,12 +36,8 @@ async fn upgrade(gateway: Gateway, request: Request) -> Result<Response, Respons
     let identity = identity.ok_or_else(|| {
         Problem::new(Code::Internal, "the server was built without an identity").into_response()
     })?;
-    // A token in the handshake is judged before the upgrade; without one, `hello` brings it.
-    let caller = if parts.headers.contains_key(header::AUTHORIZATION) {
-        Some(Caller::from_request_parts(&mut parts, &()).await?)
-    } else {
-        None
-    };
+    // A token or ticket in the handshake is judged before the upgrade; without one, `hello` brings a token.
+    let caller = Caller::brought(&mut parts).await.map_err(Problem::into_response)?;
     let asked = parts.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
     let speaks = asked
         .flat_map(|list| list.as_bytes().split(|&byte| byte == b','))

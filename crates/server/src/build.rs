@@ -2,9 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Extension, Router};
 use tidings::{Deps, Feature};
-use tidings_api::Identity;
+use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes};
 use tidings_config::Config;
 use tidings_consumer::{Backoff, Consumer, dead_letter_topic};
 use tidings_delivery::{
@@ -22,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    limits,
+    identity, limits,
     routes::{self, Operators},
     schedules, serve,
     source::StoreSource,
@@ -81,23 +80,10 @@ impl Server {
         let (connections, drain) = (TaskTracker::new(), CancellationToken::new());
         let ids = Arc::new(Ids::new(Arc::clone(&clock), seed));
 
-        // 1 create: who may come in
-        let secret = config.auth.hs256_secret.as_deref().ok_or_else(|| {
-            StartError::Setting(
-                "auth.hs256_secret is not set: put a secret of at least 32 bytes into TIDINGS_AUTH__HS256_SECRET, or start with --demo"
-                    .to_owned(),
-            )
-        })?;
-        let identity = Identity::hs256(
-            secret.as_bytes(),
-            config.auth.issuer.as_deref(),
-            config.auth.audience.as_deref(),
-            Arc::clone(&clock),
-        )
-        .map_err(StartError::Setting)?;
-
-        // 2 store
+        // 1–2 create and store: who may come in, and where everything is kept
         let store = open_store(&config)?;
+        let identity = identity::open(&config.auth, &store, &clock).await?;
+        let tickets = Tickets { store: store.clone(), clock: Arc::clone(&clock) };
         let deps = Deps { store: store.clone(), clock: Arc::clone(&clock), ids: Arc::clone(&ids) };
         let features = features(&deps);
 
@@ -105,7 +91,7 @@ impl Server {
         let embedded = EmbeddedLog::new(store.clone(), Arc::clone(&clock));
         tasks.spawn(embedded.clone().run_retention(EmbeddedLog::RETENTION_PAUSE, stop.clone()));
         let log: Arc<dyn Log> = Arc::new(embedded);
-        let specs = topics(&features);
+        let specs = topics(&features, &config)?;
         let feature_topics = feature_topics(&features, &specs);
         let drift = log.ensure_topics(&specs).await?;
         for drift in drift {
@@ -161,21 +147,28 @@ impl Server {
         }
 
         // 1 again: the routes
-        let operators =
-            Operators { store: store.clone(), feed: Arc::clone(&feed), log: Arc::clone(&log), feature_topics };
+        let operators = Operators {
+            store: store.clone(),
+            feed: Arc::clone(&feed),
+            log: Arc::clone(&log),
+            feature_topics,
+        };
         let delivery_api = DeliveryApi { store: store.clone(), feed, clock, ids };
-        let (router, _reference) = routes
+        let (served, _reference) = routes
             .merge(tidings_delivery::api::routes(delivery_api))
             .merge(tidings_gateway::routes(gateway.clone()))
+            .merge(ticket_routes(tickets.clone()))
             .split_for_parts();
         let (operators, _reference) = routes::operators(operators).split_for_parts();
-        let identity = Extension(Arc::new(identity));
-        let admin_router: Router = router.clone().merge(operators).layer(identity.clone());
-        let router: Router = router.layer(identity);
+        let cors = Cors::new(&config.server.origins).map_err(StartError::Setting)?;
+        let frame =
+            Arc::new(Frame { identity: Arc::new(identity), tickets, traces: Traces::new(seed), cors });
+        let admin_served = tidings_api::frame(served.clone().merge(operators), Arc::clone(&frame));
+        let served = tidings_api::frame(served, frame);
         let (listener, address) = listen(config.server.listen).await?;
         let (admin_listener, admin_address) = listen(config.admin.listen).await?;
-        connections.spawn(serve::serve(listener, router, connections.clone(), drain.clone()));
-        connections.spawn(serve::serve(admin_listener, admin_router, connections.clone(), drain.clone()));
+        connections.spawn(serve::serve(listener, served, connections.clone(), drain.clone()));
+        connections.spawn(serve::serve(admin_listener, admin_served, connections.clone(), drain.clone()));
         let grace = Duration::from_secs(config.server.grace_secs);
         let ready = watch::Sender::new(true);
         Ok(Self { address, admin_address, store, gateway, ready, connections, drain, tasks, stop, grace })
@@ -242,10 +235,16 @@ fn features(deps: &Deps) -> Vec<Feature> {
     vec![tidings_broadcast::feature(deps)]
 }
 
-fn topics(features: &[Feature]) -> Vec<TopicConfig> {
+/// All topics, as the settings want them.
+fn topics(features: &[Feature], config: &Config) -> Result<Vec<TopicConfig>, StartError> {
     let mut topics = vec![TopicConfig::from(&tidings_delivery::DELIVERIES_TOPIC)];
     for spec in features.iter().flat_map(|feature| &feature.topics) {
-        let topic = TopicConfig::from(spec);
+        let mut topic = TopicConfig::from(spec);
+        if let Some(settings) = config.topics.get(spec.name) {
+            topic.name = settings.name.clone().unwrap_or(topic.name);
+            topic.partitions = settings.partitions.unwrap_or(topic.partitions);
+            topic.retention = settings.retention_secs.map_or(topic.retention, Duration::from_secs);
+        }
         let name = dead_letter_topic(&topic.name);
         topics.push(TopicConfig {
             alias: name.clone(),
@@ -255,13 +254,22 @@ fn topics(features: &[Feature]) -> Vec<TopicConfig> {
         });
         topics.push(topic);
     }
-    topics
+    let known =
+        |alias: &str| features.iter().flat_map(|feature| &feature.topics).any(|spec| spec.name == alias);
+    match config.topics.keys().find(|alias| !known(alias)) {
+        Some(unknown) => Err(StartError::Setting(format!(
+            "topics.\"{}\": no feature writes such a topic",
+            unknown.escape_debug()
+        ))),
+        None => Ok(topics),
+    }
 }
 
 /// The names in the log of what features write, without dead letters.
 fn feature_topics(features: &[Feature], topics: &[TopicConfig]) -> Arc<[String]> {
     let aliases = features.iter().flat_map(|feature| &feature.topics).map(|spec| spec.name);
-    let named = |alias: &str| topics.iter().find(|topic| topic.alias == alias).map(|topic| topic.name.clone());
+    let named =
+        |alias: &str| topics.iter().find(|topic| topic.alias == alias).map(|topic| topic.name.clone());
     aliases.filter_map(named).collect()
 }
 

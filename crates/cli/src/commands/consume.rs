@@ -102,19 +102,19 @@ impl Consume {
 
     /// Where each partition begins.
     async fn positions(&self, client: &Client) -> Result<Vec<Position>, Failure> {
-        let list: TopicList = reach::get(client, "/api/v1/topics").await?;
-        let Some(topic) = list.items.iter().find(|topic| topic.name == self.topic) else {
-            let names: Vec<&str> = list.items.iter().map(|topic| topic.name.as_str()).collect();
+        let topics: TopicList = reach::get(client, "/api/v1/topics").await?;
+        let Some(topic) = topics.items.iter().find(|topic| topic.name == self.topic) else {
+            let names: Vec<&str> = topics.items.iter().map(|topic| topic.name.as_str()).collect();
             return Err(Failure::new(format!("no topic `{}`; there are {}", self.topic, names.join(", "))));
         };
         let wanted = |number: u32| self.partition.is_none_or(|partition| partition == number);
         let positions: Vec<Position> = topic
             .partitions
             .iter()
-            .filter(|state| wanted(state.partition))
+            .filter(|state| wanted(state.number))
             .map(|state| {
                 let end = if self.from_beginning { state.first_offset } else { state.next_offset };
-                Position { partition: state.partition, offset: self.offset.unwrap_or(end) }
+                Position { partition: state.number, offset: self.offset.unwrap_or(end) }
             })
             .collect();
         if positions.is_empty() {

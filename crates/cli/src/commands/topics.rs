@@ -38,7 +38,8 @@ pub(super) struct Topic {
 /// One partition of a topic.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Partition {
-    pub(super) partition: u32,
+    #[serde(rename = "partition")]
+    pub(super) number: u32,
     pub(super) first_offset: u64,
     pub(super) next_offset: u64,
     bytes: u64,
@@ -76,7 +77,7 @@ fn size(bytes: u64) -> String {
 /// Milliseconds in their largest whole unit.
 fn span(ms: u64) -> String {
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s")];
-    let fitting = units.into_iter().find(|(unit, _)| ms >= *unit && ms % unit == 0);
+    let fitting = units.into_iter().find(|(unit, _)| ms >= *unit && ms.is_multiple_of(*unit));
     fitting.map_or_else(|| format!("{ms} ms"), |(unit, name)| format!("{} {name}", ms / unit))
 }
 

@@ -37,7 +37,8 @@ struct Journey {
 
 #[derive(Deserialize, Serialize)]
 struct Step {
-    step: String,
+    #[serde(rename = "step")]
+    name: String,
     done: bool,
     time: Option<String>,
     place: Option<String>,
@@ -61,7 +62,7 @@ impl Why {
         let rows = journey.steps.into_iter().enumerate().map(|(at, step)| {
             let shown = |text: Option<String>| text.unwrap_or_default();
             let done = if step.done { "yes" } else { "no" };
-            let name = format!("{} {}", at + 1, step.step);
+            let name = format!("{} {}", at + 1, step.name);
             [name, done.to_owned(), shown(step.time), shown(step.place), shown(step.detail)]
         });
         say(table(paint, ["step", "done", "time", "place", ""], rows.collect()))

@@ -11,7 +11,7 @@ fn json(text: &str) -> Value {
 /// Sends, and answers the broadcast's id.
 fn sent(demo: &Demo, arguments: &[&str]) -> String {
     let answer = demo.run([&["send"], arguments, &["--json"]].concat()).succeeds();
-    json(&answer)["id"].as_str().unwrap().to_owned()
+    json(&answer)["id"].as_str().expect("the answer has an id").to_owned()
 }
 
 /// The journey once it has this state.
@@ -76,12 +76,16 @@ fn the_records_of_a_topic_are_printed_as_they_lie() {
     assert!(of(&ids[0])["headers"].as_array().unwrap().iter().any(|header| header[0] == "ce_id"));
 
     let (partition, offset) = (partition.to_string(), offset.to_string());
-    let one = ["consume", "broadcast-messages", "--partition", &partition, "--offset", &offset, "--limit", "1"];
+    let one =
+        ["consume", "broadcast-messages", "--partition", &partition, "--offset", &offset, "--limit", "1"];
     let one = demo.run(one).succeeds();
     assert!(one.contains(&ids[0]) && one.lines().count() == 1, "{one}");
 
     let table = demo.run(["topics"]).succeeds();
-    assert!(table.lines().any(|line| line.contains(" broadcast-messages ") && line.contains(" 7 d")), "{table}");
+    assert!(
+        table.lines().any(|line| line.contains(" broadcast-messages ") && line.contains(" 7 d")),
+        "{table}"
+    );
     let topics = json(&demo.run(["topics", "--json"]).succeeds());
     assert!(topics["items"].as_array().unwrap().iter().any(|topic| topic["name"] == "tidings-deliveries"));
 }

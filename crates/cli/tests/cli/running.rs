@@ -64,7 +64,9 @@ impl Folder {
             .current_dir(self.path.path())
             .env("XDG_STATE_HOME", self.path.path().join("state"))
             .stdin(Stdio::null());
-        for name in ["RUST_LOG", "NO_COLOR", "DATABASE_URL", "TIDINGS_TOKEN", "TIDINGS_SERVER", "TIDINGS_ADMIN"] {
+        for name in
+            ["RUST_LOG", "NO_COLOR", "DATABASE_URL", "TIDINGS_TOKEN", "TIDINGS_SERVER", "TIDINGS_ADMIN"]
+        {
             command.env_remove(name);
         }
         command

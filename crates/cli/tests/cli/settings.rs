@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::running::Folder;
+use crate::running::{Demo, Folder};
 
 #[test]
 fn the_defaults_are_a_file_that_holds() {
@@ -68,4 +68,23 @@ fn a_server_of_ones_own_takes_tokens_of_its_secret_and_stops_when_told() {
         serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("logs are JSON: {line}"));
     }
     assert!(!ended.err.contains("one secret of our own"));
+}
+
+#[test]
+fn a_topic_has_the_name_and_the_partitions_that_the_settings_give_it() {
+    let folder = Folder::new();
+    let settings = "[topics.\"broadcast-messages\"]\nname = \"acme.broadcasts\"\npartitions = 3\nretention_secs = 3600\n";
+    fs::write(folder.path.path().join("tidings.toml"), settings).unwrap();
+    let demo = Demo::start_in(folder);
+    let table = demo.run(["topics"]).succeeds();
+    let row =
+        table.lines().find(|line| line.contains(" acme.broadcasts ")).unwrap_or_else(|| panic!("{table}"));
+    assert!(row.contains("  3 ") && row.contains(" 1 h"), "{table}");
+    assert!(!table.contains(" broadcast-messages "), "{table}");
+
+    let folder = demo.stop();
+    let settings = "[topics.\"broadcasts\"]\npartitions = 3\n";
+    fs::write(folder.path.path().join("tidings.toml"), settings).unwrap();
+    let says = folder.run(&mut folder.tidings(["serve", "--demo", "--listen", "127.0.0.1:0"])).fails(1);
+    assert!(says.contains("topics.\"broadcasts\": no feature writes such a topic"), "{says}");
 }

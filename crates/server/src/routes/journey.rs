@@ -50,7 +50,8 @@ pub(super) struct Journey {
 #[derive(Serialize, ToSchema)]
 struct Step {
     /// `create`, `store`, `relay`, `log`, `consume`, `deliver`, `push`, `receive`, `receipt`.
-    step: &'static str,
+    #[serde(rename = "step")]
+    name: &'static str,
     /// Whether it was taken.
     done: bool,
     /// When.
@@ -105,18 +106,21 @@ pub(super) async fn get_journey(
 
 impl Operators {
     async fn logged(&self, message_id: &str, made: Timestamp) -> Result<Logged, Problem> {
-        let topics = self.log.topics().await.map_err(failed)?;
+        let topics = self.log.topics().await.map_err(|cause| failed(&cause))?;
         let named = |name: &str| topics.iter().find(|topic| topic.name == name);
         let mut logged = Logged::default();
         for name in self.feature_topics.iter() {
             if logged.record.is_none()
                 && let Some(topic) = named(name)
             {
-                logged.record =
-                    first_of_key(self.log.as_ref(), topic, message_id, made).await.map_err(failed)?;
+                logged.record = first_of_key(self.log.as_ref(), topic, message_id, made)
+                    .await
+                    .map_err(|cause| failed(&cause))?;
             }
             if let Some(topic) = named(&dead_letter_topic(name)) {
-                let letter = first_of_key(self.log.as_ref(), topic, message_id, made).await.map_err(failed)?;
+                let letter = first_of_key(self.log.as_ref(), topic, message_id, made)
+                    .await
+                    .map_err(|cause| failed(&cause))?;
                 logged.given_up = logged.given_up.or_else(|| letter.as_ref().map(why_given_up));
             }
         }
@@ -126,7 +130,7 @@ impl Operators {
                     && group.partition.partition == record.partition
                     && group.next_offset > record.offset
             };
-            let groups = self.log.group_offsets().await.map_err(failed)?;
+            let groups = self.log.group_offsets().await.map_err(|cause| failed(&cause))?;
             logged.handled_by = groups.into_iter().filter(has_handled).map(|group| group.group).collect();
         }
         Ok(logged)
@@ -148,7 +152,7 @@ fn judged(trace: &Trace) -> Option<(&Delivery, Verdict)> {
         verdict(&trace.person, facts, facts.moment())
     };
     let all = || trace.records.iter().map(|delivery| (delivery, judge(delivery)));
-    all().find(|(_, verdict)| verdict.is_offered()).or_else(|| all().last())
+    all().find(|(_, verdict)| verdict.is_offered()).or_else(|| all().next_back())
 }
 
 /// Where a message stands for a person: the state, the reason, the sentence.
@@ -176,9 +180,11 @@ fn standing(user: &UserId, trace: &Trace, logged: &Logged) -> Standing {
                 format!("it is not for {user}{known}: {}", not_addressed(reason)),
             )
         }
-        Verdict::Withheld { reason, .. } => {
-            ("withheld", Some(reason.as_str()), format!("{user} is meant and did not get it: {}", withheld(reason)))
-        }
+        Verdict::Withheld { reason, .. } => (
+            "withheld",
+            Some(reason.as_str()),
+            format!("{user} is meant and did not get it: {}", withheld(reason)),
+        ),
         Verdict::Offered => offered(user, trace, delivery),
     }
 }
@@ -197,7 +203,9 @@ fn offered(user: &UserId, trace: &Trace, delivery: &Delivery) -> Standing {
         (0, _) => format!("it is pending: {user} has not connected yet"),
         (_, 0) => format!("it is pending: no device of {user} was offered it yet"),
         (_, 1) => format!("it is pending: it is offered to a device of {user}, which has not confirmed it"),
-        (_, devices) => format!("it is pending: it is offered to {devices} devices of {user}, none has confirmed it"),
+        (_, devices) => {
+            format!("it is pending: it is offered to {devices} devices of {user}, none has confirmed it")
+        }
     };
     let reason = verdicts().find_map(Verdict::reason).filter(|_| devices == 0);
     ("pending", reason, summary)
@@ -237,7 +245,7 @@ fn steps(trace: &Trace, logged: &Logged, state: &str) -> Vec<Step> {
     let record = logged.record.as_ref();
     let saved = record.map(|record| record.time).or(trace.item.as_ref().map(|item| item.created_at));
     let place = record.map(|record| format!("{}/{}@{}", record.topic, record.partition, record.offset));
-    let step = |step, done, time| Step { step, done, time, place: None, detail: None };
+    let step = |name, done, time| Step { name, done, time, place: None, detail: None };
     let judged = judged(trace);
     let delivered = judged.map(|(delivery, _)| delivery.facts());
     let offered = judged.is_some_and(|(_, verdict)| verdict.is_offered());

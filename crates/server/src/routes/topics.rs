@@ -126,8 +126,8 @@ pub(super) async fn list_topics(
     State(operators): State<Operators>,
     caller: Caller,
 ) -> Result<Json<Topics>, Problem> {
-    caller.require(Scope::Log)?;
-    let topics = operators.log.topics().await.map_err(failed)?;
+    caller.require(Scope::LogRead)?;
+    let topics = operators.log.topics().await.map_err(|cause| failed(&cause))?;
     Ok(Json(Topics { items: topics.into_iter().map(TopicBody::from).collect() }))
 }
 
@@ -142,30 +142,31 @@ pub(super) async fn list_records(
     Path(name): Path<String>,
     Params(query): Params<RecordsQuery>,
 ) -> Result<Json<Records>, Problem> {
-    caller.require(Scope::Log)?;
+    caller.require(Scope::LogRead)?;
     let limit = query.limit.unwrap_or(DEFAULT_RECORDS);
     if !(1..=MAX_RECORDS).contains(&limit) {
         let sentence = format!("`limit` lies between 1 and {MAX_RECORDS}");
         return Err(Problem::new(Code::BadRequest, sentence));
     }
     // By the name in the log alone: a feature's name for it is not an operator's.
-    let topics = operators.log.topics().await.map_err(failed)?;
+    let topics = operators.log.topics().await.map_err(|cause| failed(&cause))?;
     let topic = topics.iter().find(|topic| topic.name == name);
     let topic = topic.ok_or_else(|| Problem::not_found("topic"))?;
     let state = topic.partitions.iter().find(|state| state.partition == query.partition);
     let state = state.ok_or_else(|| {
-        let sentence = format!("`{name}` has the partitions 0 to {}", topic.partitions.len().saturating_sub(1));
+        let sentence =
+            format!("`{name}` has the partitions 0 to {}", topic.partitions.len().saturating_sub(1));
         Problem::new(Code::BadRequest, sentence)
     })?;
     let partition = TopicPartition { topic: name, partition: query.partition };
     let from = query.offset.max(state.first_offset);
-    let records = operators.log.records(partition, from, limit).await.map_err(failed)?;
+    let records = operators.log.records(partition, from, limit).await.map_err(|cause| failed(&cause))?;
     let next_offset = records.last().map_or(from, |record| record.offset.saturating_add(1));
     Ok(Json(Records { items: records.into_iter().map(RecordBody::from).collect(), next_offset }))
 }
 
 /// The log is away, or our fault; which, the server's own log says.
-pub(super) fn failed(cause: LogError) -> Problem {
-    tracing::warn!(error = &cause as &dyn std::error::Error, "could not read the log");
+pub(super) fn failed(cause: &LogError) -> Problem {
+    tracing::warn!(error = cause as &dyn std::error::Error, "could not read the log");
     Problem::new(Code::Unavailable, "the log cannot be read now; try again soon")
 }
