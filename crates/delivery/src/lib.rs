@@ -19,6 +19,7 @@ mod person;
 pub mod receipts;
 mod record;
 pub mod sessions;
+pub mod trace;
 
 use std::time::Duration;
 
