@@ -6,7 +6,7 @@ use tidings_delivery_core::{PersonChange, Place};
 use tidings_model::{Audience, Channel, Timestamp, UserId};
 use tidings_store::{StoreError, Tx, params};
 
-use crate::{Person, deliver, membership};
+use crate::{Person, membership};
 
 /// Somebody as the directory knows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,10 @@ pub async fn put(tx: &Tx, user: &DirectoryUser, now: Timestamp) -> Result<bool, 
         .await?
         .map(|row| row.get::<String>(0))
         .transpose()?;
+    let mut entered = None;
     if known.is_none() {
-        let from = deliver::head(tx).await?.next();
+        let from = membership::quiet_place(tx, &user.user_id, now).await?;
+        entered = Some(from);
         tx.execute(
             "INSERT INTO directory_users (user_id, display_name, joined_place, changed_place, created_at)
              VALUES ($1, $2, $3, $3, $4)",
@@ -43,7 +45,7 @@ pub async fn put(tx: &Tx, user: &DirectoryUser, now: Timestamp) -> Result<bool, 
         )
         .await?;
     }
-    let changed = membership::set_channels(tx, &user.user_id, &user.channels, now).await?;
+    let changed = membership::set_channels(tx, &user.user_id, &user.channels, entered, now).await?;
     Ok(known.is_none() || changed)
 }
 

@@ -1,16 +1,12 @@
 //! `kill -9` under load: whatever was answered is there, and nothing is there by half.
 
-#![cfg(test)]
-
-mod child;
-
 use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader},
     path::Path,
 };
 
-use child::{Child, acked, answer};
+use crate::child::{self, Child, acked, answer};
 use tidings_model::{Headers, Timestamp, planted};
 use tidings_store::{NewRecord, Store, StoreError, TopicPartitions, params};
 use tokio_util::task::TaskTracker;
@@ -83,7 +79,7 @@ fn kill_often(path: &Path, fault: Option<&str>) -> Outcome {
     let mut answers = Vec::new();
     for round in 0..KILLS {
         let mut process = Child { path: path.to_owned(), fault: fault.map(str::to_owned), round }
-            .start("writes_until_it_is_killed");
+            .start("kill::writes_until_it_is_killed");
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut left = ANSWERS + round * 23;
         while left > 0 {
