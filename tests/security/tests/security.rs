@@ -3,4 +3,5 @@
 mod identity;
 mod operators;
 mod problems;
+mod reference;
 mod tickets;
