@@ -136,7 +136,6 @@ impl Server {
             admission: Arc::new(admission(&config)),
             budget: Arc::new(Budget::new(limits::queue_bytes(config.gateway.node_queue_bytes))),
             tasks: connections.clone(),
-            stop: stop.clone(),
         };
         let (keeper, keeper_stop) = (gateway.clone(), stop.clone());
         tasks.spawn(async move { keeper.keep_lines(keeper_stop).await });
