@@ -1,5 +1,6 @@
 //! The routes of delivery: receipts now; inbox and directory beside them.
 
+mod directory;
 mod inbox;
 mod receipts;
 
@@ -10,7 +11,7 @@ use tidings_model::{Clock, Ids, UserId};
 use tidings_store::Store;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Feed, directory};
+use crate::Feed;
 
 /// What the routes need.
 #[derive(Clone, Debug)]
@@ -39,6 +40,9 @@ pub fn routes(api: DeliveryApi) -> OpenApiRouter {
         .routes(routes!(inbox::read_all_notifications))
         .routes(routes!(inbox::read_notification))
         .routes(routes!(inbox::delete_notification))
+        .routes(routes!(directory::list_users, directory::import_users))
+        .routes(routes!(directory::put_user))
+        .routes(routes!(directory::put_member, directory::delete_member))
         .with_state(api)
 }
 
@@ -46,10 +50,13 @@ impl DeliveryApi {
     /// Enters a caller whom the directory does not know yet, or whose newer token brings other channels.
     async fn entered(&self, caller: &Caller) -> Result<UserId, Problem> {
         let asked = caller.clone();
-        let known = self.store.read(move |tx| async move { directory::knows(&tx, &asked).await }).await?;
+        let known =
+            self.store.read(move |tx| async move { crate::directory::knows(&tx, &asked).await }).await?;
         if !known {
             let (caller, now) = (caller.clone(), self.clock.now());
-            self.store.transact(move |tx| async move { directory::enter(&tx, &caller, now).await }).await?;
+            self.store
+                .transact(move |tx| async move { crate::directory::enter(&tx, &caller, now).await })
+                .await?;
         }
         Ok(caller.user_id.clone())
     }

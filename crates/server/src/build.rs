@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tidings::{Deps, Feature};
-use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes};
+use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes, with_reference};
 use tidings_config::Config;
 use tidings_consumer::{Backoff, Consumer, dead_letter_topic};
 use tidings_delivery::{
@@ -170,19 +170,21 @@ impl Server {
             clock: Arc::clone(&clock),
         };
         let delivery_api = DeliveryApi { store: store.clone(), feed, clock, ids };
-        let (served, _reference) = routes
+        let (served, reference) = routes
             .merge(tidings_delivery::api::routes(delivery_api))
             .merge(tidings_gateway::routes(gateway.clone()))
             .merge(ticket_routes(tickets.clone()))
             .merge(health::routes(health))
             .split_for_parts();
-        let (operators, _reference) =
+        let (operators, operators_reference) =
             routes::operators(operators).merge(metrics::routes(scrape)).split_for_parts();
         let cors = Cors::new(&config.server.origins).map_err(StartError::Setting)?;
         let identity = Arc::new(identity);
         let frame = Arc::new(Frame { identity, tickets, traces: Traces::new(seed), cors, metrics });
-        let admin_served = tidings_api::frame(served.clone().merge(operators), Arc::clone(&frame));
-        let served = tidings_api::frame(served, frame);
+        let admin_reference = reference.clone().merge_from(operators_reference);
+        let admin_served = with_reference(served.clone().merge(operators), &admin_reference);
+        let admin_served = tidings_api::frame(admin_served, Arc::clone(&frame));
+        let served = tidings_api::frame(with_reference(served, &reference), frame);
         let (listener, address) = listen(config.server.listen).await?;
         let (admin_listener, admin_address) = listen(config.admin.listen).await?;
         connections.spawn(serve::serve(listener, served, connections.clone(), drain.clone()));

@@ -106,7 +106,19 @@ impl App {
 
     /// Asks the admin listener.
     pub async fn admin_get(&self, path: &str, token: &str) -> Answer {
-        exchange(self.server.admin_address, &request("GET", path, token, &[], b"")).await
+        self.admin_send("GET", path, token, &[], b"").await
+    }
+
+    /// Sends a request to the admin listener; `token` may be empty.
+    pub async fn admin_send(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        headers: &[&str],
+        body: &[u8],
+    ) -> Answer {
+        exchange(self.server.admin_address, &request(method, path, token, headers, body)).await
     }
 
     /// Says something to everybody, and waits until all groups have seen it.

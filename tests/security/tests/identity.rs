@@ -141,3 +141,22 @@ async fn clocks_may_differ_by_a_minute_and_no_more() {
     assert_eq!(app.get(REST, &with(day, None)).await.status, IN);
     assert_eq!(app.get(REST, &with(day + 120, None)).await.status, 401);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_replaces_the_directorys_word_and_an_absent_one_leaves_it() {
+    let app = App::start().await;
+    let root = app.admin();
+    let people = "{\"user_id\":\"ada\",\"roles\":[\"admin\"]}\n{\"user_id\":\"bob\",\"roles\":[\"admin\"]}\n";
+    let ndjson = ["Content-Type: application/x-ndjson"];
+    let put = app.send("PUT", "/api/v1/directory/users", &root, &ndjson, people.as_bytes()).await;
+    assert_eq!(put.status, 200);
+    let list = "/api/v1/broadcasts";
+    assert_eq!(app.get(list, &app.user("ada")).await.status, 200, "the directory makes her an administrator");
+    assert_eq!(
+        app.get(list, &app.token("ada", Some(&[]), None)).await.status,
+        403,
+        "an empty claim takes it away"
+    );
+    assert_eq!(app.get(list, &app.token("eve", Some(&["admin"]), None)).await.status, 200);
+    assert_eq!(app.get(list, &app.user("eve")).await.status, 403);
+}

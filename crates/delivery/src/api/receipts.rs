@@ -39,7 +39,8 @@ pub(super) struct Receipts {
 /// Confirm what was delivered and read.
 #[utoipa::path(
     post, path = "/api/v1/receipts", tag = "inbox", request_body = Receipts,
-    responses((status = 204, description = "kept; the next GET shows it"))
+    responses((status = 204, description = "kept; the next GET shows it"),
+        (status = 409, description = "a cursor of somebody who has opened no stream yet"))
 )]
 pub(super) async fn post_receipts(
     State(api): State<DeliveryApi>,

@@ -38,7 +38,7 @@ pub(super) struct ConnectionBody {
 
 /// The open streams of this process, the oldest first.
 #[utoipa::path(
-    get, path = "/api/v1/connections", tag = "operators", params(ConnectionsQuery, PageQuery),
+    get, path = "/api/v1/connections", tag = "operators", security(("token" = ["ops:read"])), params(ConnectionsQuery, PageQuery),
     responses((status = 200, body = Page<ConnectionBody>, description = "a page of them"))
 )]
 pub(super) async fn list_connections(

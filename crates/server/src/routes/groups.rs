@@ -40,7 +40,7 @@ struct GroupPartition {
 
 /// How far all groups are.
 #[utoipa::path(
-    get, path = "/api/v1/consumer-groups", tag = "operators",
+    get, path = "/api/v1/consumer-groups", tag = "operators", security(("token" = ["ops:read"])),
     responses((status = 200, body = Groups, description = "all groups"))
 )]
 pub(super) async fn list_groups(
@@ -53,7 +53,7 @@ pub(super) async fn list_groups(
 
 /// How far one group is.
 #[utoipa::path(
-    get, path = "/api/v1/consumer-groups/{id}", tag = "operators", params(("id" = String, Path)),
+    get, path = "/api/v1/consumer-groups/{id}", tag = "operators", security(("token" = ["ops:read"])), params(("id" = String, Path)),
     responses((status = 200, body = GroupBody, description = "the group"))
 )]
 pub(super) async fn get_group(

@@ -76,7 +76,7 @@ struct Logged {
 
 /// Who got a message and who did not, and why.
 #[utoipa::path(
-    get, path = "/api/v1/journeys/{id}", tag = "operators",
+    get, path = "/api/v1/journeys/{id}", tag = "operators", security(("token" = ["ops:read"])),
     params(("id" = String, Path, description = "the message: brd_…"), JourneyQuery),
     responses((status = 200, body = Journey))
 )]

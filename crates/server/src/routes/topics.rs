@@ -120,7 +120,7 @@ pub(super) struct RecordsQuery {
 
 /// All topics of the log.
 #[utoipa::path(
-    get, path = "/api/v1/topics", tag = "operators", responses((status = 200, body = Topics))
+    get, path = "/api/v1/topics", tag = "operators", security(("token" = ["log:read"])), responses((status = 200, body = Topics))
 )]
 pub(super) async fn list_topics(
     State(operators): State<Operators>,
@@ -133,7 +133,7 @@ pub(super) async fn list_topics(
 
 /// Records of one partition, from an offset on.
 #[utoipa::path(
-    get, path = "/api/v1/topics/{name}/records", tag = "operators",
+    get, path = "/api/v1/topics/{name}/records", tag = "operators", security(("token" = ["log:read"])),
     params(("name" = String, Path), RecordsQuery), responses((status = 200, body = Records))
 )]
 pub(super) async fn list_records(
