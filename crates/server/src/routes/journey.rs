@@ -180,23 +180,27 @@ fn standing(user: &UserId, trace: &Trace, logged: &Logged) -> Standing {
                 format!("it is not for {user}{known}: {}", not_addressed(reason)),
             )
         }
-        Verdict::Withheld { reason, .. } => (
-            "withheld",
-            Some(reason.as_str()),
-            format!("{user} is meant and did not get it: {}", withheld(reason)),
-        ),
-        Verdict::Offered => offered(user, trace, delivery),
+        // A message that ended as the newest record is over at its own place already; it was offered all the same.
+        Verdict::Offered | Verdict::Withheld { reason: Withheld::Cancelled | Withheld::Expired, .. } => {
+            ended(user, trace, delivery).unwrap_or_else(|| offered(user, trace, delivery))
+        }
+        Verdict::Withheld { reason, .. } => {
+            let summary = format!("{user} is meant and did not get it: {}", withheld(reason));
+            ("withheld", Some(reason.as_str()), summary)
+        }
     }
 }
 
+fn ended(user: &UserId, trace: &Trace, delivery: &Delivery) -> Option<Standing> {
+    let at = trace.item.as_ref().and_then(|item| item.ended_at)?;
+    let (reason, word) = match delivery.facts().removal.map(|removal| removal.end) {
+        Some(End::Cancelled) => ("cancelled", "was taken back"),
+        Some(End::Expired) | None => ("expired", "expired"),
+    };
+    Some(("ended", Some(reason), format!("it {word} at {at}, before {user} confirmed it")))
+}
+
 fn offered(user: &UserId, trace: &Trace, delivery: &Delivery) -> Standing {
-    if let Some(at) = trace.item.as_ref().and_then(|item| item.ended_at) {
-        let (reason, word) = match delivery.facts().removal.map(|removal| removal.end) {
-            Some(End::Cancelled) => ("cancelled", "was taken back"),
-            Some(End::Expired) | None => ("expired", "expired"),
-        };
-        return ("ended", Some(reason), format!("it {word} at {at}, before {user} confirmed it"));
-    }
     let verdicts = || trace.sessions.iter().map(|row| row.session().verdict(&trace.person, delivery.facts()));
     let devices = verdicts().filter(|verdict| verdict.is_offered()).count();
     let summary = match (trace.sessions.len(), devices) {
