@@ -16,13 +16,18 @@ use tidings_gateway::{Admission, Budget, Gateway, GatewayOptions, Hub, Origins};
 use tidings_log::{EmbeddedLog, Log, LogError, TopicConfig};
 use tidings_model::{Clock, Ids};
 use tidings_store::{Store, StoreError, StoreOptions};
+use tidings_telemetry::{ConsumerEnded, FeedEnded, Metrics, TopicDrifts};
 use tokio::{net::TcpListener, sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     identity, limits,
-    routes::{self, Operators},
+    routes::{
+        self, Operators,
+        health::{self, Health},
+        metrics::{self, Scrape},
+    },
     schedules, serve,
     source::StoreSource,
 };
@@ -94,12 +99,8 @@ impl Server {
         let specs = topics(&features, &config)?;
         let feature_topics = feature_topics(&features, &specs);
         let drift = log.ensure_topics(&specs).await?;
-        for drift in drift {
-            tracing::warn!(
-                topic = drift.topic,
-                what = drift.what,
-                "a topic differs from its settings; it stays as it is"
-            );
+        for drift in &drift {
+            TopicDrifts { topic: &drift.topic, what: &drift.what }.emit();
         }
 
         // 6, 9 delivery
@@ -115,13 +116,14 @@ impl Server {
         let listener = Arc::clone(&hub);
         tasks.spawn(async move {
             if let Err(cause) = reader.run(reader_log, listener, reader_clock, reader_stop).await {
-                tracing::error!(%cause, "the delivery feed ended");
+                FeedEnded { cause: &cause }.emit();
             }
         });
         let source = Arc::new(StoreSource {
             store: store.clone(),
             feed: Arc::clone(&feed),
             clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
         });
         let gateway = Gateway {
             hub: Arc::clone(&hub),
@@ -134,7 +136,6 @@ impl Server {
             admission: Arc::new(admission(&config)),
             budget: Arc::new(Budget::new(limits::queue_bytes(config.gateway.node_queue_bytes))),
             tasks: connections.clone(),
-            stop: stop.clone(),
         };
         let (keeper, keeper_stop) = (gateway.clone(), stop.clone());
         tasks.spawn(async move { keeper.keep_lines(keeper_stop).await });
@@ -150,19 +151,36 @@ impl Server {
         let operators = Operators {
             store: store.clone(),
             feed: Arc::clone(&feed),
+            gateway: gateway.clone(),
             log: Arc::clone(&log),
             feature_topics,
+        };
+        let ready = watch::Sender::new(true);
+        let health = Health {
+            store: store.clone(),
+            gateway: gateway.clone(),
+            head: delivery_heads(&store)?,
+            takes_work: ready.subscribe(),
+        };
+        let metrics = Arc::new(Metrics::default());
+        let scrape = Scrape {
+            metrics: Arc::clone(&metrics),
+            health: health.clone(),
+            log: Arc::clone(&log),
+            clock: Arc::clone(&clock),
         };
         let delivery_api = DeliveryApi { store: store.clone(), feed, clock, ids };
         let (served, _reference) = routes
             .merge(tidings_delivery::api::routes(delivery_api))
             .merge(tidings_gateway::routes(gateway.clone()))
             .merge(ticket_routes(tickets.clone()))
+            .merge(health::routes(health))
             .split_for_parts();
-        let (operators, _reference) = routes::operators(operators).split_for_parts();
+        let (operators, _reference) =
+            routes::operators(operators).merge(metrics::routes(scrape)).split_for_parts();
         let cors = Cors::new(&config.server.origins).map_err(StartError::Setting)?;
-        let frame =
-            Arc::new(Frame { identity: Arc::new(identity), tickets, traces: Traces::new(seed), cors });
+        let identity = Arc::new(identity);
+        let frame = Arc::new(Frame { identity, tickets, traces: Traces::new(seed), cors, metrics });
         let admin_served = tidings_api::frame(served.clone().merge(operators), Arc::clone(&frame));
         let served = tidings_api::frame(served, frame);
         let (listener, address) = listen(config.server.listen).await?;
@@ -170,7 +188,6 @@ impl Server {
         connections.spawn(serve::serve(listener, served, connections.clone(), drain.clone()));
         connections.spawn(serve::serve(admin_listener, admin_served, connections.clone(), drain.clone()));
         let grace = Duration::from_secs(config.server.grace_secs);
-        let ready = watch::Sender::new(true);
         Ok(Self { address, admin_address, store, gateway, ready, connections, drain, tasks, stop, grace })
     }
 
@@ -274,10 +291,15 @@ fn feature_topics(features: &[Feature], topics: &[TopicConfig]) -> Arc<[String]>
 }
 
 fn delivery_head(store: &Store) -> Result<Place, StartError> {
+    Ok(Place(*delivery_heads(store)?.borrow()))
+}
+
+/// Follows the newest place of the delivery log.
+fn delivery_heads(store: &Store) -> Result<watch::Receiver<u64>, StartError> {
     let topic = store.topic(tidings_delivery::DELIVERIES).ok_or_else(|| {
         StartError::Setting(format!("the topic {} was not made", tidings_delivery::DELIVERIES))
     })?;
-    Ok(Place(*store.heads().watch(topic.first_partition).borrow()))
+    Ok(store.heads().watch(topic.first_partition))
 }
 
 /// How many clients may catch up at once; what memory can do grows with the cores.
@@ -326,7 +348,7 @@ fn start_feature(
         let stop = stop.clone();
         tasks.spawn(async move {
             if let Err(cause) = consumer.run(stop).await {
-                tracing::error!(group, %cause, "a consumer ended");
+                ConsumerEnded { group, cause: &cause }.emit();
             }
         });
     }

@@ -2,6 +2,7 @@
 
 mod counts;
 mod first_light;
+mod inbox;
 mod late;
 mod life;
 mod resume;

@@ -6,9 +6,8 @@ use tidings_api::TokenClaims;
 use tidings_model::{Clock, ManualClock, SystemClock};
 use tidings_tests_security::{App, Issuer, KeyServer, forgeries};
 
-/// Needs a scope that nobody here has: whoever is let in is told so.
-const REST: &str = "/api/v1/broadcasts";
-const IN: u16 = 403;
+const REST: &str = "/api/v1/inbox/unread-count";
+const IN: u16 = 200;
 /// What makes a request a WebSocket handshake.
 const HANDSHAKE: [&str; 4] = [
     "Upgrade: websocket",
