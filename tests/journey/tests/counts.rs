@@ -140,11 +140,12 @@ impl World {
     }
 
     fn cut(&mut self, name: &'static str) {
+        let which = self.random.usize(..);
         let somebody = self.person(name);
         if somebody.open.is_empty() {
             return;
         }
-        let cut = somebody.open.swap_remove(self.random.usize(..somebody.open.len()));
+        let cut = somebody.open.swap_remove(which % somebody.open.len());
         match cut.device.cursor.clone() {
             Some(cursor) => somebody.left.insert(cut.session, (cursor, cut.covered)),
             None => somebody.left.remove(cut.session),
