@@ -112,7 +112,7 @@ pub async fn end_item(tx: &Tx, subject: &str, end: End, at: Timestamp) -> Result
             params![subject, at],
         )
         .await?;
-    let place = head(tx).await?;
+    let place = head(tx).await?.next();
     tx.execute(
         "UPDATE delivery_records SET ended_place = $2, end_reason = $3
          WHERE subject = $1 AND kind = 'message' AND ended_place IS NULL",
