@@ -125,17 +125,24 @@ impl App {
     pub async fn settled(&self) {
         let said = serde_json::json!({ "content": "hi", "target": { "type": "all" } });
         assert_eq!(self.post("/api/v1/broadcasts", &self.admin(), &said).await.status, 201);
-        let carried = ["broadcast-service-group-lifecycle", "broadcast-service-group"];
-        let done = async {
-            for group in carried {
-                let path = format!("/api/v1/consumer-groups/{group}");
-                // Places are copied to where this route looks once a second.
-                while self.admin_get(&path, &self.admin()).await.json()["lag"] != 0 {
-                    tokio::time::sleep(LOOK).await;
+        for group in ["broadcast-service-group-lifecycle", "broadcast-service-group"] {
+            // Places are copied to where this route looks once a second.
+            self.admin_until(&format!("/api/v1/consumer-groups/{group}"), |body| body["lag"] == 0).await;
+        }
+    }
+
+    /// Asks the admin listener until it answers as wanted.
+    pub async fn admin_until(&self, path: &str, wanted: fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        let asking = async {
+            loop {
+                let body = self.admin_get(path, &self.admin()).await.json();
+                if wanted(&body) {
+                    return body;
                 }
+                tokio::time::sleep(LOOK).await;
             }
         };
-        timeout(LIMIT, done).await.expect("the broadcast is carried in time");
+        timeout(LIMIT, asking).await.expect("the answer that is wanted in time")
     }
 
     /// Sends a request; `token` may be empty.
