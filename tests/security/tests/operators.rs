@@ -133,3 +133,29 @@ async fn a_record_that_was_given_up_is_shown_with_its_reason() {
     let metrics = app.admin_get("/metrics", "").await;
     assert!(String::from_utf8_lossy(&metrics.body).contains("tidings_dead_letters 1\n"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_trace_leads_from_the_request_to_the_delivery_record() {
+    let app = App::start().await;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let said = json!({ "content": "hi", "target": { "type": "all" } }).to_string();
+    let headers = ["Content-Type: application/json", &format!("traceparent: {trace}")];
+    let created = app.send("POST", "/api/v1/broadcasts", &app.admin(), &headers, said.as_bytes()).await;
+    assert_eq!(created.status, 201);
+    let delivered = "/api/v1/topics/tidings-deliveries/records";
+    let delivered = app.admin_until(delivered, |body| body["items"][0].is_object()).await;
+    let record: serde_json::Value =
+        serde_json::from_str(delivered["items"][0]["value"].as_str().unwrap()).unwrap();
+    assert_eq!(record["trace_parent"], trace);
+    for topic in ["broadcast-messages", "broadcast-user-service-group"] {
+        let mut found = Vec::new();
+        for partition in 0..10 {
+            let path = format!("/api/v1/topics/{topic}/records?partition={partition}");
+            let page = app.admin_get(&path, &app.admin()).await.json();
+            found.extend(page["items"].as_array().unwrap().clone());
+        }
+        assert_eq!(found.len(), 1, "{topic}");
+        let headers = found[0]["headers"].as_array().unwrap();
+        assert!(headers.contains(&json!(["traceparent", trace])), "{headers:?}");
+    }
+}
