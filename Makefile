@@ -13,7 +13,7 @@ setup: ## install what building and testing need (Debian; others: see CONTRIBUTI
 
 run: ## start with demo people on http://127.0.0.1:8080 and send them a broadcast
 	@scripts/setup build
-	@scripts/cargo build --quiet --package tidings-cli
+	@scripts/cargo build --package tidings-cli
 	@bin/tidings serve --demo
 
 test: ## everything: lints, unit, conformance, crash, security, browsers

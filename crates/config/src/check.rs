@@ -12,7 +12,6 @@ const MAX_TOPIC_BYTES: usize = 249;
 /// Refuses what makes no sense, at the first key that does not.
 pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
     let gateway = &config.gateway;
-    let limits = &config.limits;
     holds(config.server.grace_secs <= 3600, "server.grace_secs", "must be at most 3600")?;
     for origin in &config.server.origins {
         holds(
@@ -37,18 +36,6 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
     holds(gateway.connections_per_user >= 1, "gateway.connections_per_user", "must be at least 1")?;
     holds((1..=1000).contains(&gateway.catch_up_max), "gateway.catch_up_max", range(1, 1000).as_str())?;
     websocket(gateway)?;
-    holds(limits.broadcasts_per_minute >= 1, "limits.broadcasts_per_minute", "must be at least 1")?;
-    holds(
-        limits.service_broadcasts_per_minute >= 1,
-        "limits.service_broadcasts_per_minute",
-        "must be at least 1",
-    )?;
-    holds(limits.requests_per_second >= 1, "limits.requests_per_second", "must be at least 1")?;
-    holds(
-        limits.requests_burst >= limits.requests_per_second,
-        "limits.requests_burst",
-        "must be at least limits.requests_per_second",
-    )?;
     holds(!config.logs.level.trim().is_empty(), "logs.level", "must name a level, for example info")?;
     topics(config)
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use toml::{Table, Value};
 
 use crate::{
-    AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, LimitsConfig, LogsConfig, ServerConfig,
+    AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, LogsConfig, ServerConfig,
     TopicSettings,
     load::{WELL_KNOWN, variable_of},
     section::{Field, Section},
@@ -23,13 +23,12 @@ const fn shown<S: Section>() -> Shown {
 }
 
 /// All sections with fixed names, in the order of the file.
-const SECTIONS: [Shown; 7] = [
+const SECTIONS: [Shown; 6] = [
     shown::<ServerConfig>(),
     shown::<AdminConfig>(),
     shown::<DatabaseConfig>(),
     shown::<AuthConfig>(),
     shown::<GatewayConfig>(),
-    shown::<LimitsConfig>(),
     shown::<LogsConfig>(),
 ];
 

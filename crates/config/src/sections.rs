@@ -20,8 +20,6 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Connections.
     pub gateway: GatewayConfig,
-    /// How often somebody may call.
-    pub limits: LimitsConfig,
     /// What the server tells about itself.
     pub logs: LogsConfig,
     /// Topics that are to differ from their defaults, by the name features know them by.
@@ -105,20 +103,6 @@ section! {
         resumes_per_second: u32 = 2000;
         /// Clients that may read what they missed from the database at once.
         database_resumes: usize = 50;
-    }
-}
-
-section! {
-    /// How often somebody may call; more is answered with 429.
-    "limits" => LimitsConfig {
-        /// Broadcasts that one person may create in a minute.
-        broadcasts_per_minute: u32 = 60;
-        /// Broadcasts that one service key may create in a minute.
-        service_broadcasts_per_minute: u32 = 30_000;
-        /// Requests of one caller in a second.
-        requests_per_second: u32 = 50;
-        /// Requests that a caller who was quiet may send at once.
-        requests_burst: u32 = 100;
     }
 }
 

@@ -30,7 +30,7 @@ fn a_variable_is_read_as_its_default_is_written() {
         &[
             ("TIDINGS_SERVER__ORIGINS", "https://a.example, https://b.example:8443"),
             ("TIDINGS_AUTH__TRUST_CLAIMS", "false"),
-            ("TIDINGS_LIMITS__BROADCASTS_PER_MINUTE", "7"),
+            ("TIDINGS_GATEWAY__CATCH_UP_MAX", "7"),
             ("TIDINGS_LOGS__FORMAT", "text"),
             ("RUST_LOG", "warn"),
             ("DATABASE_URL", "sqlite://elsewhere.db"),
@@ -39,7 +39,7 @@ fn a_variable_is_read_as_its_default_is_written() {
     .unwrap();
     assert_eq!(config.server.origins, ["https://a.example", "https://b.example:8443"]);
     assert!(!config.auth.trust_claims);
-    assert_eq!(config.limits.broadcasts_per_minute, 7);
+    assert_eq!(config.gateway.catch_up_max, 7);
     assert_eq!((config.logs.format, config.logs.level.as_str()), (LogFormat::Text, "warn"));
     assert_eq!(config.database.url, "sqlite://elsewhere.db");
 }
@@ -89,11 +89,6 @@ fn what_does_not_hold_is_refused_with_a_sentence() {
         ),
         ("", &[("TIDINGS_AUTH__HS256_SECRET_FILE", "/nowhere/at/all")], "cannot read /nowhere/at/all"),
         ("", &[("TIDINGS_LOGS__FORMAT", "xml")], "TIDINGS_LOGS__FORMAT: "),
-        (
-            "",
-            &[("TIDINGS_LIMITS__REQUESTS_BURST", "1")],
-            "limits.requests_burst must be at least limits.requests_per_second",
-        ),
         ("", &[("TIDINGS_TOPICS__X__NAME", "y")], "topics are set in the file"),
         ("[server]\nlisten = 3\n", &[], "tidings.toml: "),
         ("[server\n", &[], "line 1: "),

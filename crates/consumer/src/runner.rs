@@ -155,6 +155,8 @@ impl Running {
             let Some(handler) = self.consumer.handlers.iter().find(reads).cloned() else { continue };
             let Some((epoch, next)) = self.take_over(partition).await? else { return Ok(()) };
             self.member.seek(partition, next);
+            // It was left alone if another owner had taken it over meanwhile.
+            self.member.resume(partition);
             self.owned.insert(partition.clone(), Owned { epoch, handler, held: None });
         }
         Ok(())

@@ -153,6 +153,7 @@ impl Server {
             feed: Arc::clone(&feed),
             gateway: gateway.clone(),
             log: Arc::clone(&log),
+            clock: Arc::clone(&clock),
             feature_topics,
         };
         let ready = watch::Sender::new(true);

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use tidings_delivery::Feed;
 use tidings_gateway::Gateway;
 use tidings_log::Log;
+use tidings_model::Clock;
 use tidings_store::Store;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -28,6 +29,8 @@ pub(crate) struct Operators {
     pub(crate) gateway: Gateway,
     /// Topics, records, groups.
     pub(crate) log: Arc<dyn Log>,
+    /// What time it is.
+    pub(crate) clock: Arc<dyn Clock>,
     /// Names in the log of the topics that features write, in the order in which a message meets them.
     pub(crate) feature_topics: Arc<[String]>,
 }

@@ -7,8 +7,8 @@ fn shows(line: &str) -> &'static str {
     match line {
         _ if line.contains(" listen ") => "The canteen closes at two today.",
         _ if line.contains(" send ") => "is on its way to",
-        _ if line.contains(" why ") && line.contains(" carol ") => "carol",
-        _ if line.contains(" why ") => "pending",
+        _ if line.contains(" why ") && line.contains(" mallory ") => "not_addressed (stranger)",
+        _ if line.contains(" why ") => "carol",
         _ if line.contains(" topics ") => "broadcast-messages",
         _ if line.contains(" consume ") => "\"step\":\"ACTIVATED\"",
         _ if line.contains("/stream") => "event: ready",
@@ -36,6 +36,28 @@ fn a_broadcast_arrives_and_every_printed_line_works_as_printed() {
         let mut running = demo.folder.start(&mut demo.folder.shell(line));
         running.prints(shows(line));
         // Those that go on until Ctrl-C are ended by dropping them.
+    }
+}
+
+#[test]
+fn the_tour_of_the_readme_works_as_written() {
+    let readme = include_str!("../../../../README.md");
+    let tour = readme.split("## A tour").nth(1).unwrap().split("\n## ").next().unwrap();
+    let blocks: Vec<&str> =
+        tour.split("```sh\n").skip(1).filter_map(|block| block.split("```").next()).collect();
+    let demo = Demo::start();
+    let shown = demo.server.out();
+    let id = shown.split_whitespace().find(|word| word.starts_with("brd_")).unwrap();
+    // What each block of lines must have shown at its end.
+    let ends = ["The canteen closes at two today.", "9 receipt", "event: ready"];
+    assert_eq!(blocks.len(), ends.len(), "{tour}");
+    for (block, end) in blocks.into_iter().zip(ends) {
+        let block = block.replace("http://127.0.0.1:8080", &demo.url).replace("brd_…", id);
+        let mut script = demo.folder.script(&block);
+        let script = script.env("TIDINGS_SERVER", &demo.url).env("TIDINGS_ADMIN", &demo.admin);
+        let mut running = demo.folder.start(script);
+        running.prints(end);
+        assert!(!running.err().contains("tidings: "), "{block}\n{}", running.err());
     }
 }
 

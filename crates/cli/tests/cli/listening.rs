@@ -23,13 +23,13 @@ fn a_listener_goes_on_where_it_was_and_shows_nothing_twice() {
 #[test]
 fn a_listener_that_ends_amid_what_was_pending_goes_on_behind_it() {
     let demo = Demo::start();
-    let mut sent = vec!["One", "Two", "Three"];
-    for content in &sent {
-        demo.run(["send", content, "--to", "user:dave"]).succeeds();
+    let mut sent = vec!["The canteen closes", "One", "Two", "Three"];
+    for content in &sent[1..] {
+        demo.run(["send", content, "--to", "user:carol"]).succeeds();
     }
     // Each start shows one that no start before has shown.
     while !sent.is_empty() {
-        let out = demo.run(["listen", "--user", "dave", "--count", "1"]).succeeds();
+        let out = demo.run(["listen", "--user", "carol", "--count", "1"]).succeeds();
         let before = sent.len();
         sent.retain(|content| !out.contains(content));
         assert_eq!(sent.len(), before - 1, "{out}");
@@ -77,8 +77,8 @@ fn only_the_named_channels_are_heard() {
 fn stored_text_does_not_act_on_the_terminal() {
     let demo = Demo::start();
     let says = "\u{1b}[2J\u{1b}]0;title\u{7} \u{9b}31m\nnext line \u{202e}txt";
-    demo.run(["send", says, "--title", "\u{1b}c", "--to", "user:dave", "--to", "user:erin"]).succeeds();
-    for (user, json) in [("dave", &[][..]), ("erin", &["--json"])] {
+    demo.run(["send", says, "--title", "\u{1b}c", "--to", "user:alice", "--to", "user:bob"]).succeeds();
+    for (user, json) in [("alice", &[][..]), ("bob", &["--json"])] {
         let out = demo.run([&["listen", "--user", user, "--count", "1"], json].concat()).succeeds();
         let acts = |letter: char| (letter.is_control() && letter != '\n') || letter == '\u{202e}';
         assert!(!out.contains(acts), "{out:?}");

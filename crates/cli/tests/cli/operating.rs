@@ -46,6 +46,19 @@ fn why_says_who_has_it_who_does_not_and_the_reason() {
 }
 
 #[test]
+fn why_counts_who_joined_since_among_those_who_are_meant() {
+    let demo = Demo::start();
+    let id = sent(&demo, &["Before dave", "--to", "all"]);
+    journey(&demo, &id, "dave", "not_addressed");
+    // Enters the directory, and listens to nothing that was said.
+    let elsewhere = ["listen", "--user", "dave", "--channels", "role:elsewhere"];
+    let listening = demo.folder.start(&mut demo.tidings(elsewhere));
+    eventually("dave listens", || listening.err().contains("dave listens").then_some(()));
+    let pending = journey(&demo, &id, "dave", "pending");
+    assert_eq!(pending["reason"], "narrowed", "{pending}");
+}
+
+#[test]
 fn why_tells_what_was_taken_back_from_what_is_on_its_way() {
     let demo = Demo::start();
     let id = sent(&demo, &["Never mind", "--to", "user:carol"]);

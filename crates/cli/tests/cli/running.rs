@@ -1,8 +1,10 @@
 //! A demo server in a temporary folder, and commands that run beside it, each with a limit.
 
 use std::{
+    cell::Cell,
     ffi::OsStr,
     fs::{self, File},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -33,6 +35,7 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
 /// A folder as a clone is: with `bin/tidings`, and nobody's settings.
 pub(crate) struct Folder {
     pub(crate) path: TempDir,
+    files: Cell<u32>,
 }
 
 /// A command on its way.
@@ -55,7 +58,7 @@ impl Folder {
         let path = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(path.path().join("bin")).expect("a folder in it");
         std::os::unix::fs::symlink(TIDINGS, path.path().join("bin/tidings")).expect("a link to the binary");
-        Self { path }
+        Self { path, files: Cell::new(0) }
     }
 
     fn command(&self, program: &str) -> Command {
@@ -81,8 +84,13 @@ impl Folder {
 
     /// A line as somebody types it.
     pub(crate) fn shell(&self, line: &str) -> Command {
+        self.script(&format!("exec {line}"))
+    }
+
+    /// Lines as somebody types them, one after the other; the first that fails ends them.
+    pub(crate) fn script(&self, lines: &str) -> Command {
         let mut command = self.command("sh");
-        command.args(["-c", &format!("exec {line}")]);
+        command.args(["-ec", lines]);
         command
     }
 
@@ -90,7 +98,9 @@ impl Folder {
     pub(crate) fn start(&self, command: &mut Command) -> Running {
         let (out, err) = (self.fresh("out"), self.fresh("err"));
         let file = |path: &Path| File::create(path).expect("a file for what is printed");
-        let child = command.stdout(file(&out)).stderr(file(&err)).spawn().expect("the command starts");
+        // A group of its own, so that what a shell started ends with it.
+        command.process_group(0).stdout(file(&out)).stderr(file(&err));
+        let child = command.spawn().expect("the command starts");
         Running { child, out, err }
     }
 
@@ -100,10 +110,8 @@ impl Folder {
     }
 
     fn fresh(&self, ending: &str) -> PathBuf {
-        (0..1000)
-            .map(|n| self.path.path().join(format!("{n}.{ending}")))
-            .find(|path| !path.exists())
-            .expect("a free name")
+        self.files.set(self.files.get() + 1);
+        self.path.path().join(format!("{}.{ending}", self.files.get()))
     }
 }
 
@@ -146,7 +154,8 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // It may have ended before.
-        let _gone = self.child.kill();
+        let group = format!("-{}", self.child.id());
+        let _gone = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
         let _reaped = self.child.wait();
     }
 }

@@ -12,7 +12,10 @@ use tidings_api::{Caller, Params, Problem, Scope};
 use tidings_consumer::dead_letter_topic;
 use tidings_delivery::{
     Delivery, End,
-    core::verdict::{NotAddressed, Verdict, Withheld, verdict},
+    core::{
+        Moment,
+        verdict::{NotAddressed, Verdict, Withheld, verdict},
+    },
     trace::{self, Trace},
 };
 use tidings_log::GroupOffset;
@@ -101,7 +104,8 @@ pub(super) async fn get_journey(
     if trace.item.is_none() && logged.record.is_none() {
         return Err(Problem::not_found("message"));
     }
-    Ok(Json(Journey::of(message_id, query.user_id, &trace, &logged)))
+    let now = Moment { place: operators.feed.head(), time: operators.clock.now() };
+    Ok(Json(Journey::of(message_id, query.user_id, &trace, &logged, now)))
 }
 
 impl Operators {
@@ -145,27 +149,31 @@ fn why_given_up(letter: &Record) -> String {
     )
 }
 
-/// What decides for the person: the record they are offered, or else the last one that names a reason.
-fn judged(trace: &Trace) -> Option<(&Delivery, Verdict)> {
-    let judge = |delivery: &Delivery| {
-        let facts = delivery.facts();
-        verdict(&trace.person, facts, facts.moment())
+/// What decides for the person: a record that was offered at its place, or is by now (whoever joined since, or wants
+/// the category again, gets it when they connect); or else the last one, for its reason.
+fn judged(trace: &Trace, now: Moment) -> Option<(&Delivery, Verdict)> {
+    let all = |at: fn(&Delivery, Moment) -> Moment| {
+        trace
+            .records
+            .iter()
+            .map(move |record| (record, verdict(&trace.person, record.facts(), at(record, now))))
     };
-    let all = || trace.records.iter().map(|delivery| (delivery, judge(delivery)));
-    all().find(|(_, verdict)| verdict.is_offered()).or_else(|| all().next_back())
+    let then = || all(|record, _now| record.facts().moment());
+    let offered = |(_, verdict): &(&Delivery, Verdict)| verdict.is_offered();
+    then().find(offered).or_else(|| all(|_record, now| now).find(offered)).or_else(|| then().next_back())
 }
 
 /// Where a message stands for a person: the state, the reason, the sentence.
 type Standing = (&'static str, Option<&'static str>, String);
 
-fn standing(user: &UserId, trace: &Trace, logged: &Logged) -> Standing {
+fn standing(user: &UserId, trace: &Trace, judged: Option<(&Delivery, Verdict)>, logged: &Logged) -> Standing {
     if let Some(at) = trace.receipt.read_at {
         return ("read", None, format!("{user} read it at {at}"));
     }
     if let Some(at) = trace.receipt.delivered_at {
         return ("delivered", None, format!("{user} has it since {at}, and has not said that they read it"));
     }
-    let Some((delivery, verdict)) = judged(trace) else {
+    let Some((delivery, verdict)) = judged else {
         return match &logged.given_up {
             Some(why) => ("failed", Some("dead_letter"), format!("a handler gave it up: {why}")),
             None => ("on_its_way", None, "it is saved, and not yet delivered to anybody".to_owned()),
@@ -180,23 +188,27 @@ fn standing(user: &UserId, trace: &Trace, logged: &Logged) -> Standing {
                 format!("it is not for {user}{known}: {}", not_addressed(reason)),
             )
         }
-        Verdict::Withheld { reason, .. } => (
-            "withheld",
-            Some(reason.as_str()),
-            format!("{user} is meant and did not get it: {}", withheld(reason)),
-        ),
-        Verdict::Offered => offered(user, trace, delivery),
+        // A message that ended as the newest record is over at its own place already; it was offered all the same.
+        Verdict::Offered | Verdict::Withheld { reason: Withheld::Cancelled | Withheld::Expired, .. } => {
+            ended(user, trace, delivery).unwrap_or_else(|| offered(user, trace, delivery))
+        }
+        Verdict::Withheld { reason, .. } => {
+            let summary = format!("{user} is meant and did not get it: {}", withheld(reason));
+            ("withheld", Some(reason.as_str()), summary)
+        }
     }
 }
 
+fn ended(user: &UserId, trace: &Trace, delivery: &Delivery) -> Option<Standing> {
+    let at = trace.item.as_ref().and_then(|item| item.ended_at)?;
+    let (reason, word) = match delivery.facts().removal.map(|removal| removal.end) {
+        Some(End::Cancelled) => ("cancelled", "was taken back"),
+        Some(End::Expired) | None => ("expired", "expired"),
+    };
+    Some(("ended", Some(reason), format!("it {word} at {at}, before {user} confirmed it")))
+}
+
 fn offered(user: &UserId, trace: &Trace, delivery: &Delivery) -> Standing {
-    if let Some(at) = trace.item.as_ref().and_then(|item| item.ended_at) {
-        let (reason, word) = match delivery.facts().removal.map(|removal| removal.end) {
-            Some(End::Cancelled) => ("cancelled", "was taken back"),
-            Some(End::Expired) | None => ("expired", "expired"),
-        };
-        return ("ended", Some(reason), format!("it {word} at {at}, before {user} confirmed it"));
-    }
     let verdicts = || trace.sessions.iter().map(|row| row.session().verdict(&trace.person, delivery.facts()));
     let devices = verdicts().filter(|verdict| verdict.is_offered()).count();
     let summary = match (trace.sessions.len(), devices) {
@@ -234,19 +246,19 @@ const fn withheld(reason: Withheld) -> &'static str {
 }
 
 impl Journey {
-    fn of(message_id: String, user_id: UserId, trace: &Trace, logged: &Logged) -> Self {
-        let (state, reason, summary) = standing(&user_id, trace, logged);
-        let steps = steps(trace, logged, state);
+    fn of(message_id: String, user_id: UserId, trace: &Trace, logged: &Logged, now: Moment) -> Self {
+        let judged = judged(trace, now);
+        let (state, reason, summary) = standing(&user_id, trace, judged, logged);
+        let steps = steps(trace, judged, logged, state);
         Self { message_id, user_id, state, reason, summary, steps }
     }
 }
 
-fn steps(trace: &Trace, logged: &Logged, state: &str) -> Vec<Step> {
+fn steps(trace: &Trace, judged: Option<(&Delivery, Verdict)>, logged: &Logged, state: &str) -> Vec<Step> {
     let record = logged.record.as_ref();
     let saved = record.map(|record| record.time).or(trace.item.as_ref().map(|item| item.created_at));
     let place = record.map(|record| format!("{}/{}@{}", record.topic, record.partition, record.offset));
     let step = |name, done, time| Step { name, done, time, place: None, detail: None };
-    let judged = judged(trace);
     let delivered = judged.map(|(delivery, _)| delivery.facts());
     let offered = judged.is_some_and(|(_, verdict)| verdict.is_offered());
     let devices = trace.sessions.len();
