@@ -6,7 +6,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use axum::extract::FromRequestParts;
+use http::request::Parts;
 use serde::{Deserialize, Serialize, de};
+
+use crate::{Code, Problem};
 
 /// The header of the W3C Trace Context.
 pub(crate) const TRACEPARENT: &str = "traceparent";
@@ -29,6 +33,15 @@ impl TraceParent {
     /// The 32 digits that all steps of one trace share.
     pub fn trace_id(&self) -> &str {
         self.0.split('-').nth(1).unwrap_or_default()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TraceParent {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        let unbuilt = || Problem::new(Code::Internal, "the server was built without a frame");
+        parts.extensions.get::<Self>().cloned().ok_or_else(unbuilt)
     }
 }
 

@@ -164,6 +164,7 @@ async fn repeat(tx: &Tx, person: &core::Person, said: &Delivery, now: Timestamp)
         late: facts.late,
         late_joiners: facts.late_joiners,
         removes: facts.removes,
+        trace_parent: None,
         data: frame::data(said.json()),
     };
     deliver(tx, &record, None).await?;

@@ -52,6 +52,9 @@ pub struct DeliveryRecord {
     /// Whether it takes its subject from the screens.
     #[serde(default)]
     pub removes: bool,
+    /// The trace of the request that caused it, as W3C `traceparent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_parent: Option<String>,
     /// The frame's data; none when it lies with the item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Box<RawValue>>,
@@ -99,6 +102,7 @@ impl DeliveryRecord {
             late: false,
             late_joiners: true,
             removes: false,
+            trace_parent: None,
             data: Some(data),
         }
     }

@@ -1,6 +1,7 @@
 //! The operators' routes: what runs, what lies in the log, and who got what. They are on the admin listener alone.
 
 mod connections;
+mod dead_letters;
 mod find;
 mod groups;
 pub(crate) mod health;
@@ -42,6 +43,8 @@ pub(crate) fn operators(operators: Operators) -> OpenApiRouter {
         .routes(routes!(groups::list_groups))
         .routes(routes!(groups::get_group))
         .routes(routes!(connections::list_connections))
+        .routes(routes!(dead_letters::list_dead_letters))
+        .routes(routes!(dead_letters::get_dead_letter))
         .routes(routes!(journey::get_journey))
         .with_state(operators)
 }

@@ -1,7 +1,7 @@
 //! The events of a broadcast, in the letter of their topics.
 
 use serde::{Deserialize, Serialize};
-use tidings::model::{Audience, BroadcastId, EventId, NewEvent, Timestamp, UserId};
+use tidings::model::{Audience, BroadcastId, EventId, NewEvent, Record, Timestamp, UserId, header};
 
 use crate::model::Target;
 
@@ -112,9 +112,29 @@ impl EventAudience {
     }
 }
 
+/// The id of an event, and the trace that causes it; none where nobody asked for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Cause {
+    pub(crate) id: EventId,
+    pub(crate) trace_parent: Option<String>,
+}
+
+impl Cause {
+    /// Goes on with the trace of a record.
+    pub(crate) fn of(id: EventId, record: &Record) -> Self {
+        Self { id, trace_parent: record.header(header::TRACE_PARENT).map(str::to_owned) }
+    }
+}
+
+impl From<EventId> for Cause {
+    fn from(id: EventId) -> Self {
+        Self { id, trace_parent: None }
+    }
+}
+
 /// An event of a topic, keyed.
 pub(crate) fn event(
-    id: EventId,
+    cause: Cause,
     topic: &'static str,
     event_type: &'static str,
     key: String,
@@ -122,5 +142,6 @@ pub(crate) fn event(
     time: Timestamp,
 ) -> NewEvent {
     let payload = serde_json::to_vec(value).unwrap_or_default();
-    NewEvent { id, topic, event_type, key: Some(key), payload, time, trace_parent: None }
+    let Cause { id, trace_parent } = cause;
+    NewEvent { id, topic, event_type, key: Some(key), payload, time, trace_parent }
 }

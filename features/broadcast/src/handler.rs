@@ -7,14 +7,14 @@ use serde_json::{json, value::RawValue};
 use tidings::{
     consumer::{Handler, HandlerError},
     delivery::{DeliveryRecord, Item, deliver},
-    model::{Audience, Channel, Clock, EventId, Ids, Priority, Record, UserId},
+    model::{Audience, Channel, Clock, EventId, Ids, Priority, Record, UserId, header},
     store::Tx,
 };
 
 use crate::{
     events::{
-        self, EventAudience, EventType, GROUP_TOPIC, LIFECYCLE_TOPIC, LifecycleEvent, MessageDeliveryEvent,
-        SELECTED_TOPIC, Step,
+        self, Cause, EventAudience, EventType, GROUP_TOPIC, LIFECYCLE_TOPIC, LifecycleEvent,
+        MessageDeliveryEvent, SELECTED_TOPIC, Step,
     },
     model::{Broadcast, Status, Target},
     store,
@@ -73,12 +73,12 @@ impl Handler for Lifecycle {
             Target::Selected { ids } => {
                 let rest = ids.iter().filter(|id| event.after.as_ref().is_none_or(|after| *id > after));
                 let slice: Vec<&UserId> = rest.take(SLICE).collect();
-                self.expand(tx, &broadcast, event_type, &slice).await
+                self.expand(tx, record, &broadcast, event_type, &slice).await
             }
             Target::All | Target::Role { .. } | Target::Group { .. } => {
                 let value = self.delivery_event(&broadcast, event_type, None, &record.event_id());
                 let event = events::event(
-                    self.ids.event(),
+                    Cause::of(self.ids.event(), record),
                     GROUP_TOPIC,
                     "MessageDeliveryEvent",
                     broadcast.id.to_string(),
@@ -97,6 +97,7 @@ impl Lifecycle {
     async fn expand(
         &self,
         tx: &Tx,
+        record: &Record,
         broadcast: &Broadcast,
         event_type: EventType,
         slice: &[&UserId],
@@ -106,7 +107,7 @@ impl Lifecycle {
             let id = self.ids.event();
             let value = self.delivery_event(broadcast, event_type, Some((*user).clone()), &id);
             tx.put_event(&events::event(
-                id,
+                Cause::of(id, record),
                 SELECTED_TOPIC,
                 "MessageDeliveryEvent",
                 user.to_string(),
@@ -127,8 +128,15 @@ impl Lifecycle {
             event_type: Some(event_type),
         };
         let key = broadcast.id.to_string();
-        tx.put_event(&events::event(self.ids.event(), LIFECYCLE_TOPIC, "BroadcastSlice", key, &next, now))
-            .await?;
+        tx.put_event(&events::event(
+            Cause::of(self.ids.event(), record),
+            LIFECYCLE_TOPIC,
+            "BroadcastSlice",
+            key,
+            &next,
+            now,
+        ))
+        .await?;
         Ok(())
     }
 
@@ -208,6 +216,7 @@ async fn deliver_event(
 ) -> Result<(), HandlerError> {
     let event_id = event.event_id.clone().unwrap_or_else(|| record.event_id());
     let time = event.timestamp.unwrap_or(record.time);
+    let trace_parent = record.header(header::TRACE_PARENT).map(str::to_owned);
     let known = match event.broadcast_id.parse() {
         Ok(id) => store::find(tx, id).await?,
         Err(_foreign) => None,
@@ -222,6 +231,7 @@ async fn deliver_event(
         let frame_type = "broadcast.removed";
         let removed = DeliveryRecord {
             removes: true,
+            trace_parent,
             ..DeliveryRecord::change(event_id, frame_type, event.broadcast_id, audience, time, data)
         };
         deliver(tx, &removed, None).await?;
@@ -250,6 +260,7 @@ async fn deliver_event(
         data.clone(),
     );
     let created = DeliveryRecord {
+        trace_parent,
         priority: known.as_ref().map_or(Priority::Normal, |broadcast| broadcast.priority),
         category: known.and_then(|broadcast| broadcast.said.category),
         ..message

@@ -37,7 +37,7 @@ impl Schedule for Activation {
                 .await?;
             for id in ids(&due)? {
                 if let Some(broadcast) = store::find(tx, id).await? {
-                    store::activate(tx, &broadcast, self.ids.event(), now).await?;
+                    store::activate(tx, &broadcast, self.ids.event().into(), now).await?;
                 }
             }
             let next = tx
@@ -72,7 +72,7 @@ impl Schedule for Expiry {
                 .await?;
             for id in ids(&due)? {
                 if let Some(broadcast) = store::find(tx, id).await? {
-                    store::end(tx, &broadcast, Status::Expired, self.ids.event(), now).await?;
+                    store::end(tx, &broadcast, Status::Expired, self.ids.event().into(), now).await?;
                 }
             }
             let next =

@@ -2,12 +2,12 @@
 
 use tidings::{
     delivery::{End, directory, end_item, receipts},
-    model::{BroadcastId, EventId, Timestamp},
+    model::{BroadcastId, Timestamp},
     store::{Row, StoreError, Tx, params},
 };
 
 use crate::{
-    events::{self, LIFECYCLE_TOPIC, LifecycleEvent, Step},
+    events::{self, Cause, LIFECYCLE_TOPIC, LifecycleEvent, Step},
     model::{Broadcast, Stats, Status, Target},
 };
 
@@ -100,7 +100,7 @@ pub(crate) async fn announce(
     tx: &Tx,
     broadcast: &Broadcast,
     step: Step,
-    id: EventId,
+    cause: Cause,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let value = LifecycleEvent {
@@ -120,7 +120,7 @@ pub(crate) async fn announce(
         Step::Cancelled => "BroadcastCancelled",
         Step::Expired => "BroadcastExpired",
     };
-    tx.put_event(&events::event(id, LIFECYCLE_TOPIC, event_type, broadcast.id.to_string(), &value, now))
+    tx.put_event(&events::event(cause, LIFECYCLE_TOPIC, event_type, broadcast.id.to_string(), &value, now))
         .await?;
     Ok(())
 }
@@ -129,7 +129,7 @@ pub(crate) async fn announce(
 pub(crate) async fn activate(
     tx: &Tx,
     broadcast: &Broadcast,
-    id: EventId,
+    cause: Cause,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let changed = tx
@@ -139,7 +139,7 @@ pub(crate) async fn activate(
         )
         .await?;
     if changed == 1 {
-        announce(tx, broadcast, Step::Activated, id, now).await?;
+        announce(tx, broadcast, Step::Activated, cause, now).await?;
     }
     Ok(())
 }
@@ -149,7 +149,7 @@ pub(crate) async fn end(
     tx: &Tx,
     broadcast: &Broadcast,
     status: Status,
-    id: EventId,
+    cause: Cause,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let at_end = Stats { pending: 0, ..live_stats(tx, broadcast).await? };
@@ -170,7 +170,7 @@ pub(crate) async fn end(
         (Step::Expired, End::Expired)
     };
     end_item(tx, &broadcast.id.to_string(), end, now).await?;
-    announce(tx, broadcast, step, id, now).await
+    announce(tx, broadcast, step, cause, now).await
 }
 
 /// What a broadcast adds up to: now, or at its end.

@@ -121,20 +121,28 @@ impl App {
         exchange(self.server.admin_address, &request(method, path, token, headers, body)).await
     }
 
-    /// Says something to everybody, and waits until all groups have seen it.
+    /// Says something to everybody, and waits until the groups that carry it say so.
     pub async fn settled(&self) {
         let said = serde_json::json!({ "content": "hi", "target": { "type": "all" } });
         assert_eq!(self.post("/api/v1/broadcasts", &self.admin(), &said).await.status, 201);
-        let told = async {
+        for group in ["broadcast-service-group-lifecycle", "broadcast-service-group"] {
+            // Places are copied to where this route looks once a second.
+            self.admin_until(&format!("/api/v1/consumer-groups/{group}"), |body| body["lag"] == 0).await;
+        }
+    }
+
+    /// Asks the admin listener until it answers as wanted.
+    pub async fn admin_until(&self, path: &str, wanted: fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        let asking = async {
             loop {
-                let inbox = self.get("/api/v1/inbox", &self.user("witness")).await.json();
-                if inbox["items"][0].is_object() {
-                    return;
+                let body = self.admin_get(path, &self.admin()).await.json();
+                if wanted(&body) {
+                    return body;
                 }
                 tokio::time::sleep(LOOK).await;
             }
         };
-        timeout(LIMIT, told).await.expect("the broadcast is delivered in time");
+        timeout(LIMIT, asking).await.expect("the answer that is wanted in time")
     }
 
     /// Sends a request; `token` may be empty.

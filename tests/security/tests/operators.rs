@@ -1,15 +1,18 @@
 //! What operators see, and that nobody else sees it.
 
 use serde_json::json;
+use tidings_model::{Clock as _, SystemClock};
+use tidings_store::NewRecord;
 use tidings_tests_security::App;
 
 /// The operators' routes, and the scope that opens each.
-const ROUTES: [(&str, &str); 5] = [
+const ROUTES: [(&str, &str); 6] = [
     ("/api/v1/topics", "log:read"),
     ("/api/v1/topics/broadcast-messages/records", "log:read"),
     ("/api/v1/consumer-groups", "ops:read"),
     ("/api/v1/consumer-groups/broadcast-service-group", "ops:read"),
     ("/api/v1/connections", "ops:read"),
+    ("/api/v1/dead-letters", "dlt:read"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,4 +98,64 @@ async fn a_group_says_how_far_it_is_and_a_connection_whose_it_is() {
     assert_eq!(nobody, json!({ "items": [], "next_cursor": null }));
     let missing = app.admin_get("/api/v1/consumer-groups/nobody", &app.admin()).await;
     assert_eq!((missing.status, missing.not_a_problem()), (404, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_was_given_up_is_shown_with_its_reason() {
+    let app = App::start().await;
+    let broken = |tx: tidings_store::Tx| async move {
+        let record = NewRecord {
+            topic: "broadcast-messages",
+            partition: Some(3),
+            key: Some(b"k"),
+            headers: &vec![("ce_id".to_owned(), b"evt_broken".to_vec())],
+            value: Some(b"<b>no json</b>\xff"),
+            time: SystemClock.now(),
+        };
+        tx.append(&record).await
+    };
+    app.server().store().transact(broken).await.unwrap();
+    let listed = app
+        .admin_until("/api/v1/dead-letters?topic=broadcast-messages", |body| body["items"][0].is_object())
+        .await;
+    let letter = &listed["items"][0];
+    assert_eq!(letter["id"], "broadcast-messages/3/0@broadcast-service-group-lifecycle");
+    assert_eq!(
+        (&letter["key"], &letter["event_id"], &letter["attempts"]),
+        (&json!("k"), &json!("evt_broken"), &json!(1))
+    );
+    assert_eq!(letter["value"], "<b>no json</b>\u{fffd}");
+    assert!(letter["causes"][0].is_string(), "{letter}");
+    let path = "/api/v1/dead-letters/broadcast-messages%2F3%2F0@broadcast-service-group-lifecycle";
+    assert_eq!(&app.admin_get(path, &app.admin()).await.json(), letter);
+    let other = app.admin_get("/api/v1/dead-letters?topic=nothing", &app.admin()).await.json();
+    assert_eq!(other["items"], json!([]));
+    let metrics = app.admin_get("/metrics", "").await;
+    assert!(String::from_utf8_lossy(&metrics.body).contains("tidings_dead_letters 1\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_trace_leads_from_the_request_to_the_delivery_record() {
+    let app = App::start().await;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let said = json!({ "content": "hi", "target": { "type": "all" } }).to_string();
+    let headers = ["Content-Type: application/json", &format!("traceparent: {trace}")];
+    let created = app.send("POST", "/api/v1/broadcasts", &app.admin(), &headers, said.as_bytes()).await;
+    assert_eq!(created.status, 201);
+    let delivered = "/api/v1/topics/tidings-deliveries/records";
+    let delivered = app.admin_until(delivered, |body| body["items"][0].is_object()).await;
+    let record: serde_json::Value =
+        serde_json::from_str(delivered["items"][0]["value"].as_str().unwrap()).unwrap();
+    assert_eq!(record["trace_parent"], trace);
+    for topic in ["broadcast-messages", "broadcast-user-service-group"] {
+        let mut found = Vec::new();
+        for partition in 0..10 {
+            let path = format!("/api/v1/topics/{topic}/records?partition={partition}");
+            let page = app.admin_get(&path, &app.admin()).await.json();
+            found.extend(page["items"].as_array().unwrap().clone());
+        }
+        assert_eq!(found.len(), 1, "{topic}");
+        let headers = found[0]["headers"].as_array().unwrap();
+        assert!(headers.contains(&json!(["traceparent", trace])), "{headers:?}");
+    }
 }

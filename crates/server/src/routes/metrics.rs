@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use axum::{extract::State, response::IntoResponse};
 use http::header;
 use tidings_api::Problem;
+use tidings_consumer::dead_letters::{self, Filter};
 use tidings_gateway::Wire;
 use tidings_log::{GroupOffset, Log, LogError};
 use tidings_model::Clock;
-use tidings_store::params;
 use tidings_telemetry::{GroupLag, Metrics, Observed, PartitionEnds, StoreNumbers};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -73,12 +73,9 @@ impl Scrape {
     }
 
     async fn dead_letters(&self) -> Result<u64, Problem> {
-        let counted = self
-            .health
-            .store
-            .read(|tx| async move { tx.one("SELECT COUNT(*) FROM dead_letters", params![]).await })
-            .await?;
-        Ok(counted.get(0)?)
+        let counting =
+            self.health.store.read(|tx| async move { dead_letters::count(&tx, &Filter::default()).await });
+        Ok(counting.await?)
     }
 
     async fn partitions(&self) -> Result<Vec<PartitionEnds>, LogError> {

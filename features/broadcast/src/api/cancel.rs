@@ -1,16 +1,14 @@
 //! `POST /broadcasts/{id}/cancel`.
 
-use std::sync::Arc;
-
 use axum::{Json, extract::State};
 use tidings::{
     Deps,
-    api::{Caller, Code, Problem, Scope, Segment},
+    api::{Caller, Code, Problem, Scope, Segment, TraceParent},
     model::BroadcastId,
 };
 
 use super::BroadcastBody;
-use crate::{model::Status, store};
+use crate::{events::Cause, model::Status, store};
 
 /// Take a broadcast back: it leaves lists at once and screens within a second.
 #[utoipa::path(
@@ -22,9 +20,11 @@ pub(super) async fn cancel_broadcast(
     State(deps): State<Deps>,
     caller: Caller,
     Segment(id): Segment<BroadcastId>,
+    trace: TraceParent,
 ) -> Result<Json<BroadcastBody>, Problem> {
     caller.require(Scope::BroadcastWrite)?;
-    let (now, ids) = (deps.clock.now(), Arc::clone(&deps.ids));
+    let now = deps.clock.now();
+    let cause = Cause { id: deps.ids.event(), trace_parent: Some(trace.to_string()) };
     let cancelled = deps
         .store
         .transact(move |tx| async move {
@@ -36,7 +36,7 @@ pub(super) async fn cancel_broadcast(
                 }
                 Status::Scheduled | Status::Active | Status::Failed => {}
             }
-            store::end(&tx, &broadcast, Status::Cancelled, ids.event(), now).await?;
+            store::end(&tx, &broadcast, Status::Cancelled, cause, now).await?;
             store::find(&tx, id).await?.ok_or_else(|| Problem::not_found("broadcast"))
         })
         .await?;

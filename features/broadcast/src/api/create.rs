@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use tidings::{
     Deps,
     api::{
-        Caller, Code, FieldError, Problem, RawBody, Scope,
+        Caller, Code, FieldError, Problem, RawBody, Scope, TraceParent,
         idempotency::{Answer, IdempotencyKey},
     },
     delivery::directory,
@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use super::{BroadcastBody, DEFAULT_LIFE};
 use crate::{
-    events::Step,
+    events::{Cause, Step},
     model::{Broadcast, Said, Status, Target},
     store,
 };
@@ -90,6 +90,7 @@ pub(super) async fn create_broadcast(
     State(deps): State<Deps>,
     caller: Caller,
     key: IdempotencyKey,
+    trace: TraceParent,
     body: RawBody,
 ) -> Result<Answer, Problem> {
     caller.require(Scope::BroadcastWrite)?;
@@ -106,7 +107,7 @@ pub(super) async fn create_broadcast(
         }
         Target::All | Target::Role { .. } | Target::Group { .. } => Vec::new(),
     };
-    let ids = std::sync::Arc::clone(&deps.ids);
+    let cause = Cause { id: deps.ids.event(), trace_parent: Some(trace.to_string()) };
     let answer = deps
         .store
         .transact(move |tx| async move {
@@ -115,7 +116,7 @@ pub(super) async fn create_broadcast(
             }
             store::insert(&tx, &broadcast).await?;
             let step = if broadcast.status == Status::Active { Step::Activated } else { Step::Scheduled };
-            store::announce(&tx, &broadcast, step, ids.event(), now).await?;
+            store::announce(&tx, &broadcast, step, cause, now).await?;
             let mut created = BroadcastBody::from(broadcast);
             created.warnings = unknown
                 .iter()
