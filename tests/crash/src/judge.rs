@@ -15,8 +15,8 @@
 //! An unanswered send is a *maybe*: it may come or not, but not twice. Repeats on the wire are counted, not
 //! punished. Broadcasts have no order between each other at acceptance: two of one sender may overtake each other
 //! before they have a place. What is promised is R8 — and R3 for messages of which each was sent only after the
-//! one before it was seen; the driver gives every other message a key of its own. What the server marks `late`
-//! comes late and is left out of both.
+//! one before it was seen, and was one record for all whom it is for (selected people have one each); the driver
+//! gives every other message a key of its own. What the server marks `late` is left out of both.
 //!
 //! A run that did not hurt proves nothing: it is *void* ([`Judgement::void`]).
 

@@ -16,4 +16,5 @@ pub mod run;
 pub mod sender;
 pub mod server;
 pub mod settings;
+pub mod stalled;
 pub mod statistics;
