@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use toml::{Table, Value};
 
 use crate::{
-    AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, LogsConfig, ServerConfig,
-    TopicSettings,
+    AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, LogsConfig, ServerConfig, TopicSettings,
     load::{WELL_KNOWN, variable_of},
     section::{Field, Section},
 };
