@@ -10,7 +10,6 @@ import readline from "node:readline";
 import { Cutter } from "./cutter.mjs";
 
 const [tidings, python] = process.argv.slice(2);
-/** Below the sixty that one person may send in a minute. */
 const BROADCASTS = 50;
 const PAUSE_MS = 200;
 const LIMIT_MS = 120_000;
