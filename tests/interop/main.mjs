@@ -4,6 +4,7 @@
 import { spawn, execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
+import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import readline from "node:readline";
@@ -23,6 +24,11 @@ const CLIENTS = [
   { name: "httpx-sse", command: [python, "clients/python.py"], cut: true },
   { name: "chromium", command: [process.execPath, "clients/chromium.mjs"], cut: true },
 ];
+/** Serves the empty page of an application of its own. */
+const pages = http.createServer((_asked, page) => page.setHeader("content-type", "text/html").end("<title>app</title>"));
+await new Promise((listening) => pages.listen(0, "127.0.0.1", listening));
+/** The origin that the server knows of these pages, and one that it does not. */
+const [LISTED, UNLISTED] = ["127.0.0.1", "localhost"].map((host) => `http://${host}:${pages.address().port}`);
 /** What some parsers take for the end of a line. */
 const NASTY = "a\rb\nc\r\nd\u2028e\u2029f\u0085g\u000bh\u000ci é 😀 data: x";
 
@@ -35,6 +41,7 @@ const environment = {
   TIDINGS_SERVER__LISTEN: "127.0.0.1:0",
   TIDINGS_ADMIN__LISTEN: "127.0.0.1:0",
   TIDINGS_GATEWAY__HEARTBEAT_SECS: "1",
+  TIDINGS_SERVER__ORIGINS: LISTED,
 };
 const children = [];
 
@@ -120,6 +127,19 @@ function judge(client, said, witness) {
   return client.wrong;
 }
 
+/** A page of a listed origin connects with its own token by every way; one of another origin by none. */
+async function elsewhere(origin, port) {
+  const env = { ...environment, TIDINGS_TOKEN: token("--sub", "visitor") };
+  const child = start([process.execPath, "clients/elsewhere.mjs", origin, `http://127.0.0.1:${port}`], env);
+  let came;
+  readline.createInterface({ input: child.stdout }).on("line", (line) => (came = JSON.parse(line)));
+  await until(`the page of ${origin} has tried`, () => came ?? child.exitCode !== null);
+  const connected = Object.values(came ?? {}).filter((word) => word === "event: ready").length;
+  const wrong = came === undefined || connected !== (origin === LISTED ? 3 : 0);
+  console.log(`${wrong ? "FAILED" : "passed"}  page of ${origin}: ${JSON.stringify(came)}`);
+  return wrong ? 1 : 0;
+}
+
 async function run() {
   const { server, port } = await serve();
   const admin = token("--sub", "admin", "--role", "admin");
@@ -153,11 +173,12 @@ async function run() {
     console.log(`${wrong ? "FAILED" : "passed"}  ${client.name}: ${how}${wrong ? `: ${wrong}` : ""}`);
     if (wrong) client.told.slice(-5).forEach((line) => console.log(`          ${line}`));
   }
+  for (const origin of [LISTED, UNLISTED]) failed += await elsewhere(origin, port);
   server.kill("SIGTERM");
   const code = await server.ended;
   if (code !== 0) failed += 1;
   console.log(`${code === 0 ? "passed" : "FAILED"}  server: drained, exit code ${code}`);
-  console.log(`${clients.length + 1 - failed} passed, ${failed} failed`);
+  console.log(`${clients.length + 3 - failed} passed, ${failed} failed`);
   return failed;
 }
 
@@ -169,6 +190,7 @@ try {
 } finally {
   for (const child of children) if (child.exitCode === null) child.kill("SIGTERM");
   await Promise.all(children.map((child) => child.ended));
+  pages.close();
   rmSync(folder, { recursive: true, force: true });
 }
 process.exit(failed ? 1 : 0);
