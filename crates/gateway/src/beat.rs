@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Close, Gateway};
+use crate::{Close, Gateway, Reason};
 
 /// The pause between two looks at all lines.
 const LOOK: Duration = Duration::from_secs(1);
@@ -53,15 +53,15 @@ impl Gateway {
         for connection in self.hub.connections() {
             let due = connection.line.due(pauses, now, wall);
             if let Some(close) = due.close {
-                connection.queue.close(close);
+                connection.outlet.close(close);
                 continue;
             }
             // A line that is full or closed is dealt with where it is drained.
             if let Some(expires_at) = due.expiring {
-                connection.queue.push(connection.wire.token_expiring(expires_at)).ok();
+                connection.outlet.offer(connection.wire.token_expiring(expires_at), Reason::Live).ok();
             }
             if due.heartbeat {
-                connection.queue.push_signal(connection.wire.heartbeat()).ok();
+                connection.outlet.offer(connection.wire.heartbeat(), Reason::Signal).ok();
             }
             if due.cursor {
                 connection.cursor_beat(self.hub.shown(), self.feed.generations());
@@ -90,13 +90,13 @@ impl Gateway {
     fn make_room(&self) {
         let mut excess = self.budget.excess();
         let mut connections = self.hub.connections();
-        connections.sort_by_cached_key(|connection| Reverse(connection.queue.bytes()));
+        connections.sort_by_cached_key(|connection| Reverse(connection.outlet.bytes()));
         for connection in connections {
             if excess == 0 {
                 return;
             }
-            excess = excess.saturating_sub(connection.queue.bytes());
-            connection.queue.cut(Close::Slow);
+            excess = excess.saturating_sub(connection.outlet.bytes());
+            connection.outlet.cut(Close::Slow);
         }
     }
 
@@ -105,8 +105,8 @@ impl Gateway {
         self.admission.close();
         for connection in self.hub.connections() {
             let reconnect_ms = fastrand::u32(self.options.reconnect_ms.clone());
-            connection.queue.push(connection.wire.shutdown(reconnect_ms)).ok();
-            connection.queue.close(Close::Shutdown);
+            connection.outlet.offer(connection.wire.shutdown(reconnect_ms), Reason::Live).ok();
+            connection.outlet.close(Close::Shutdown);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tidings_delivery::{
@@ -17,7 +17,7 @@ use tidings_delivery::{
 use tidings_model::{Channel, Kind, SessionId, Timestamp, UserId, planted};
 
 use crate::{
-    Close, Queue,
+    Close, Outlet, Reason,
     line::Line,
     wire::{Ready, Wire},
 };
@@ -38,8 +38,8 @@ pub struct Connection {
     pub narrowing: Narrowing,
     /// Its bytes.
     pub wire: Wire,
-    /// What waits for it.
-    pub queue: Queue,
+    /// Its way out.
+    pub outlet: Arc<dyn Outlet>,
     /// Pause between two heartbeats, as `ready` tells it.
     pub heartbeat_secs: u64,
     pub(crate) stream: Mutex<Stream>,
@@ -157,13 +157,13 @@ impl Connection {
                     continue;
                 }
             };
-            let pushed = match (signal, catching_up) {
-                (true, _) => self.queue.push_signal(frame),
-                (false, true) => self.queue.push_catch_up(frame),
-                (false, false) => self.queue.push(frame),
+            let reason = match (signal, catching_up) {
+                (true, _) => Reason::Signal,
+                (false, true) => Reason::CatchUp,
+                (false, false) => Reason::Live,
             };
-            // A queue that is full has closed the connection; its client resumes.
-            if pushed.is_err() {
+            // An outlet that is full has closed the connection; its client resumes.
+            if self.outlet.offer(frame, reason).is_err() {
                 break;
             }
         }
@@ -206,7 +206,7 @@ impl Connection {
             reason = reason.as_str(),
             "could not bring a client up to the present"
         );
-        self.queue.close(Close::Unavailable);
+        self.outlet.close(Close::Unavailable);
     }
 }
 

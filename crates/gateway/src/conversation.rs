@@ -13,7 +13,7 @@ use tokio::{
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
-    Close, Connection, Gateway, channels,
+    Close, Connection, Gateway, Reason, channels,
     commands::{self, Command},
     leave::Leave,
     resume::Hello,
@@ -128,8 +128,10 @@ async fn let_in(
     };
     let channels = channels::parse(hello.channels.iter().flatten().map(String::as_str))?;
     let hello = Hello { session: hello.session, cursor: hello.cursor, channels };
-    let connection = gateway.connect(&caller, hello, Wire::WebSocket).await?;
-    Ok(Leave { gateway: gateway.clone(), connection })
+    let queue = gateway.queue();
+    let outlet = Arc::clone(&queue);
+    let connection = gateway.connect(&caller, hello, (Wire::WebSocket, outlet)).await?;
+    Ok(Leave { gateway: gateway.clone(), connection, queue })
 }
 
 /// Counts a client's errors.
@@ -161,10 +163,10 @@ impl Conversation {
     /// Goes on until one side ends it. One command is done at a time; meanwhile frames are written, and no
     /// further command is read.
     async fn talk<Io: AsyncRead + AsyncWrite + Unpin>(mut self, socket: &mut Socket<Io>) -> End {
-        let connection = Arc::clone(&self.leave.connection);
+        let (connection, queue) = (Arc::clone(&self.leave.connection), Arc::clone(&self.leave.queue));
         let mut running: Option<Running> = None;
         loop {
-            let turn = socket.turn(running.is_none(), |context| connection.queue.poll_drain(context));
+            let turn = socket.turn(running.is_none(), |context| queue.poll_drain(context));
             let turn = match &mut running {
                 None => turn.await,
                 Some(command) => tokio::select! {
@@ -187,7 +189,7 @@ impl Conversation {
                         Message::Ping(_) | Message::Pong(_) | Message::Close(_) => {}
                     }
                 }
-                Turn::Drained => return End::Close(connection.queue.closed().unwrap_or(Close::Unavailable)),
+                Turn::Drained => return End::Close(connection.outlet.closed().unwrap_or(Close::Unavailable)),
                 Turn::Ended(Some(code)) => return End::Fault(code),
                 Turn::Ended(None) => return End::Gone,
             }
@@ -198,7 +200,7 @@ impl Conversation {
     fn answer(&mut self, connection: &Connection, answer: Result<Bytes, Bytes>) -> bool {
         let too_many = answer.is_err() && self.errors.add(Instant::now());
         let (Ok(frame) | Err(frame)) = answer;
-        connection.queue.push(frame).ok();
+        connection.outlet.offer(frame, Reason::Live).ok();
         too_many
     }
 

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::{Connection, Gateway};
+use crate::{Connection, Gateway, Queue};
 
 /// Forgets its connection when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Leave {
     pub(crate) gateway: Gateway,
     pub(crate) connection: Arc<Connection>,
+    pub(crate) queue: Arc<Queue>,
 }
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        self.connection.queue.abandon();
+        self.queue.abandon();
         self.gateway.hub.leave(&self.connection);
         let Some(ack) = self.connection.take_ack() else { return };
         let (source, connection) = (Arc::clone(&self.gateway.source), Arc::clone(&self.connection));

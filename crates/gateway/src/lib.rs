@@ -1,7 +1,7 @@
 //! Step 7 of a message's way: every gateway tails the delivery log and offers each frame to its connections.
 //!
 //! [`Hub`] knows who is connected and gives each new delivery to those it is for; [`resume`] brings a client
-//! up to the present; a connection's [`Queue`] is bounded, and a client too slow for it is cut, never skipped.
+//! up to the present; a connection's [`Outlet`] is a bounded [`Queue`], and a client too slow for it is cut, never skipped.
 
 mod admission;
 mod beat;
@@ -16,6 +16,7 @@ mod hub;
 mod leave;
 mod line;
 mod origin;
+mod outlet;
 mod queue;
 mod renew;
 mod resume;
@@ -31,6 +32,7 @@ pub use close::Close;
 pub use connection::Connection;
 pub use hub::Hub;
 pub use origin::Origins;
+pub use outlet::{Outlet, Reason};
 pub use queue::Queue;
 pub use socket::{Socket, Turn};
 pub use source::{Gateway, GatewayOptions, Source};

@@ -1,4 +1,4 @@
-//! A connection's queue: bounded in frames and bytes, drained in one piece.
+//! A connection's queue: an outlet bounded in frames and bytes, which its transport drains in one piece.
 //!
 //! Full means: signals leave first, then the connection ends as slow and its client resumes. Nothing that is
 //! durable is ever skipped.
@@ -9,11 +9,12 @@ use std::{
     task::{Context, Poll},
 };
 
+use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
-use crate::{Budget, Close};
+use crate::{Budget, Close, Outlet, Reason};
 
 /// The most bytes that one write carries.
 const WRITE_BYTES: usize = 64 << 10;
@@ -27,17 +28,6 @@ pub struct Queue {
     limit_frames: usize,
     limit_bytes: usize,
     budget: Arc<Budget>,
-}
-
-/// Why a frame waits, which decides what becomes of it when there is no room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reason {
-    /// Live: it counts against the limits.
-    Live,
-    /// Part of a catch-up: asked for in pages and shared with others, so it does not count.
-    CatchUp,
-    /// A signal: it counts, and leaves first.
-    Signal,
 }
 
 #[derive(Debug, Default)]
@@ -90,44 +80,6 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a frame. A full queue closes the connection as slow: it resumes, nothing is skipped.
-    pub fn push(&self, frame: Bytes) -> Result<(), Close> {
-        self.add(frame, Reason::Live)
-    }
-
-    /// Adds a signal, if there is room; a full queue goes on without it.
-    pub fn push_signal(&self, frame: Bytes) -> Result<(), Close> {
-        self.add(frame, Reason::Signal)
-    }
-
-    /// Adds a frame of a catch-up. It is shared with others and was asked for in pages, so it does not count
-    /// against the limits; a client that does not take it is cut by the write stall.
-    pub fn push_catch_up(&self, frame: Bytes) -> Result<(), Close> {
-        self.add(frame, Reason::CatchUp)
-    }
-
-    fn add(&self, frame: Bytes, reason: Reason) -> Result<(), Close> {
-        let mut state = self.state();
-        if let Some(close) = state.closed {
-            return Err(close);
-        }
-        if reason != Reason::CatchUp && !self.fits(&state, frame.len()) {
-            if reason == Reason::Signal {
-                return Ok(());
-            }
-            self.drop_signals(&mut state);
-            if !self.fits(&state, frame.len()) {
-                self.end(state, Close::Slow);
-                return Err(Close::Slow);
-            }
-        }
-        self.budget.take(frame.len());
-        state.add(frame, reason);
-        drop(state);
-        self.reader.wake();
-        Ok(())
-    }
-
     fn fits(&self, state: &State, bytes: usize) -> bool {
         state.counted_frames < self.limit_frames && state.counted_bytes + bytes <= self.limit_bytes
     }
@@ -156,49 +108,10 @@ impl Queue {
         self.drained.notify_waiters();
     }
 
-    /// Resolves when little waits, so that the next page of a catch-up may come.
-    pub async fn drained(&self) -> Result<(), Close> {
-        loop {
-            let drained = self.drained.notified();
-            {
-                let state = self.state();
-                match state.closed {
-                    Some(close) => return Err(close),
-                    None if state.gone => return Err(Close::Slow),
-                    None if state.frames.len() < self.limit_frames / 2 => return Ok(()),
-                    None => {}
-                }
-            }
-            drained.await;
-        }
-    }
-
-    /// Ends the connection once what waits has been written.
-    pub fn close(&self, close: Close) {
-        self.state().closed.get_or_insert(close);
-        self.reader.wake();
-        self.drained.notify_waiters();
-    }
-
-    /// Ends the connection now: what waits is forgotten, the client resumes.
-    pub fn cut(&self, close: Close) {
-        self.end(self.state(), close);
-    }
-
     /// The client is gone: nobody will drain this queue any more.
     pub fn abandon(&self) {
         self.state().gone = true;
         self.drained.notify_waiters();
-    }
-
-    /// Why the connection ends, once it does.
-    pub fn closed(&self) -> Option<Close> {
-        self.state().closed
-    }
-
-    /// Bytes that wait.
-    pub fn bytes(&self) -> usize {
-        self.state().bytes
     }
 
     /// What waits, in one piece; none once the queue is closed and empty.
@@ -229,6 +142,65 @@ impl Queue {
     }
 }
 
+#[async_trait]
+impl Outlet for Queue {
+    fn offer(&self, frame: Bytes, reason: Reason) -> Result<(), Close> {
+        let mut state = self.state();
+        if let Some(close) = state.closed {
+            return Err(close);
+        }
+        if reason != Reason::CatchUp && !self.fits(&state, frame.len()) {
+            if reason == Reason::Signal {
+                return Ok(());
+            }
+            self.drop_signals(&mut state);
+            if !self.fits(&state, frame.len()) {
+                self.end(state, Close::Slow);
+                return Err(Close::Slow);
+            }
+        }
+        self.budget.take(frame.len());
+        state.add(frame, reason);
+        drop(state);
+        self.reader.wake();
+        Ok(())
+    }
+
+    async fn drained(&self) -> Result<(), Close> {
+        loop {
+            let drained = self.drained.notified();
+            {
+                let state = self.state();
+                match state.closed {
+                    Some(close) => return Err(close),
+                    None if state.gone => return Err(Close::Slow),
+                    None if state.frames.len() < self.limit_frames / 2 => return Ok(()),
+                    None => {}
+                }
+            }
+            drained.await;
+        }
+    }
+
+    fn close(&self, close: Close) {
+        self.state().closed.get_or_insert(close);
+        self.reader.wake();
+        self.drained.notify_waiters();
+    }
+
+    fn cut(&self, close: Close) {
+        self.end(self.state(), close);
+    }
+
+    fn closed(&self) -> Option<Close> {
+        self.state().closed
+    }
+
+    fn bytes(&self) -> usize {
+        self.state().bytes
+    }
+}
+
 impl Drop for Queue {
     fn drop(&mut self) {
         self.budget.give_back(self.bytes());
@@ -254,7 +226,7 @@ mod tests {
     fn what_waits_leaves_in_one_piece_and_in_order() {
         let (queue, budget) = queue(10, 100);
         for frame in ["a", "b", "c"] {
-            queue.push(Bytes::from_static(frame.as_bytes())).unwrap();
+            queue.offer(Bytes::from_static(frame.as_bytes()), Reason::Live).unwrap();
         }
         assert_eq!(budget.used(), 3);
         assert_eq!(drain(&queue), Poll::Ready(Some(Bytes::from_static(b"abc"))));
@@ -264,30 +236,30 @@ mod tests {
     #[test]
     fn a_full_queue_drops_its_signals_before_it_ends() {
         let (queue, budget) = queue(3, 100);
-        queue.push(Bytes::from_static(b"a")).unwrap();
-        queue.push_signal(Bytes::from_static(b"typing")).unwrap();
-        queue.push(Bytes::from_static(b"b")).unwrap();
-        queue.push_signal(Bytes::from_static(b"typing")).unwrap();
-        queue.push(Bytes::from_static(b"c")).unwrap();
+        queue.offer(Bytes::from_static(b"a"), Reason::Live).unwrap();
+        queue.offer(Bytes::from_static(b"typing"), Reason::Signal).unwrap();
+        queue.offer(Bytes::from_static(b"b"), Reason::Live).unwrap();
+        queue.offer(Bytes::from_static(b"typing"), Reason::Signal).unwrap();
+        queue.offer(Bytes::from_static(b"c"), Reason::Live).unwrap();
         assert_eq!(budget.used(), 3);
-        assert_eq!(queue.push(Bytes::from_static(b"d")), Err(Close::Slow));
+        assert_eq!(queue.offer(Bytes::from_static(b"d"), Reason::Live), Err(Close::Slow));
         assert_eq!((drain(&queue), budget.used()), (Poll::Ready(None), 0));
     }
 
     #[test]
     fn a_queue_is_full_by_bytes_too_but_a_catch_up_does_not_count() {
         let (queue, _budget) = queue(10, 4);
-        queue.push_catch_up(Bytes::from_static(b"0123456789")).unwrap();
-        queue.push(Bytes::from_static(b"abcd")).unwrap();
-        assert_eq!(queue.push(Bytes::from_static(b"e")), Err(Close::Slow));
+        queue.offer(Bytes::from_static(b"0123456789"), Reason::CatchUp).unwrap();
+        queue.offer(Bytes::from_static(b"abcd"), Reason::Live).unwrap();
+        assert_eq!(queue.offer(Bytes::from_static(b"e"), Reason::Live), Err(Close::Slow));
     }
 
     #[test]
     fn a_closed_queue_is_drained_and_takes_nothing_more() {
         let (queue, _budget) = queue(10, 100);
-        queue.push(Bytes::from_static(b"a")).unwrap();
+        queue.offer(Bytes::from_static(b"a"), Reason::Live).unwrap();
         queue.close(Close::Shutdown);
-        assert_eq!(queue.push(Bytes::from_static(b"b")), Err(Close::Shutdown));
+        assert_eq!(queue.offer(Bytes::from_static(b"b"), Reason::Live), Err(Close::Shutdown));
         assert_eq!(drain(&queue), Poll::Ready(Some(Bytes::from_static(b"a"))));
         assert_eq!(drain(&queue), Poll::Ready(None));
     }
@@ -295,7 +267,7 @@ mod tests {
     #[test]
     fn a_queue_that_is_dropped_gives_its_bytes_back() {
         let (queue, budget) = queue(10, 100);
-        queue.push(Bytes::from_static(b"abc")).unwrap();
+        queue.offer(Bytes::from_static(b"abc"), Reason::Live).unwrap();
         drop(queue);
         assert_eq!(budget.used(), 0);
     }

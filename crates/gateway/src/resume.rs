@@ -20,7 +20,7 @@ use tidings_model::{Channel, SessionId};
 use tokio::time::Instant;
 
 use crate::{
-    Gateway, Queue,
+    Gateway, Outlet, Queue,
     connection::{Connection, Stream, Wanted},
     line::Line,
     wire::Wire,
@@ -41,12 +41,18 @@ pub(crate) struct Hello {
 }
 
 impl Gateway {
+    /// A queue for one more connection of this node.
+    pub(crate) fn queue(&self) -> Arc<Queue> {
+        let (frames, bytes) = (self.options.queue_frames, self.options.queue_bytes);
+        Arc::new(Queue::new(frames, bytes, Arc::clone(&self.budget)))
+    }
+
     /// Lets a caller in: their session is written, their connection is in the hub, their stream begins.
     pub(crate) async fn connect(
         &self,
         caller: &Caller,
         hello: Hello,
-        wire: Wire,
+        (wire, outlet): (Wire, Arc<dyn Outlet>),
     ) -> Result<Arc<Connection>, Problem> {
         let user = caller.user_id.clone();
         let narrowing = hello.channels.as_ref().map_or(Narrowing::NONE, Narrowing::to);
@@ -66,11 +72,7 @@ impl Gateway {
                 session_id,
                 narrowing,
                 wire,
-                queue: Queue::new(
-                    self.options.queue_frames,
-                    self.options.queue_bytes,
-                    Arc::clone(&self.budget),
-                ),
+                outlet,
                 heartbeat_secs: self.options.heartbeat.as_secs(),
                 stream: Mutex::default(),
                 line: Line::new(
@@ -162,7 +164,7 @@ impl Gateway {
     async fn drive(&self, connection: &Arc<Connection>, mut wanted: Option<Wanted>) {
         loop {
             let input = match wanted {
-                None if connection.stream().is_live() || connection.queue.closed().is_some() => break,
+                None if connection.stream().is_live() || connection.outlet.closed().is_some() => break,
                 // This node has not read as far as the client has seen: another node, or a moment ago, had.
                 None => {
                     self.hub.shown_moves(BEHIND_LOOK).await;
@@ -170,7 +172,7 @@ impl Gateway {
                 }
                 Some(asked) => match asked {
                     // A page at a time, and the next only when the client has taken this one.
-                    Wanted::Projection { .. } if connection.queue.drained().await.is_err() => return,
+                    Wanted::Projection { .. } if connection.outlet.drained().await.is_err() => return,
                     Wanted::Projection { after, upto, limit } => {
                         match self.source.after(&connection.user, after, upto, limit as usize).await {
                             Ok(page) => Input::Projection {

@@ -21,7 +21,7 @@ use tidings_model::SessionId;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Connection, Gateway, channels, leave::Leave, renew, resume::Hello, wire::Wire, ws};
+use crate::{Gateway, channels, leave::Leave, renew, resume::Hello, wire::Wire, ws};
 
 /// The gateway's routes.
 pub fn routes(gateway: Gateway) -> OpenApiRouter {
@@ -67,9 +67,11 @@ async fn stream(
     let header = headers.get("last-event-id").map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
     let cursor = header.filter(|id| !id.is_empty()).or(query.last_event_id);
     let hello = Hello { session: query.session, cursor, channels };
-    let connection = gateway.connect(&caller, hello, Wire::Sse).await?;
-    let leave = Leave { gateway: gateway.clone(), connection: Arc::clone(&connection) };
-    let mut response = Body::new(SseBody { connection, _leave: leave }).into_response();
+    let queue = gateway.queue();
+    let outlet = Arc::clone(&queue);
+    let connection = gateway.connect(&caller, hello, (Wire::Sse, outlet)).await?;
+    let leave = Leave { gateway: gateway.clone(), connection, queue };
+    let mut response = Body::new(SseBody(leave)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, no-transform"));
@@ -77,10 +79,7 @@ async fn stream(
     Ok(response)
 }
 
-struct SseBody {
-    connection: Arc<Connection>,
-    _leave: Leave,
-}
+struct SseBody(Leave);
 
 impl http_body::Body for SseBody {
     type Data = Bytes;
@@ -90,6 +89,6 @@ impl http_body::Body for SseBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.connection.queue.poll_drain(context).map(|run| run.map(|run| Ok(Frame::data(run))))
+        self.0.queue.poll_drain(context).map(|run| run.map(|run| Ok(Frame::data(run))))
     }
 }

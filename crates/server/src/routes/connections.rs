@@ -63,7 +63,7 @@ pub(super) async fn list_connections(
             user_id: connection.user.clone(),
             session_id: connection.session_id.clone(),
             transport: transport(connection.wire),
-            queued_bytes: connection.queue.bytes(),
+            queued_bytes: connection.outlet.bytes(),
         })
         .collect();
     let next_cursor = items.last().filter(|_| more).map(|last| encode_page(LIST, &last.id));
