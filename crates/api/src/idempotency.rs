@@ -25,10 +25,10 @@ const MAX_BYTES: usize = 255;
 pub struct IdempotencyKey(Option<Vec<u8>>);
 
 impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
-    type Rejection = Response;
+    type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let refused = |detail: &str| Err(Problem::new(Code::BadRequest, detail).into_response());
+        let refused = |detail: &str| Err(Problem::new(Code::BadRequest, detail));
         let mut keys = parts.headers.get_all(HEADER).iter();
         let Some(key) = keys.next().cloned() else { return Ok(Self(None)) };
         if keys.next().is_some() {

@@ -1,24 +1,43 @@
 //! Step 1 of a message's way: the HTTP frame around every route.
 //!
 //! Who calls ([`Caller`]), what they sent ([`Body`], [`Params`], [`Segment`]), what went wrong ([`Problem`]),
-//! and the one answer of a key that comes twice ([`idempotency`]).
+//! and the one answer of a key that comes twice ([`idempotency`]). [`frame()`] stands around all of them.
 
 mod body;
+mod caller;
+mod cors;
+mod frame;
 pub mod idempotency;
 mod identity;
+mod json;
+mod mint;
 mod paging;
 mod problem;
+mod scope;
+mod tickets;
+mod trace;
 
 use tidings_store::Migration;
 
 pub use body::{Body, Params, RawBody, Segment};
-pub use identity::{Caller, Identity, InvalidToken, Mint, Scope, TokenClaims};
+pub use caller::{Caller, Standing, Standings};
+pub use cors::Cors;
+pub use frame::{Frame, frame};
+pub use identity::{Identity, KeySource, TokenClaims, TokenRules};
+pub use json::parse as parse_json;
+pub use mint::Mint;
 pub use paging::{Page, PageQuery, decode_page, encode_page};
 pub use problem::{Code, FieldError, Problem};
+pub use scope::Scope;
+pub use tickets::{Tickets, routes as ticket_routes};
+pub use trace::{InvalidTraceParent, TraceParent, Traces};
 
 /// The tables of this crate.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    owner: "api",
-    name: "0001_api",
-    sqlite: include_str!("../migrations/sqlite/0001_api.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { owner: "api", name: "0001_api", sqlite: include_str!("../migrations/sqlite/0001_api.sql") },
+    Migration {
+        owner: "api",
+        name: "0002_stream_tickets",
+        sqlite: include_str!("../migrations/sqlite/0002_stream_tickets.sql"),
+    },
+];

@@ -95,6 +95,7 @@ pub struct Problem {
     code: Code,
     detail: String,
     errors: Vec<FieldError>,
+    instance: Option<String>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -111,6 +112,9 @@ pub struct ProblemBody<'a> {
     status: u16,
     /// What is wrong this time, and what to do.
     detail: &'a str,
+    /// Names this one request: its trace, as the log has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<&'a str>,
     /// The kind of problem as a stable word.
     code: &'a str,
     /// Each value of the body that is wrong.
@@ -121,7 +125,7 @@ pub struct ProblemBody<'a> {
 impl Problem {
     /// A problem of a kind, with what is wrong this time.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+        Self { code, detail: detail.into(), errors: Vec::new(), instance: None, headers: Vec::new() }
     }
 
     /// A value of the body that is wrong.
@@ -135,7 +139,7 @@ impl Problem {
             Some(first) => format!("{}: {}", first.pointer, first.detail),
             None => "the body is not as documented".to_owned(),
         };
-        Self { code: Code::BadRequest, detail, errors, headers: Vec::new() }
+        Self { code: Code::BadRequest, detail, errors, instance: None, headers: Vec::new() }
     }
 
     /// Missing, or somebody else's: both look the same.
@@ -146,6 +150,12 @@ impl Problem {
     /// Adds a header to the answer.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
+        self
+    }
+
+    /// Names the request that it answers.
+    pub fn at(mut self, instance: impl Into<String>) -> Self {
+        self.instance = Some(instance.into());
         self
     }
 
@@ -172,6 +182,7 @@ impl Problem {
             title,
             status: status.as_u16(),
             detail: &self.detail,
+            instance: self.instance.as_deref(),
             code,
             errors: &self.errors,
         }
@@ -187,9 +198,11 @@ impl IntoResponse for Problem {
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        for (name, value) in self.headers {
-            response.headers_mut().insert(name, value);
+        for (name, value) in &self.headers {
+            response.headers_mut().insert(name, value.clone());
         }
+        // The frame around the routes writes it again, with its instance.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -1,8 +1,10 @@
 //! The sections. A field's comment is its line in the reference.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
+
+use crate::section::section;
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -18,128 +20,137 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Connections.
     pub gateway: GatewayConfig,
+    /// How often somebody may call.
+    pub limits: LimitsConfig,
+    /// What the server tells about itself.
+    pub logs: LogsConfig,
+    /// Topics that are to differ from their defaults, by the name features know them by.
+    pub topics: BTreeMap<String, TopicSettings>,
 }
 
-/// The public listener.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ServerConfig {
-    /// Address and port that people and services connect to.
-    pub listen: SocketAddr,
-    /// How long a stopping server finishes what it has in hand, in seconds.
-    pub grace_secs: u64,
-    /// Origins of pages that may call the API and open streams: `https://app.example.com`.
-    pub origins: Vec<String>,
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), grace_secs: 20, origins: Vec::new() }
+section! {
+    /// The public listener.
+    "server" => ServerConfig {
+        /// Address and port that people and services connect to.
+        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080));
+        /// How long a stopping server finishes what it has in hand, in seconds.
+        grace_secs: u64 = 20;
+        /// Origins of pages that may call the API and open streams: `https://app.example.com`.
+        origins: Vec<String> = Vec::new();
     }
 }
 
-/// The operators' listener.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdminConfig {
-    /// Address and port of operators' routes and metrics.
-    pub listen: SocketAddr,
-}
-
-impl Default for AdminConfig {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8090)) }
+section! {
+    /// The operators' listener.
+    "admin" => AdminConfig {
+        /// Address and port of operators' routes and metrics. Keep it off the public network.
+        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8090));
     }
 }
 
-/// Where everything is kept.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DatabaseConfig {
-    /// `sqlite://` and a path. `DATABASE_URL` sets it too.
-    pub url: String,
-}
-
-impl Default for DatabaseConfig {
-    fn default() -> Self {
-        Self { url: "sqlite://data/tidings.db".to_owned() }
+section! {
+    /// Where everything is kept.
+    "database" => DatabaseConfig {
+        /// `sqlite://` and a path. `DATABASE_URL` sets it too.
+        url: String = "sqlite://data/tidings.db".to_owned();
     }
 }
 
-/// Who may come in.
-#[derive(Clone, Default, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AuthConfig {
-    /// The secret of HS256 tokens, at least 32 bytes. There is no default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hs256_secret: Option<String>,
-    /// A file that holds the secret.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hs256_secret_file: Option<String>,
-    /// The `iss` that a token must have; any where it is absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub issuer: Option<String>,
-    /// The `aud` that a token must have; any where it is absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub audience: Option<String>,
-}
-
-impl std::fmt::Debug for AuthConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AuthConfig")
-            .field("hs256_secret", &self.hs256_secret.as_ref().map(|_| "…"))
-            .field("hs256_secret_file", &self.hs256_secret_file)
-            .field("issuer", &self.issuer)
-            .field("audience", &self.audience)
-            .finish()
+section! {
+    /// Who may come in: tokens are verified with one key or one set of keys. There is no default.
+    "auth" => AuthConfig {
+        /// The secret of HS256 tokens, at least 32 bytes.
+        hs256_secret: Option<String> = None;
+        /// A file that holds the secret.
+        hs256_secret_file: Option<String> = None;
+        /// A PEM file with the public key of RS256, ES256 or Ed25519 tokens.
+        public_key_file: Option<String> = None;
+        /// Where the set of public keys (JWKS) is fetched from: `https://`, or `http://` on this machine.
+        jwks_url: Option<String> = None;
+        /// A file with the set of public keys (JWKS).
+        jwks_file: Option<String> = None;
+        /// The `iss` that a token must have; any where it is absent.
+        issuer: Option<String> = None;
+        /// The `aud` that a token must have; any where it is absent.
+        audience: Option<String> = None;
+        /// Whether the claims `roles`, `groups` and `channels` of a token replace the directory's.
+        trust_claims: bool = true;
     }
 }
 
-/// Connections.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct GatewayConfig {
-    /// Frames that may wait for one slow client before it is disconnected.
-    pub queue_frames: usize,
-    /// Bytes that may wait for one slow client before it is disconnected.
-    pub queue_bytes: usize,
-    /// Pause between two heartbeats on a stream, in seconds.
-    pub heartbeat_secs: u64,
-    /// Open connections of one person.
-    pub connections_per_user: usize,
-    /// Pending messages that a new device is given at once; the rest comes by paging.
-    pub catch_up_max: usize,
-    /// Pause between two pings of a WebSocket, in seconds.
-    pub ping_secs: u64,
-    /// How long the answer to a ping may take, in seconds.
-    pub pong_secs: u64,
-    /// How long a WebSocket client may take to say `hello`, in seconds.
-    pub first_frame_secs: u64,
-    /// The most bytes of a message from a WebSocket client.
-    pub message_bytes: usize,
-    /// Bytes that may wait for all clients of this process; never more than a quarter of the machine's memory.
-    pub node_queue_bytes: usize,
-    /// Clients a second, for each core, that may go on from what is in memory.
-    pub resumes_per_second: u32,
-    /// Clients that may read what they missed from the database at once.
-    pub database_resumes: usize,
+section! {
+    /// Connections.
+    "gateway" => GatewayConfig {
+        /// Frames that may wait for one slow client before it is disconnected.
+        queue_frames: usize = 1000;
+        /// Bytes that may wait for one slow client before it is disconnected.
+        queue_bytes: usize = 1 << 20;
+        /// Pause between two heartbeats on a stream, in seconds.
+        heartbeat_secs: u64 = 15;
+        /// Open connections of one person.
+        connections_per_user: usize = 10;
+        /// Pending messages that a new device is given at once; the rest comes by paging.
+        catch_up_max: usize = 200;
+        /// Pause between two pings of a WebSocket, in seconds.
+        ping_secs: u64 = 25;
+        /// How long the answer to a ping may take, in seconds.
+        pong_secs: u64 = 10;
+        /// How long a WebSocket client may take to say `hello`, in seconds.
+        first_frame_secs: u64 = 10;
+        /// The most bytes of a message from a WebSocket client.
+        message_bytes: usize = 64 << 10;
+        /// Bytes that may wait for all clients of this process; never more than a quarter of the machine's memory.
+        node_queue_bytes: usize = 512 << 20;
+        /// Clients a second, for each core, that may go on from what is in memory.
+        resumes_per_second: u32 = 2000;
+        /// Clients that may read what they missed from the database at once.
+        database_resumes: usize = 50;
+    }
 }
 
-impl Default for GatewayConfig {
-    fn default() -> Self {
-        Self {
-            queue_frames: 1000,
-            queue_bytes: 1 << 20,
-            heartbeat_secs: 15,
-            connections_per_user: 10,
-            catch_up_max: 200,
-            ping_secs: 25,
-            pong_secs: 10,
-            first_frame_secs: 10,
-            message_bytes: 64 << 10,
-            node_queue_bytes: 512 << 20,
-            resumes_per_second: 2000,
-            database_resumes: 50,
-        }
+section! {
+    /// How often somebody may call; more is answered with 429.
+    "limits" => LimitsConfig {
+        /// Broadcasts that one person may create in a minute.
+        broadcasts_per_minute: u32 = 60;
+        /// Broadcasts that one service key may create in a minute.
+        service_broadcasts_per_minute: u32 = 30_000;
+        /// Requests of one caller in a second.
+        requests_per_second: u32 = 50;
+        /// Requests that a caller who was quiet may send at once.
+        requests_burst: u32 = 100;
+    }
+}
+
+section! {
+    /// What the server tells about itself, on the standard error stream.
+    "logs" => LogsConfig {
+        /// `error`, `warn`, `info`, `debug` or `trace`, also by module: `warn,tidings_gateway=debug`. `RUST_LOG` sets it too.
+        level: String = "info".to_owned();
+        /// `json` for machines, `text` for people.
+        format: LogFormat = LogFormat::Json;
+    }
+}
+
+/// How log events are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// One short line for people.
+    Text,
+}
+
+section! {
+    /// One topic that is to differ from its defaults: `[topics."broadcast-messages"]`, by the name features know it by.
+    "topics.\"<name>\"" => TopicSettings {
+        /// Its name in the log; the same where it is absent.
+        name: Option<String> = None;
+        /// How many partitions it is made with. A topic that is there keeps its own.
+        partitions: Option<u32> = None;
+        /// How long its records are kept, in seconds.
+        retention_secs: Option<u64> = None;
     }
 }

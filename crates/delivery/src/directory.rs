@@ -1,12 +1,12 @@
 //! The directory: who there is, and which roles, groups and app channels they have.
 
-use tidings_api::Caller;
+use tidings_api::{Caller, Standing};
 use tidings_delivery_core as core;
 use tidings_delivery_core::{PersonChange, Place};
 use tidings_model::{Audience, Channel, Timestamp, UserId};
 use tidings_store::{StoreError, Tx, params};
 
-use crate::{Person, deliver, membership};
+use crate::{Person, membership};
 
 /// Somebody as the directory knows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,10 @@ pub async fn put(tx: &Tx, user: &DirectoryUser, now: Timestamp) -> Result<bool, 
         .await?
         .map(|row| row.get::<String>(0))
         .transpose()?;
+    let mut entered = None;
     if known.is_none() {
-        let from = deliver::head(tx).await?.next();
+        let from = membership::quiet_place(tx, &user.user_id, now).await?;
+        entered = Some(from);
         tx.execute(
             "INSERT INTO directory_users (user_id, display_name, joined_place, changed_place, created_at)
              VALUES ($1, $2, $3, $3, $4)",
@@ -43,7 +45,7 @@ pub async fn put(tx: &Tx, user: &DirectoryUser, now: Timestamp) -> Result<bool, 
         )
         .await?;
     }
-    let changed = membership::set_channels(tx, &user.user_id, &user.channels, now).await?;
+    let changed = membership::set_channels(tx, &user.user_id, &user.channels, entered, now).await?;
     Ok(known.is_none() || changed)
 }
 
@@ -208,4 +210,18 @@ pub async fn targeted(tx: &Tx, audience: &Audience, item: &str) -> Result<u64, S
         )
         .await?;
     row.get(0)
+}
+
+/// Whether somebody may come in, and whether the directory makes them an administrator.
+pub async fn standing(tx: &Tx, user: &UserId) -> Result<Standing, StoreError> {
+    let row = tx
+        .optional(
+            "SELECT disabled, EXISTS (SELECT 1 FROM directory_members WHERE channel = 'role:admin' AND user_id = $1)
+             FROM directory_users
+             WHERE user_id = $1",
+            params![user.as_str()],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(Standing::default()) };
+    Ok(Standing { disabled: row.get::<u32>(0)? == 1, admin: row.get::<u32>(1)? == 1 })
 }

@@ -225,7 +225,9 @@ mod tests {
 
     #[test]
     fn a_websocket_frame_tells_its_length_in_the_shortest_form() {
-        let head = |length: usize| websocket_frame(WEBSOCKET_TEXT, &vec![b'x'; length])[..10.min(length + 2)].to_vec();
+        let head = |length: usize| {
+            websocket_frame(WEBSOCKET_TEXT, &vec![b'x'; length])[..10.min(length + 2)].to_vec()
+        };
         assert_eq!(head(0), [0x81, 0]);
         assert_eq!(head(125)[..2], [0x81, 125]);
         assert_eq!(head(126)[..4], [0x81, 126, 0, 126]);

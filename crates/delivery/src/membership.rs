@@ -1,7 +1,8 @@
 //! Changes of a person's channels: in force from a place, told to gateways, and owed what is active.
 //!
 //! Whoever has a session may be connected anywhere, so the change is itself a record on `user:<id>`, and what is
-//! active on a channel gained is written once more for them, late. Whoever has none finds it all on connecting.
+//! active on a channel gained is written once more for them, late. Whoever has none finds it all on connecting;
+//! their changes share places that nothing was delivered at.
 
 use tidings_delivery_core::{
     self as core, Moment, Place,
@@ -19,11 +20,13 @@ use crate::{
 /// Active messages that one change repeats for a person; what is beyond them is found by paging the inbox.
 const LATE_MAX: usize = 200;
 
-/// Gives a person exactly these roles, groups and app channels. Answers whether they had others.
+/// Gives a person exactly these roles, groups and app channels. Answers whether they had others. `entered` is the
+/// place at which they entered the directory in this transaction.
 pub(crate) async fn set_channels(
     tx: &Tx,
     user: &UserId,
     channels: &[Channel],
+    entered: Option<Place>,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let had = directory::channels_of(tx, user).await?;
@@ -33,11 +36,10 @@ pub(crate) async fn set_channels(
         return Ok(false);
     }
     let sessions = sessions::of(tx, user).await?;
-    let at = if sessions.is_empty() {
-        // Nobody to tell: the change holds from the next record on.
-        deliver::head(tx).await?.next()
-    } else {
-        tell(tx, user, &Membership { joined: joined.clone(), left: left.clone() }, now).await?
+    let at = match entered {
+        Some(entered) if sessions.is_empty() => entered,
+        None if sessions.is_empty() => quiet_place(tx, user, now).await?,
+        _told => tell(tx, user, &Membership { joined: joined.clone(), left: left.clone() }, now).await?,
     };
     for channel in &joined {
         join(tx, user, channel, at).await?;
@@ -56,13 +58,34 @@ pub(crate) async fn set_channels(
     Ok(true)
 }
 
+/// A place for a change that nobody has to be told of: later than the person's last change, and not the place of
+/// a delivery, of which it would be unclear which came first. An import of a million people needs one such place.
+pub(crate) async fn quiet_place(tx: &Tx, user: &UserId, now: Timestamp) -> Result<Place, StoreError> {
+    let head = deliver::head(tx).await?;
+    let row = tx.one("SELECT COALESCE(MAX(place), 0) FROM delivery_records", params![]).await?;
+    let delivered = Place(row.get(0)?);
+    if delivered < head && directory::changed_place(tx, user).await? < head {
+        return Ok(head);
+    }
+    write(tx, user, Audience::default(), &Membership::default(), now).await
+}
+
 /// Writes the record that gateways resubscribe by.
 async fn tell(tx: &Tx, user: &UserId, change: &Membership, now: Timestamp) -> Result<Place, StoreError> {
+    write(tx, user, Audience::of(Channel::User(user.clone())), change, now).await
+}
+
+async fn write(
+    tx: &Tx,
+    user: &UserId,
+    audience: Audience,
+    change: &Membership,
+    now: Timestamp,
+) -> Result<Place, StoreError> {
     let next = deliver::head(tx).await?.next();
     let id = format!("{MEMBERSHIP_EVENT}{user}/{next}").parse();
     let Ok(event_id) = id else { return Err(StoreError::Suspended) };
     let data = serde_json::value::to_raw_value(change).unwrap_or_default();
-    let audience = Audience::of(Channel::User(user.clone()));
     let record = DeliveryRecord::change(event_id, MEMBERSHIP, user.as_str(), audience, now, data);
     deliver(tx, &record, None).await
 }

@@ -116,7 +116,7 @@ async fn let_in(
 ) -> Result<Leave, Problem> {
     let hello = commands::parse_hello(text)?;
     let caller = match (&hello.token, caller) {
-        (Some(token), _) => verify(identity, token)?,
+        (Some(token), _) => identity.caller(token).await?,
         (None, Some(caller)) => caller,
         (None, None) => {
             return Err(Problem::new(Code::Unauthorized, "say who you are: `hello` takes a token"));
@@ -126,13 +126,6 @@ async fn let_in(
     let hello = Hello { session: hello.session, cursor: hello.cursor, channels };
     let connection = gateway.connect(&caller, hello, Wire::WebSocket).await?;
     Ok(Leave { gateway: gateway.clone(), connection })
-}
-
-fn verify(identity: &Identity, token: &str) -> Result<Caller, Problem> {
-    identity.verify(token).map_err(|cause| {
-        tracing::debug!(%cause, "refused a token");
-        Problem::new(Code::Unauthorized, "the token does not hold; get a new one")
-    })
 }
 
 /// Counts a client's errors.
@@ -230,10 +223,10 @@ impl Conversation {
                 }))
             }
             Ok(Command::Auth { token }) => {
-                let renewing = verify(&self.identity, &token);
-                let (gateway, connection) = (self.gateway.clone(), Arc::clone(connection));
+                let (gateway, identity) = (self.gateway.clone(), Arc::clone(&self.identity));
+                let connection = Arc::clone(connection);
                 Some(Box::pin(async move {
-                    let answer = match renewing {
+                    let answer = match identity.caller(&token).await {
                         Ok(caller) => gateway.renew(&connection, &caller).await,
                         Err(problem) => Err(problem),
                     };

@@ -11,6 +11,7 @@ mod close;
 mod commands;
 mod connection;
 mod conversation;
+pub mod handshake;
 mod hub;
 mod leave;
 mod line;

@@ -3,6 +3,8 @@
 //! The embedded keeper's records lie in the store's file, so an event put into a transaction is a record
 //! the moment the transaction commits; there is no relay. What the promise is, the conformance suite says.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod embedded;
 mod error;
 mod topic;

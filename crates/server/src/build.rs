@@ -2,9 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Extension, Router};
 use tidings::{Deps, Feature};
-use tidings_api::Identity;
+use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes};
 use tidings_config::Config;
 use tidings_consumer::{Backoff, Consumer, dead_letter_topic};
 use tidings_delivery::{
@@ -21,7 +20,7 @@ use tokio::{net::TcpListener, sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{limits, schedules, serve, source::StoreSource};
+use crate::{identity, limits, schedules, serve, source::StoreSource};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -74,28 +73,17 @@ impl Server {
         let (connections, drain) = (TaskTracker::new(), CancellationToken::new());
         let ids = Arc::new(Ids::new(Arc::clone(&clock), seed));
 
-        // 1 create: who may come in
-        let secret = config.auth.hs256_secret.as_deref().ok_or_else(|| {
-            StartError::Setting(
-                "auth.hs256_secret is not set: put a secret of at least 32 bytes into TIDINGS_AUTH__HS256_SECRET, or start with --demo"
-                    .to_owned(),
-            )
-        })?;
-        let identity = Identity::hs256(
-            secret.as_bytes(),
-            config.auth.issuer.as_deref(),
-            config.auth.audience.as_deref(),
-            Arc::clone(&clock),
-        )
-        .map_err(StartError::Setting)?;
-
-        // 2 store
+        // 1–2 create and store: who may come in, and where everything is kept
         let store = open_store(&config)?;
+        let identity = identity::open(&config.auth, &store, &clock).await?;
+        let tickets = Tickets { store: store.clone(), clock: Arc::clone(&clock) };
         let deps = Deps { store: store.clone(), clock: Arc::clone(&clock), ids: Arc::clone(&ids) };
         let features = features(&deps);
 
         // 3–4 log
-        let log: Arc<dyn Log> = Arc::new(EmbeddedLog::new(store.clone(), Arc::clone(&clock)));
+        let embedded = EmbeddedLog::new(store.clone(), Arc::clone(&clock));
+        tasks.spawn(embedded.clone().run_retention(EmbeddedLog::RETENTION_PAUSE, stop.clone()));
+        let log: Arc<dyn Log> = Arc::new(embedded);
         let drift = log.ensure_topics(&topics(&features)).await?;
         for drift in drift {
             tracing::warn!(
@@ -151,15 +139,18 @@ impl Server {
 
         // 1 again: the routes
         let delivery_api = DeliveryApi { store: store.clone(), feed, clock, ids };
-        let (router, _reference) = routes
+        let (served, _reference) = routes
             .merge(tidings_delivery::api::routes(delivery_api))
             .merge(tidings_gateway::routes(gateway.clone()))
+            .merge(ticket_routes(tickets.clone()))
             .split_for_parts();
-        let router: Router = router.layer(Extension(Arc::new(identity)));
+        let cors = Cors::new(&config.server.origins).map_err(StartError::Setting)?;
+        let frame = Frame { identity: Arc::new(identity), tickets, traces: Traces::new(seed), cors };
+        let served = tidings_api::frame(served, Arc::new(frame));
         let listen = |source| StartError::Listen { address: config.server.listen, source };
         let listener = TcpListener::bind(config.server.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        connections.spawn(serve::serve(listener, router, connections.clone(), drain.clone()));
+        connections.spawn(serve::serve(listener, served, connections.clone(), drain.clone()));
         let grace = Duration::from_secs(config.server.grace_secs);
         let ready = watch::Sender::new(true);
         Ok(Self { address, store, gateway, ready, connections, drain, tasks, stop, grace })

@@ -1,10 +1,12 @@
 //! Builds all of Tidings in one place, in the order in which a message meets it; starts it; drains it.
 
 mod build;
+mod identity;
 mod limits;
 mod schedules;
 mod serve;
 mod source;
+mod standings;
 mod tcp;
 
 pub use build::{Server, StartError};

@@ -152,7 +152,7 @@ pub(crate) async fn end(
     id: EventId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let stats = Stats { pending: 0, ..live_stats(tx, broadcast).await? };
+    let at_end = Stats { pending: 0, ..live_stats(tx, broadcast).await? };
     tx.execute(
         "UPDATE broadcasts SET status = $2, ended_at = $3, final_stats = $4
          WHERE broadcast_id = $1 AND ended_at IS NULL",
@@ -160,7 +160,7 @@ pub(crate) async fn end(
             broadcast.id.to_string(),
             status.as_str(),
             now,
-            serde_json::to_string(&stats).unwrap_or_default()
+            serde_json::to_string(&at_end).unwrap_or_default()
         ],
     )
     .await?;

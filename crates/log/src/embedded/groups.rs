@@ -95,6 +95,8 @@ struct Owned {
     partition: TopicPartition,
     number: u32,
     head: Head,
+    // Where it ended when it was assigned: a group that begins at the latest begins here.
+    end: u64,
     next: Option<u64>,
     paused: bool,
 }
@@ -132,7 +134,8 @@ impl EmbeddedMember {
             } else {
                 let number = self.log.partition_number(partition)?;
                 let head = self.log.store.heads().watch(number);
-                Owned { partition: partition.clone(), number, head, next: None, paused: false }
+                let end = *head.borrow();
+                Owned { partition: partition.clone(), number, head, end, next: None, paused: false }
             };
             self.owned.push_back(owned);
         }
@@ -167,7 +170,7 @@ impl EmbeddedMember {
             let next = if let Some(next) = self.owned[at].next {
                 next
             } else {
-                let next = self.begin(&partition, number, end).await?;
+                let next = self.begin(&partition, number, self.owned[at].end).await?;
                 self.owned[at].next = Some(next);
                 next
             };

@@ -3,7 +3,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -26,6 +29,8 @@ pub(super) struct MemoryTopics(RwLock<HashMap<String, Arc<MemoryTopic>>>);
 pub(super) struct MemoryTopic {
     config: TopicConfig,
     rings: Vec<Ring>,
+    // Where the next record without a key goes.
+    spread: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -54,6 +59,7 @@ impl MemoryTopics {
             Arc::new(MemoryTopic {
                 config: config.clone(),
                 rings: (0..config.partitions).map(ring).collect(),
+                spread: AtomicU32::new(0),
             })
         });
         topics.insert(config.name.clone(), Arc::clone(&topic));
@@ -94,8 +100,7 @@ impl MemoryTopic {
         let partition = match (produce.partition, produce.key.as_deref()) {
             (Some(partition), _) => partition,
             (None, Some(key)) => partition_for(key, partitions),
-            // Signals are keyed; the rest goes by the clock, which spreads well enough.
-            (None, None) => u32::try_from(now.millis().rem_euclid(i64::from(partitions))).unwrap_or(0),
+            (None, None) => self.spread.fetch_add(1, Ordering::Relaxed) % partitions,
         };
         let ring = self.ring(partition)?;
         let mut kept = ring.kept();

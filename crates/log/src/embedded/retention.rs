@@ -14,8 +14,6 @@ use tokio_util::sync::CancellationToken;
 use super::{EmbeddedLog, topics};
 use crate::{LogError, PartitionState, Start, TopicPartition, TopicState};
 
-/// Pause between two looks.
-const LOOK: Duration = Duration::from_secs(2);
 /// Records of one slice: no longer than a turn of the writer.
 const SLICE: u64 = 500;
 /// A group that no member of this process belongs to holds the log for so long after its last commit.
@@ -34,15 +32,18 @@ pub struct Retained {
 type Floors = BTreeMap<TopicPartition, (u64, String)>;
 
 impl EmbeddedLog {
-    /// Forgets old records until `stop`; what is in hand is finished.
-    pub async fn run_retention(self, stop: CancellationToken) {
+    /// How long [`EmbeddedLog::run_retention`] rests between two looks.
+    pub const RETENTION_PAUSE: Duration = Duration::from_secs(2);
+
+    /// Forgets old records until `stop`, with a pause before each look; what is in hand is finished.
+    pub async fn run_retention(self, pause: Duration, stop: CancellationToken) {
         let mut held = Vec::new();
         loop {
             // Groups join before the first look, so that those without an offset are known.
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(pause) => {}
             }
             match self.retain().await {
                 Ok(retained) => {
@@ -109,8 +110,11 @@ impl EmbeddedLog {
         let number = self.partition_number(partition)?;
         let floor = floors.get(partition).map_or(state.next_offset, |(floor, _)| *floor);
         let mut first = state.first_offset;
+        // Most partitions are neither large nor old; one look at their oldest record says so.
+        let mut limit = if wanted > 0 { SLICE } else { 1 };
         while first < floor {
-            let slice = self.slice(number, first, floor).await?;
+            let slice = self.slice(number, first, floor, limit).await?;
+            limit = SLICE;
             let (upto, freed) = upto(&slice, first, wanted, cutoff);
             if upto == first {
                 break;
@@ -125,12 +129,13 @@ impl EmbeddedLog {
         Ok((first - state.first_offset, wanted))
     }
 
-    /// The oldest records of a partition below a floor: offset, time, bytes.
+    /// The oldest records of a partition below a floor, at most `limit`: offset, time, bytes.
     async fn slice(
         &self,
         number: u32,
         first: u64,
         floor: u64,
+        limit: u64,
     ) -> Result<Vec<(u64, Timestamp, u64)>, LogError> {
         self.store
             .read(move |tx| async move {
@@ -143,7 +148,7 @@ impl EmbeddedLog {
                          WHERE position >= $1 AND position < $2
                          ORDER BY position
                          LIMIT $4",
-                        params![position(number, first), position(number, floor), position(number, 0), SLICE],
+                        params![position(number, first), position(number, floor), position(number, 0), limit],
                     )
                     .await?;
                 rows.iter()

@@ -60,7 +60,8 @@ impl Writer {
     pub(super) fn start(setup: Setup, connection: Connection) -> Result<Self, StoreError> {
         let lanes = Arc::clone(&setup.lanes);
         let path = setup.path.display().to_string();
-        let mut turns = Turns { setup, open: None, wal_pages: Arc::default(), passed_over: 0 };
+        let mut turns =
+            Turns { setup, open: None, wal_pages: Arc::default(), passed_over: 0, probe_at: None };
         let open = turns.prepare(connection)?;
         open.ledger.publish_all(&turns.setup.heads);
         turns.open = Some(open);
@@ -96,6 +97,8 @@ struct Turns {
     wal_pages: Arc<AtomicU64>,
     // Turns in a row that ended while bulk waited and that served none of it.
     passed_over: u32,
+    // When a store that fails tries by itself again.
+    probe_at: Option<Instant>,
 }
 
 /// What one turn has gathered.
@@ -109,8 +112,9 @@ struct Turn {
 impl Turns {
     fn run(mut self) {
         loop {
-            let failing = *self.setup.health.borrow() != StoreHealth::Well;
-            match self.setup.lanes.next(failing.then_some(PROBE), self.passed_over >= PATIENCE) {
+            // A moment, not a wait: whatever else wakes the writer must not put it off.
+            let limit = self.probe_at.map(|at| at.saturating_duration_since(Instant::now()));
+            match self.setup.lanes.next(limit, self.passed_over >= PATIENCE) {
                 Next::Job(job) => self.turn(Some(job)),
                 Next::Checkpoint => self.finish_checkpoint(),
                 // A turn without a body, to see whether a commit succeeds again.
@@ -257,7 +261,8 @@ impl Turns {
         }
     }
 
-    fn publish(&self, touched: &[(u32, u64)]) {
+    fn publish(&mut self, touched: &[(u32, u64)]) {
+        self.probe_at = None;
         self.setup.wal.grew(self.wal_pages.load(Ordering::Relaxed));
         for (partition, next_offset) in touched {
             self.setup.heads.publish(*partition, *next_offset);
@@ -274,6 +279,7 @@ impl Turns {
     /// next commit.
     fn failed(&mut self, jobs: Vec<Box<dyn Job>>, reason: &str) {
         self.open = None;
+        self.probe_at = Some(Instant::now() + PROBE);
         let was = self.setup.health.send_replace(StoreHealth::Failing(reason.to_owned()));
         if was == StoreHealth::Well {
             tracing::error!(reason, "the database could not commit; its writers get errors until it can");

@@ -1,0 +1,103 @@
+//! Callers: somebody who has shown who they are, by a bearer token or by a stream ticket.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use async_trait::async_trait;
+use axum::extract::FromRequestParts;
+use http::{header, request::Parts};
+use serde::{Deserialize, Serialize};
+use tidings_model::{Channel, Timestamp, UserId};
+
+use crate::{Code, Identity, Problem, Scope, Tickets, tickets};
+
+/// Somebody who has shown who they are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Caller {
+    /// The person or service.
+    pub user_id: UserId,
+    /// Whether the role `admin` gives every scope.
+    pub admin: bool,
+    /// Scopes of the token.
+    pub scopes: BTreeSet<String>,
+    /// Roles of the token; none leaves the directory's.
+    pub roles: Option<Vec<Channel>>,
+    /// Groups of the token; none leaves the directory's.
+    pub groups: Option<Vec<Channel>>,
+    /// App channels of the token; none leaves the directory's.
+    pub apps: Option<Vec<Channel>>,
+    /// When the token ends.
+    pub expires_at: Timestamp,
+    /// When the token was made; the newest wins.
+    pub issued_at: Timestamp,
+}
+
+/// What the directory says of a caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// They may not come in, whatever their token says.
+    pub disabled: bool,
+    /// They have the role `admin`; it counts where the token has no `roles`.
+    pub admin: bool,
+}
+
+/// Where the standing of people comes from.
+#[async_trait]
+pub trait Standings: Send + Sync + std::fmt::Debug {
+    /// The standing of somebody; whom the directory does not know has none.
+    async fn standing(&self, user: &UserId) -> Result<Standing, Problem>;
+}
+
+impl Caller {
+    /// Refuses who lacks the scope.
+    pub fn require(&self, scope: Scope) -> Result<(), Problem> {
+        if self.admin || self.scopes.contains(scope.as_str()) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::Forbidden, format!("the token needs the scope `{}`", scope.as_str())))
+    }
+
+    /// A claim replaces the directory's word, an absent one leaves it; the scopes of a role follow from that.
+    pub(crate) fn resolve(mut self, standing: Standing) -> Result<Self, Problem> {
+        if standing.disabled {
+            return Err(Problem::new(Code::Unauthorized, "this account is disabled"));
+        }
+        self.admin |= self.roles.is_none() && standing.admin;
+        Ok(self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        let missing = || Problem::new(Code::Unauthorized, "send `Authorization: Bearer <token>`");
+        Self::brought(parts).await?.ok_or_else(missing)
+    }
+}
+
+impl Caller {
+    /// The caller that a request brings, by token or by ticket; none where it brings neither.
+    pub async fn brought(parts: &mut Parts) -> Result<Option<Self>, Problem> {
+        if let Some(known) = parts.extensions.get::<Self>() {
+            return Ok(Some(known.clone()));
+        }
+        let unbuilt = || Problem::new(Code::Internal, "the server was built without an identity");
+        let identity = parts.extensions.get::<Arc<Identity>>().ok_or_else(unbuilt)?;
+        let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
+        let caller = match (values.next(), tickets::in_query(&parts.uri)) {
+            (None, None) => return Ok(None),
+            (None, Some(ticket)) => {
+                let tickets = parts.extensions.get::<Tickets>().ok_or_else(unbuilt)?;
+                identity.admit(tickets.redeem(&ticket).await?).await?
+            }
+            (Some(value), _) => {
+                let value = value.to_str().ok().filter(|_| values.next().is_none());
+                let token = value.and_then(|value| value.strip_prefix("Bearer "));
+                let wrong = || Problem::new(Code::Unauthorized, "send one `Authorization: Bearer <token>`");
+                identity.caller(token.ok_or_else(wrong)?).await?
+            }
+        };
+        parts.extensions.insert(caller.clone());
+        Ok(Some(caller))
+    }
+}

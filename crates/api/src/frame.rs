@@ -1,0 +1,92 @@
+//! The frame around all routes: whatever happens inside, the answer is one of ours.
+//!
+//! What no route takes becomes a problem, a panic becomes a 500 that tells nothing, every answer carries the
+//! headers of safety, and every problem names the trace of its request.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+};
+use futures_util::FutureExt as _;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use tracing::Instrument as _;
+
+use crate::{
+    Code, Cors, Identity, Problem, Tickets,
+    trace::{TRACEPARENT, Traces},
+};
+
+/// What the frame needs.
+#[derive(Debug)]
+pub struct Frame {
+    /// Who may come in.
+    pub identity: Arc<Identity>,
+    /// Takes stream tickets.
+    pub tickets: Tickets,
+    /// Names requests that bring no trace.
+    pub traces: Traces,
+    /// Which pages may call.
+    pub cors: Cors,
+}
+
+/// Headers that every answer has; one that a route set itself stays.
+const SAFETY: [(HeaderName, HeaderValue); 3] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+];
+
+/// Puts the frame around routes.
+pub fn frame(routes: Router, frame: Arc<Frame>) -> Router {
+    let routes = routes.fallback(|| async {
+        Problem::new(Code::NotFound, "no such path; the paths are listed at /api/v1/openapi.json")
+    });
+    // Around the whole router: a layer of the router itself would stand inside the answer 405 and its `Allow`.
+    Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(frame, around))
+}
+
+async fn around(State(frame): State<Arc<Frame>>, mut request: Request, next: Next) -> Response {
+    let brought = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    let trace = frame.traces.of(brought);
+    let instance = format!("urn:trace:{}", trace.trace_id());
+    let span = tracing::info_span!("journey.create", trace_id = trace.trace_id(), method = %request.method());
+    let origin = frame.cors.origin_of(&request);
+    request.extensions_mut().insert(Arc::clone(&frame.identity));
+    request.extensions_mut().insert(frame.tickets.clone());
+    request.extensions_mut().insert(trace);
+    let answered = async {
+        if let Some(preflight) = frame.cors.preflight(&request) {
+            return preflight;
+        }
+        AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_panic| {
+            tracing::error!("a route panicked; its request was answered with 500");
+            Problem::new(Code::Internal, "the request failed; what it did is unknown").into_response()
+        })
+    };
+    let mut response = named(answered.instrument(span).await, instance);
+    for (name, value) in SAFETY {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    frame.cors.allow(origin, &mut response);
+    response
+}
+
+/// Gives a problem its instance, and makes one of a bare status.
+fn named(mut response: Response, instance: String) -> Response {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        return problem.at(instance).into_response();
+    }
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        return response;
+    }
+    let allowed = response.headers().get(header::ALLOW).cloned().unwrap_or(HeaderValue::from_static(""));
+    let detail = format!("this path takes {}", allowed.to_str().unwrap_or_default().replace(',', ", "));
+    Problem::new(Code::MethodNotAllowed, detail)
+        .with_header(header::ALLOW, allowed)
+        .at(instance)
+        .into_response()
+}

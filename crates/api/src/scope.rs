@@ -1,0 +1,32 @@
+//! Scopes: what a token may allow, beyond what everybody may do for themselves.
+
+/// One permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Create, change and cancel broadcasts.
+    BroadcastWrite,
+    /// See broadcasts and who got them.
+    BroadcastRead,
+    /// Change the directory.
+    DirectoryWrite,
+    /// See operators' views.
+    OpsRead,
+    /// Read topics.
+    LogRead,
+    /// See dead letters.
+    DeadLetterRead,
+}
+
+impl Scope {
+    /// The word in a token's `scope`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BroadcastWrite => "broadcast:write",
+            Self::BroadcastRead => "broadcast:read",
+            Self::DirectoryWrite => "directory:write",
+            Self::OpsRead => "ops:read",
+            Self::LogRead => "log:read",
+            Self::DeadLetterRead => "dlt:read",
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What the values must be, each with a sentence that names the key.
+
+use crate::{Config, ConfigError};
+
+/// The shortest secret, in bytes.
+const SECRET_BYTES: usize = 32;
+/// The most partitions of a topic.
+const MAX_PARTITIONS: u32 = 1000;
+/// The longest name of a topic, as in Kafka.
+const MAX_TOPIC_BYTES: usize = 249;
+
+/// Refuses what makes no sense, at the first key that does not.
+pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
+    let gateway = &config.gateway;
+    let limits = &config.limits;
+    holds(config.server.grace_secs <= 3600, "server.grace_secs", "must be at most 3600")?;
+    for origin in &config.server.origins {
+        holds(
+            is_origin(origin),
+            "server.origins",
+            &format!("must be origins such as https://app.example.com; `{}` is none", origin.escape_debug()),
+        )?;
+    }
+    holds(
+        config.database.url.len() > "sqlite://".len() && config.database.url.starts_with("sqlite://"),
+        "database.url",
+        "must begin with sqlite:// and name a file",
+    )?;
+    auth(config)?;
+    holds((1..=300).contains(&gateway.heartbeat_secs), "gateway.heartbeat_secs", range(1, 300).as_str())?;
+    holds(gateway.queue_frames >= 2, "gateway.queue_frames", "must be at least 2")?;
+    holds(
+        gateway.queue_bytes >= 256 << 10,
+        "gateway.queue_bytes",
+        "must be at least 262144: one large frame",
+    )?;
+    holds(gateway.connections_per_user >= 1, "gateway.connections_per_user", "must be at least 1")?;
+    holds((1..=1000).contains(&gateway.catch_up_max), "gateway.catch_up_max", range(1, 1000).as_str())?;
+    holds(gateway.ping_secs >= 1, "gateway.ping_secs", "must be at least 1")?;
+    holds(
+        (1..=gateway.ping_secs).contains(&gateway.pong_secs),
+        "gateway.pong_secs",
+        "must lie between 1 and gateway.ping_secs",
+    )?;
+    holds(gateway.first_frame_secs >= 1, "gateway.first_frame_secs", "must be at least 1")?;
+    holds(
+        (1024..=16 << 20).contains(&gateway.message_bytes),
+        "gateway.message_bytes",
+        range(1024, 16 << 20).as_str(),
+    )?;
+    holds(gateway.resumes_per_second >= 1, "gateway.resumes_per_second", "must be at least 1")?;
+    holds(gateway.database_resumes >= 1, "gateway.database_resumes", "must be at least 1")?;
+    holds(limits.broadcasts_per_minute >= 1, "limits.broadcasts_per_minute", "must be at least 1")?;
+    holds(
+        limits.service_broadcasts_per_minute >= 1,
+        "limits.service_broadcasts_per_minute",
+        "must be at least 1",
+    )?;
+    holds(limits.requests_per_second >= 1, "limits.requests_per_second", "must be at least 1")?;
+    holds(
+        limits.requests_burst >= limits.requests_per_second,
+        "limits.requests_burst",
+        "must be at least limits.requests_per_second",
+    )?;
+    holds(!config.logs.level.trim().is_empty(), "logs.level", "must name a level, for example info")?;
+    topics(config)
+}
+
+fn holds(holds: bool, key: &str, reason: &str) -> Result<(), ConfigError> {
+    if holds { Ok(()) } else { Err(ConfigError::Check { key: key.to_owned(), reason: reason.to_owned() }) }
+}
+
+fn range(first: u64, last: u64) -> String {
+    format!("must lie between {first} and {last}")
+}
+
+fn auth(config: &Config) -> Result<(), ConfigError> {
+    let auth = &config.auth;
+    let secret_bytes = auth.hs256_secret.as_ref().map_or(SECRET_BYTES, String::len);
+    holds(
+        secret_bytes >= SECRET_BYTES,
+        "auth.hs256_secret",
+        "needs at least 32 bytes; make one with `openssl rand -hex 32`",
+    )?;
+    let keys = [
+        ("auth.hs256_secret", auth.hs256_secret.is_some()),
+        ("auth.public_key_file", auth.public_key_file.is_some()),
+        ("auth.jwks_url", auth.jwks_url.is_some()),
+        ("auth.jwks_file", auth.jwks_file.is_some()),
+    ];
+    let mut set = keys.iter().filter(|(_, set)| *set).map(|(key, _)| *key);
+    if let (Some(first), Some(second)) = (set.next(), set.next()) {
+        holds(false, second, &format!("cannot stand beside {first}: tokens are verified one way"))?;
+    }
+    if let Some(url) = &auth.jwks_url {
+        let local = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
+        let rest = local.iter().find_map(|prefix| url.strip_prefix(prefix));
+        let loopback = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']));
+        holds(
+            url.starts_with("https://") || loopback,
+            "auth.jwks_url",
+            "must begin with https://, or with http:// on this machine",
+        )?;
+    }
+    Ok(())
+}
+
+/// `scheme://host[:port]`, as browsers send it.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(|host| {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte))
+    })
+}
+
+fn topics(config: &Config) -> Result<(), ConfigError> {
+    for (alias, topic) in &config.topics {
+        let key = |field: &str| format!("topics.\"{}\".{field}", alias.escape_debug());
+        if let Some(name) = &topic.name {
+            let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+            let named = (1..=MAX_TOPIC_BYTES).contains(&name.len())
+                && name.bytes().all(letters)
+                && name != "."
+                && name != "..";
+            holds(named, &key("name"), "must have 1 to 249 letters, digits, dots, underscores or hyphens")?;
+        }
+        let partitions = topic.partitions.unwrap_or(1);
+        holds(
+            (1..=MAX_PARTITIONS).contains(&partitions),
+            &key("partitions"),
+            range(1, MAX_PARTITIONS.into()).as_str(),
+        )?;
+        holds(topic.retention_secs.unwrap_or(60) >= 60, &key("retention_secs"), "must be at least 60")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! The reference and the file of defaults, made from the sections themselves.
+
+use std::fmt::Write as _;
+
+use toml::{Table, Value};
+
+use crate::{
+    AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, LimitsConfig, LogsConfig, ServerConfig,
+    TopicSettings,
+    load::{WELL_KNOWN, variable_of},
+    section::{Field, Section},
+};
+
+/// A section as the reference shows it.
+struct Shown {
+    key: &'static str,
+    about: &'static str,
+    fields: &'static [Field],
+}
+
+const fn shown<S: Section>() -> Shown {
+    Shown { key: S::KEY, about: S::ABOUT, fields: S::FIELDS }
+}
+
+/// All sections with fixed names, in the order of the file.
+const SECTIONS: [Shown; 7] = [
+    shown::<ServerConfig>(),
+    shown::<AdminConfig>(),
+    shown::<DatabaseConfig>(),
+    shown::<AuthConfig>(),
+    shown::<GatewayConfig>(),
+    shown::<LimitsConfig>(),
+    shown::<LogsConfig>(),
+];
+
+/// All keys that a variable can set.
+pub(crate) fn keys() -> impl Iterator<Item = String> {
+    SECTIONS
+        .iter()
+        .flat_map(|section| section.fields.iter().map(|field| format!("{}.{}", section.key, field.name)))
+}
+
+fn defaults() -> Table {
+    Table::try_from(Config::default()).unwrap_or_default()
+}
+
+fn default_of<'a>(defaults: &'a Table, section: &str, field: &str) -> Option<&'a Value> {
+    defaults.get(section)?.get(field)
+}
+
+/// A `tidings.toml` in which every key has its default; what has none is a comment.
+pub fn default_file() -> String {
+    let mut text = "# All settings with their defaults. Keep only what you change.\n".to_owned();
+    let defaults = defaults();
+    for section in &SECTIONS {
+        let _infallible = write!(text, "\n#{}\n[{}]\n", section.about, section.key);
+        for field in section.fields {
+            let _infallible = writeln!(text, "#{}", field.meaning);
+            let _infallible = match default_of(&defaults, section.key, field.name) {
+                Some(value) => writeln!(text, "{} = {value}", field.name),
+                None => writeln!(text, "# {} = \"\"", field.name),
+            };
+        }
+    }
+    let topic = shown::<TopicSettings>();
+    let _infallible = write!(text, "\n#{}\n# [topics.\"broadcast-messages\"]\n", topic.about);
+    for field in topic.fields {
+        let _infallible = write!(text, "#{}\n# {} =\n", field.meaning, field.name);
+    }
+    text
+}
+
+/// The page `docs/reference/configuration.md`.
+pub fn reference() -> String {
+    let mut page = "# Configuration\n\n\
+        <!-- Made by `tidings config doc` from the comments in crates/config/src/sections.rs. -->\n\n\
+        Settings come from `tidings.toml` (or `--config FILE`), then from the environment, then from flags.\n\
+        A key that does not exist is refused with the nearest one that does.\n\
+        `tidings config default` prints a file with every default, `tidings config check` reads yours.\n"
+        .to_owned();
+    let defaults = defaults();
+    for section in &SECTIONS {
+        heading(&mut page, section);
+        page.push_str("| key | default | variable | meaning |\n|---|---|---|---|\n");
+        for field in section.fields {
+            let key = format!("{}.{}", section.key, field.name);
+            let default = default_of(&defaults, section.key, field.name)
+                .map_or_else(|| "–".to_owned(), |value| format!("`{value}`"));
+            let known = WELL_KNOWN.iter().find(|(_, known)| *known == key);
+            let also = known.map_or_else(String::new, |(name, _)| format!(", `{name}`"));
+            let _infallible = writeln!(
+                page,
+                "| `{}` | {default} | `{}`{also} | {} |",
+                field.name,
+                variable_of(&key),
+                cell(field.meaning)
+            );
+        }
+    }
+    let topic = shown::<TopicSettings>();
+    heading(&mut page, &topic);
+    page.push_str("| key | meaning |\n|---|---|\n");
+    for field in topic.fields {
+        let _infallible = writeln!(page, "| `{}` | {} |", field.name, cell(field.meaning));
+    }
+    page
+}
+
+fn heading(page: &mut String, section: &Shown) {
+    let _infallible = write!(page, "\n## `[{}]`\n\n{}\n\n", section.key, section.about.trim());
+}
+
+fn cell(text: &str) -> String {
+    text.trim().replace('|', "\\|")
+}

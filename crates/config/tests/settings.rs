@@ -1,0 +1,153 @@
+//! Settings from file and environment, and what is said about those that do not hold.
+
+use std::path::PathBuf;
+
+use tidings_config::{Config, ConfigError, LogFormat, default_file, load, reference};
+
+/// A file's text, variables, and what is said about them.
+type Refused<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
+/// Loads a file with this text, then these variables.
+fn settings(file: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("tidings.toml");
+    std::fs::write(&path, file).expect("a file in it");
+    load(Some(&path), variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let file = "[server]\nlisten = \"127.0.0.1:1\"\n[gateway]\nheartbeat_secs = 3\n";
+    let config = settings(file, &[("TIDINGS_SERVER__LISTEN", "127.0.0.1:2")]).unwrap();
+    assert_eq!(config.server.listen.port(), 2);
+    assert_eq!(config.gateway.heartbeat_secs, 3);
+}
+
+#[test]
+fn a_variable_is_read_as_its_default_is_written() {
+    let config = settings(
+        "",
+        &[
+            ("TIDINGS_SERVER__ORIGINS", "https://a.example, https://b.example:8443"),
+            ("TIDINGS_AUTH__TRUST_CLAIMS", "false"),
+            ("TIDINGS_LIMITS__BROADCASTS_PER_MINUTE", "7"),
+            ("TIDINGS_LOGS__FORMAT", "text"),
+            ("RUST_LOG", "warn"),
+            ("DATABASE_URL", "sqlite://elsewhere.db"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.server.origins, ["https://a.example", "https://b.example:8443"]);
+    assert!(!config.auth.trust_claims);
+    assert_eq!(config.limits.broadcasts_per_minute, 7);
+    assert_eq!((config.logs.format, config.logs.level.as_str()), (LogFormat::Text, "warn"));
+    assert_eq!(config.database.url, "sqlite://elsewhere.db");
+}
+
+#[test]
+fn what_does_not_hold_is_refused_with_a_sentence() {
+    let topic = |setting: &str| format!("[topics.\"broadcast-messages\"]\n{setting}\n");
+    let cases: &[Refused<'_>] = &[
+        (
+            "",
+            &[("TIDINGS_SERVER__LISTN", "x")],
+            "TIDINGS_SERVER__LISTN: there is no key `listn`; did you mean `listen`?",
+        ),
+        (
+            "",
+            &[("TIDINGS_SERVER_LISTEN", "x")],
+            "TIDINGS_SERVER_LISTEN: there is no such name; did you mean `TIDINGS_SERVER__LISTEN`?",
+        ),
+        ("", &[("TIDINGS_SERVR__LISTEN", "x")], "did you mean `server`?"),
+        (
+            "",
+            &[("TIDINGS_GATEWAY__HEARTBEAT_SECS", "0")],
+            "gateway.heartbeat_secs must lie between 1 and 300",
+        ),
+        (
+            "",
+            &[("TIDINGS_GATEWAY__HEARTBEAT_SECS", "soon")],
+            "TIDINGS_GATEWAY__HEARTBEAT_SECS: `soon` is not a whole number",
+        ),
+        ("", &[("TIDINGS_AUTH__TRUST_CLAIMS", "yes")], "`yes` is not true or false"),
+        ("", &[("TIDINGS_SERVER__LISTEN", "nowhere")], "TIDINGS_SERVER__LISTEN: "),
+        ("", &[("TIDINGS_SERVER__LISTEN__PORT", "1")], "TIDINGS_SERVER__LISTEN__PORT: "),
+        ("", &[("TIDINGS_SERVER__ORIGINS", "*")], "server.origins must be origins"),
+        ("", &[("TIDINGS_SERVER__ORIGINS", "https://a.example/")], "server.origins must be origins"),
+        ("", &[("DATABASE_URL", "postgres://x")], "database.url must begin with sqlite://"),
+        ("", &[("TIDINGS_AUTH__JWKS_URL", "http://keys.example")], "auth.jwks_url must begin with https://"),
+        (
+            "",
+            &[("TIDINGS_AUTH__JWKS_URL", "http://localhost.evil.example/")],
+            "auth.jwks_url must begin with https://",
+        ),
+        ("", &[("TIDINGS_AUTH__HS256_SECRET_FILE", "/nowhere/at/all")], "cannot read /nowhere/at/all"),
+        ("", &[("TIDINGS_LOGS__FORMAT", "xml")], "TIDINGS_LOGS__FORMAT: "),
+        (
+            "",
+            &[("TIDINGS_LIMITS__REQUESTS_BURST", "1")],
+            "limits.requests_burst must be at least limits.requests_per_second",
+        ),
+        ("", &[("TIDINGS_TOPICS__X__NAME", "y")], "topics are set in the file"),
+        ("[server]\nlisten = 3\n", &[], "tidings.toml: "),
+        ("[server\n", &[], "line 1: "),
+        (
+            "[auth]\njwks_file = \"a\"\npublic_key_file = \"b\"\n",
+            &[],
+            "auth.jwks_file cannot stand beside auth.public_key_file",
+        ),
+        (
+            &topic("partitions = 0"),
+            &[],
+            "topics.\"broadcast-messages\".partitions must lie between 1 and 1000",
+        ),
+        (&topic("name = \"a b\""), &[], "topics.\"broadcast-messages\".name must have"),
+        (
+            &topic("retention_secs = 1"),
+            &[],
+            "topics.\"broadcast-messages\".retention_secs must be at least 60",
+        ),
+        (&topic("partition = 2"), &[], "did you mean `partitions`?"),
+    ];
+    for (file, variables, sentence) in cases {
+        let refused = settings(file, variables).unwrap_err().to_string();
+        assert!(refused.contains(sentence), "{file:?} {variables:?}\n wanted {sentence}\n got {refused}");
+    }
+}
+
+#[test]
+fn names_that_are_no_settings_are_passed_over() {
+    assert_eq!(settings("", &[("TIDINGS_CACHE", "/x"), ("TIDINGS_TOKEN", "y")]).unwrap(), Config::default());
+}
+
+#[test]
+fn a_secret_comes_from_a_file_too_and_is_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path: PathBuf = folder.path().join("secret");
+    let secret = "0123456789abcdef0123456789abcdef";
+    std::fs::write(&path, format!("{secret}\n")).unwrap();
+    let file = path.to_str().unwrap();
+    let config = settings("", &[("TIDINGS_AUTH__HS256_SECRET_FILE", file)]).unwrap();
+    assert_eq!(config.auth.hs256_secret.as_deref(), Some(secret));
+    assert!(!format!("{config:?}").contains(secret));
+
+    let both = [("TIDINGS_AUTH__HS256_SECRET", secret), ("TIDINGS_AUTH__HS256_SECRET_FILE", file)];
+    let refused = settings("", &both).unwrap_err().to_string();
+    assert_eq!(refused, "auth.hs256_secret_file cannot stand beside auth.hs256_secret: keep one of them");
+    let short = settings("", &[("TIDINGS_AUTH__HS256_SECRET", "short")]).unwrap_err().to_string();
+    assert!(short.starts_with("auth.hs256_secret needs") && !short.contains("short"), "{short}");
+    let broken = settings("[auth]\nhs256_secret = \"hush hush\n", &[]).unwrap_err().to_string();
+    assert!(!broken.contains("hush"), "{broken}");
+}
+
+#[test]
+fn the_file_of_defaults_is_read_back_as_the_defaults() {
+    assert_eq!(settings(&default_file(), &[]).unwrap(), Config::default());
+}
+
+#[test]
+fn the_checked_in_reference_is_fresh() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/configuration.md");
+    let page = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(page, reference(), "refresh it with `tidings config doc > docs/reference/configuration.md`");
+}
