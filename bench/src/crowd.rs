@@ -92,7 +92,10 @@ impl Crowd {
 }
 
 /// How long each arrival came after its message's moment; `moments` begins with message 1.
-pub(crate) fn delays<'a>(arrivals: &'a [Arrival], moments: &'a [Instant]) -> impl Iterator<Item = Duration> + 'a {
+pub(crate) fn delays<'a>(
+    arrivals: &'a [Arrival],
+    moments: &'a [Instant],
+) -> impl Iterator<Item = Duration> + 'a {
     arrivals.iter().filter_map(|arrival| {
         let moment = moments.get(arrival.number.checked_sub(1)?)?;
         Some(arrival.at.saturating_duration_since(*moment))

@@ -1,11 +1,6 @@
 //! What the disk itself answers: the floor of everything that is durable.
 
-use std::{
-    fs::OpenOptions,
-    io::Write as _,
-    path::Path,
-    time::Instant,
-};
+use std::{fs::OpenOptions, io::Write as _, path::Path, time::Instant};
 
 use crate::{Failure, samples::Samples};
 

@@ -4,11 +4,7 @@
 mod creates;
 mod fan_out;
 
-use std::{
-    io::Write as _,
-    net::SocketAddr,
-    path::PathBuf,
-};
+use std::{io::Write as _, net::SocketAddr, path::PathBuf};
 
 use clap::Subcommand;
 

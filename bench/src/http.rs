@@ -54,7 +54,13 @@ impl Http {
     }
 
     /// A POST of JSON; `headers` are whole lines.
-    pub(crate) fn post(&mut self, path: &str, token: &str, headers: &str, body: &str) -> Result<Answer, Failure> {
+    pub(crate) fn post(
+        &mut self,
+        path: &str,
+        token: &str,
+        headers: &str,
+        body: &str,
+    ) -> Result<Answer, Failure> {
         self.ask(&format!(
             "POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\
              Content-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}",

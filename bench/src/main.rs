@@ -16,12 +16,7 @@ mod scenarios;
 mod server;
 mod sse;
 
-use std::{
-    io::Write as _,
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
@@ -80,8 +75,7 @@ impl Bench {
 fn run(bench: &Bench) -> Result<(), Failure> {
     machine::open_all_files()?;
     let machine = Machine::now();
-    let scenarios =
-        if bench.scenarios.is_empty() { Scenario::ALL.to_vec() } else { bench.scenarios.clone() };
+    let scenarios = if bench.scenarios.is_empty() { Scenario::ALL.to_vec() } else { bench.scenarios.clone() };
     let mut report = Report::new(machine, std::env::args().collect());
     for scenario in scenarios {
         writeln!(std::io::stderr(), "{} …", scenario.title())?;

@@ -6,7 +6,7 @@ use tidings::Deps;
 use tidings_delivery::{DELIVERIES_TOPIC, directory};
 use tidings_log::{EmbeddedLog, Log, TopicConfig};
 use tidings_model::{Clock, Ids, SystemClock, UserId};
-use tidings_store::{Lane, Store, StoreError, StoreOptions};
+use tidings_store::{Lane, Store, StoreError, StoreOptions, Tx};
 
 use crate::{Failure, server};
 
@@ -53,7 +53,7 @@ pub(crate) fn enter(folder: &Path, people: usize) -> Result<(), Failure> {
             let users: Vec<UserId> = slice.map(|number| id(number).parse()).collect::<Result<_, _>>()?;
             let store = store.clone();
             waiting.spawn(async move {
-                let enter = move |tx| async move {
+                let enter = move |tx: Tx| async move {
                     for user_id in users {
                         let display_name = user_id.to_string();
                         let user = directory::DirectoryUser { user_id, display_name, channels: Vec::new() };

@@ -8,8 +8,6 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
-
 use crate::Failure;
 
 /// A child process; killed when dropped.
@@ -37,7 +35,8 @@ impl Process {
         let stat = self.proc("stat")?;
         // The name in parentheses may hold spaces; user and system time are the 14th and 15th fields of all.
         let (_, fields) = stat.rsplit_once(')').ok_or("/proc/<pid>/stat has another form")?;
-        let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        let ticks: u64 =
+            fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
         let per_second = rustix::param::clock_ticks_per_second();
         Ok(Duration::from_millis(ticks * 1000 / per_second))
     }
@@ -56,13 +55,6 @@ impl Process {
     /// Whether it has ended.
     pub(crate) fn ended(&mut self) -> bool {
         !matches!(self.0.try_wait(), Ok(None))
-    }
-
-    /// Asks it to end, and waits for that.
-    pub(crate) fn stop(mut self) -> Result<(), Failure> {
-        kill_process(Pid::from_child(&self.0), Signal::TERM)?;
-        self.0.wait()?;
-        Ok(())
     }
 }
 

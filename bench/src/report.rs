@@ -97,12 +97,19 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "{} · {} × {} · {} GiB · {} · load before {} · after {}",
-            machine.date, machine.cores, machine.cpu, machine.memory_gib, machine.kernel, machine.load, self.load_after
+            machine.date,
+            machine.cores,
+            machine.cpu,
+            machine.memory_gib,
+            machine.kernel,
+            machine.load,
+            self.load_after
         )?;
         for Section { title, figures } in &self.sections {
             writeln!(f, "\n{title}\n{:<66} {:>10} {:>10} {:>6}  goal", "", "ours", "floor", "ratio")?;
             for figure in figures {
-                let number = |value: Option<f64>| value.map_or_else(String::new, |value| Number(value).to_string());
+                let number =
+                    |value: Option<f64>| value.map_or_else(String::new, |value| Number(value).to_string());
                 writeln!(
                     f,
                     "{:<66} {:>10} {:>10} {:>6}  {}",

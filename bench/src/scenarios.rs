@@ -5,6 +5,7 @@ mod everybody;
 mod fan_out;
 mod on_the_wire;
 mod pace;
+mod receipts;
 
 use clap::ValueEnum;
 
@@ -21,11 +22,14 @@ pub(crate) enum Scenario {
     FanOut,
     /// One message to a million people.
     Everybody,
+    /// Confirmations by a thousand people.
+    Receipts,
 }
 
 impl Scenario {
     /// All, in the order of a run.
-    pub(crate) const ALL: [Self; 4] = [Self::OnTheWire, Self::Creates, Self::FanOut, Self::Everybody];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::OnTheWire, Self::Creates, Self::FanOut, Self::Everybody, Self::Receipts];
 
     /// What the table calls it.
     pub(crate) const fn title(self) -> &'static str {
@@ -34,6 +38,7 @@ impl Scenario {
             Self::Creates => "Creates, 64 clients",
             Self::FanOut => "One message to 10,000 connections",
             Self::Everybody => "One message to 1,000,000 people, 500 of them online",
+            Self::Receipts => "Receipts of 1,000 people",
         }
     }
 
@@ -44,6 +49,7 @@ impl Scenario {
             Self::Creates => creates::run(bench),
             Self::FanOut => fan_out::run(bench),
             Self::Everybody => everybody::run(bench),
+            Self::Receipts => receipts::run(bench),
         }
     }
 }

@@ -25,8 +25,7 @@ pub(super) fn serve(folder: &Path, handlers: bool) -> Result<(), Failure> {
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (store, log) = people::open(folder, &clock).await?;
-        let deps =
-            Deps { store, ids: Arc::new(Ids::new(Arc::clone(&clock), SEED)), clock };
+        let deps = Deps { store, ids: Arc::new(Ids::new(Arc::clone(&clock), SEED)), clock };
         let mut consumers = JoinSet::new();
         if handlers {
             start_handlers(&deps, &log, &mut consumers);
@@ -71,7 +70,8 @@ async fn create(State(deps): State<Deps>, content: String) -> StatusCode {
 /// The statements of `features/broadcast`: the row, and the first event of its life.
 async fn insert(tx: &Tx, ids: &Ids, content: &str, now: Timestamp) -> Result<(), StoreError> {
     let id = ids.broadcast().to_string();
-    let said = json!({ "title": null, "content": content, "data": null, "action_url": null, "category": null });
+    let said =
+        json!({ "title": null, "content": content, "data": null, "action_url": null, "category": null });
     tx.execute(
         "INSERT INTO broadcasts (broadcast_id, status, sender_id, said, target, selected, priority,
                                  created_at, scheduled_at, expires_at)
@@ -82,7 +82,7 @@ async fn insert(tx: &Tx, ids: &Ids, content: &str, now: Timestamp) -> Result<(),
             "floor",
             said.to_string(),
             r#"{"type":"all"}"#,
-            None::<u64>,
+            None::<usize>,
             "normal",
             now,
             None::<Timestamp>,

@@ -11,8 +11,14 @@ use tempfile::TempDir;
 
 use super::to_all;
 use crate::{
-    Bench, Failure, http::Http, process::Process, report::Figure, rows::Rows, samples::Samples,
-    server::{self, Server}, sse,
+    Bench, Failure,
+    http::Http,
+    process::Process,
+    report::Figure,
+    rows::Rows,
+    samples::Samples,
+    server::{self, Server},
+    sse,
 };
 
 /// Clients, each with a connection and a person of its own.
@@ -47,23 +53,20 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
     let long = bench.duration(LONG);
     let accepting = floor(bench, long, false)?;
     let floor = floor(bench, long, true)?;
+    let keyed = ours(bench, long, true)?;
     let ours = ours(bench, long, false)?;
-    let keyed = ours_keyed(bench, long)?;
     Ok(vec![
         Figure::of("creates/s", ours.rate).beside(floor.rate).goal("≥ 0.80"),
         Figure::of("creates/s with an Idempotency-Key", keyed.rate).beside(floor.rate),
         Figure::of("creates/s, floor without handlers", ours.rate).beside(accepting.rate),
         Figure::of("p50, ms", ours.waits.p50()).beside(floor.waits.p50()),
         Figure::of("p99, ms", ours.waits.p99()).beside(floor.waits.p99()).goal("≤ 5 ms"),
-        Figure::of("delivered/s, from the first create to the last delivery", ours.delivered).beside(floor.delivered),
+        Figure::of("delivered/s, from the first create to the last delivery", ours.delivered)
+            .beside(floor.delivered),
         Figure::of("CPU of the whole way, µs a broadcast", ours.micros).beside(floor.micros),
         Figure::of("CPU with an Idempotency-Key, µs a broadcast", keyed.micros).beside(floor.micros),
         Figure::of("CPU, floor without handlers, µs a broadcast", ours.micros).beside(accepting.micros),
     ])
-}
-
-fn ours_keyed(bench: &Bench, long: Duration) -> Result<Creates, Failure> {
-    ours(bench, long, true)
 }
 
 fn ours(bench: &Bench, long: Duration, with_key: bool) -> Result<Creates, Failure> {
@@ -100,7 +103,8 @@ fn measure(
     let begun = Instant::now();
     let end = begun + long;
     let waits: Samples = std::thread::scope(|scope| {
-        let clients: Vec<_> = asked.iter().map(|asked| scope.spawn(move || create(address, asked, end))).collect();
+        let clients: Vec<_> =
+            asked.iter().map(|asked| scope.spawn(move || create(address, asked, end))).collect();
         let mut all = Vec::new();
         for client in clients {
             all.extend(client.join().map_err(|_panic| "a client panicked")??);
@@ -124,7 +128,8 @@ fn create(address: SocketAddr, asked: &Asked<'_>, end: Instant) -> Result<Vec<Du
     let mut http = Http::connect(address)?;
     let mut waits = Vec::new();
     while Instant::now() < end {
-        let key = if asked.with_key { format!("Idempotency-Key: {}\r\n", waits.len()) } else { String::new() };
+        let key =
+            if asked.with_key { format!("Idempotency-Key: {}\r\n", waits.len()) } else { String::new() };
         let begun = Instant::now();
         let answer = http.post("/api/v1/broadcasts", asked.token, &key, &asked.body)?;
         waits.push(begun.elapsed());
@@ -140,7 +145,9 @@ fn until_delivered(database: &Path, messages: u64) -> Result<Instant, Failure> {
     while rows.delivered()? < messages {
         if begun.elapsed() > LIMIT {
             let delivered = rows.delivered()?;
-            return Err(format!("{delivered} of {messages} were delivered within {} s", LIMIT.as_secs()).into());
+            return Err(
+                format!("{delivered} of {messages} were delivered within {} s", LIMIT.as_secs()).into()
+            );
         }
         std::thread::sleep(LOOK);
     }

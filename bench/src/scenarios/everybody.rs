@@ -46,18 +46,22 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
     let many = measure(bench, bench.amount(PEOPLE, ONLINE))?;
     let count = |rows: u64| f64::from(u32::try_from(rows).unwrap_or(u32::MAX));
     let mut figures = vec![
-        Figure::of("people the message is for (`targeted`); floor: 500", count(many.people)).beside(count(few.people)),
+        Figure::of("people the message is for (`targeted`); floor: 500", count(many.people))
+            .beside(count(few.people)),
         Figure::of("POST answered, p50, ms", many.accepted.p50()).beside(few.accepted.p50()),
         Figure::of("POST answered, max, ms", many.accepted.millis(1000)).beside(few.accepted.millis(1000)),
         Figure::of("answered → seen by all 500 online, p50, ms", many.seen.p50()).beside(few.seen.p50()),
-        Figure::of("answered → seen by all 500 online, max, ms", many.seen.millis(1000)).beside(few.seen.millis(1000)),
+        Figure::of("answered → seen by all 500 online, max, ms", many.seen.millis(1000))
+            .beside(few.seen.millis(1000)),
         Figure::of("CPU of a message with its 500 deliveries, ms", many.cpu_millis).beside(few.cpu_millis),
         Figure::of("memory before, MiB", many.memory_before).beside(few.memory_before),
         Figure::of("memory after, MiB", many.memory_after).beside(few.memory_after),
     ];
     for (table, rows) in &many.rows {
         let few = few.rows.get(table).copied().unwrap_or(0);
-        figures.push(Figure::of(format!("rows of {MESSAGES} messages in {table}"), count(*rows)).beside(count(few)));
+        figures.push(
+            Figure::of(format!("rows of {MESSAGES} messages in {table}"), count(*rows)).beside(count(few)),
+        );
     }
     Ok(figures)
 }
@@ -81,7 +85,8 @@ fn measure(bench: &Bench, people: usize) -> Result<Everybody, Failure> {
         let (asked, answered, came) = std::thread::scope(|scope| -> Result<_, Failure> {
             let hearing = scope.spawn(|| crowd.hear(ONLINE, Instant::now() + LIMIT));
             let asked = Instant::now();
-            let body = http.post("/api/v1/broadcasts", &token, "", &to_all(&sse::content(number)))?.success()?;
+            let body =
+                http.post("/api/v1/broadcasts", &token, "", &to_all(&sse::content(number)))?.success()?;
             let answered = Instant::now();
             let created: serde_json::Value = serde_json::from_slice(&body)?;
             last = created["id"].as_str().unwrap_or_default().to_owned();

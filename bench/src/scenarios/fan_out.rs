@@ -89,7 +89,7 @@ fn floor(tokens: &[String], messages: usize, frame: &[u8]) -> Result<FanOut, Fai
     let mut control = TcpStream::connect(address)?;
     control.set_nodelay(true)?;
     let length = u32::try_from(frame.len())?.to_be_bytes();
-    let mut order = [&length, frame].concat();
+    let mut order = [&length[..], frame].concat();
     let digits = memchr::memmem::find(&order, b"seq=").ok_or("the frame has no number")? + 4;
     let moment = |number: usize| -> Result<Instant, Failure> {
         order[digits..digits + 7].copy_from_slice(format!("{number:07}").as_bytes());

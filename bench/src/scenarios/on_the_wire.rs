@@ -11,7 +11,9 @@ use std::{
 };
 
 use super::{pace::Pace, to_all};
-use crate::{Bench, Failure, crowd::Arrival, disk, http::Http, report::Figure, samples::Samples, server::Server, sse};
+use crate::{
+    Bench, Failure, crowd::Arrival, disk, http::Http, report::Figure, samples::Samples, server::Server, sse,
+};
 
 /// Messages one at a time.
 const IDLE: usize = 2000;
