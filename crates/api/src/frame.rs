@@ -3,16 +3,17 @@
 //! What no route takes becomes a problem, a panic becomes a 500 that tells nothing, every answer carries the
 //! headers of safety, and every problem names the trace of its request.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
 use futures_util::FutureExt as _;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use tidings_telemetry::{Metrics, RequestAnswered, RoutePanicked};
 use tracing::Instrument as _;
 
 use crate::{
@@ -31,6 +32,8 @@ pub struct Frame {
     pub traces: Traces,
     /// Which pages may call.
     pub cors: Cors,
+    /// Counts requests.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Headers that every answer has; one that a route set itself stays.
@@ -42,7 +45,7 @@ const SAFETY: [(HeaderName, HeaderValue); 3] = [
 
 /// Puts the frame around routes.
 pub fn frame(routes: Router, frame: Arc<Frame>) -> Router {
-    let routes = routes.fallback(|| async {
+    let routes = routes.layer(middleware::from_fn(note_route)).fallback(|| async {
         Problem::new(Code::NotFound, "no such path; the paths are listed at /api/v1/openapi.json")
     });
     // Around the whole router: a layer of the router itself would stand inside the answer 405 and its `Allow`.
@@ -55,6 +58,7 @@ async fn around(State(frame): State<Arc<Frame>>, mut request: Request, next: Nex
     let instance = format!("urn:trace:{}", trace.trace_id());
     let span = tracing::info_span!("journey.create", trace_id = trace.trace_id(), method = %request.method());
     let origin = frame.cors.origin_of(&request);
+    let (method, began) = (request.method().clone(), Instant::now());
     request.extensions_mut().insert(Arc::clone(&frame.identity));
     request.extensions_mut().insert(frame.tickets.clone());
     request.extensions_mut().insert(trace);
@@ -63,16 +67,46 @@ async fn around(State(frame): State<Arc<Frame>>, mut request: Request, next: Nex
             return preflight;
         }
         AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_panic| {
-            tracing::error!("a route panicked; its request was answered with 500");
+            RoutePanicked.emit(&frame.metrics);
             Problem::new(Code::Internal, "the request failed; what it did is unknown").into_response()
         })
     };
-    let mut response = named(answered.instrument(span).await, instance);
+    let mut response = answered.instrument(span).await;
+    let route = response.extensions_mut().remove::<Route>();
+    let mut response = named(response, instance);
     for (name, value) in SAFETY {
         response.headers_mut().entry(name).or_insert(value);
     }
     frame.cors.allow(origin, &mut response);
+    let route = route.as_ref().map_or("none", |route| route.0.as_str());
+    let (method, status, took) = (method_name(&method), response.status().as_u16(), began.elapsed());
+    RequestAnswered { method, route, status, took }.emit(&frame.metrics);
     response
+}
+
+/// The route that took a request, on its way out to the frame.
+#[derive(Clone)]
+struct Route(MatchedPath);
+
+async fn note_route(route: MatchedPath, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(Route(route));
+    response
+}
+
+/// The method as a label: one that nobody knows must not make a new one.
+fn method_name(method: &Method) -> &'static str {
+    let known = [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::HEAD,
+        Method::OPTIONS,
+    ];
+    let names = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    known.iter().zip(names).find(|(known, _)| *known == method).map_or("other", |(_, name)| name)
 }
 
 /// Gives a problem its instance, and makes one of a bare status.

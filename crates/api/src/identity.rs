@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 use jsonwebtoken::{Algorithm, Validation};
 use serde::Deserialize;
 use tidings_model::{Channel, Clock, Timestamp, UserId};
+use tidings_telemetry::TokenRefused;
 
 use crate::{
     Caller, Code, Problem,
@@ -77,7 +78,7 @@ impl Identity {
             }
         };
         let caller = verified.map_err(|cause| {
-            tracing::debug!(%cause, "refused a token");
+            TokenRefused { cause: &cause }.emit();
             Problem::new(Code::Unauthorized, "the token does not hold; get a new one")
         })?;
         self.admit(caller).await

@@ -4,6 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use tidings_store::StoreError;
+use tidings_telemetry::DatabaseAway;
 use utoipa::ToSchema;
 
 /// What is wrong, as a stable word for programs.
@@ -210,7 +211,7 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(cause: StoreError) -> Self {
         if cause.is_unavailable() {
-            tracing::warn!(%cause, "the database is away");
+            DatabaseAway { cause: &cause }.emit();
             return Self::new(
                 Code::Unavailable,
                 "the database is away; whether this request was done is unknown: send it again with the same Idempotency-Key",

@@ -53,7 +53,8 @@ pub fn routes(tickets: Tickets) -> OpenApiRouter {
 /// Get a ticket that opens one stream within a minute, for clients that cannot send a header.
 #[utoipa::path(
     post, path = "/api/v1/stream-tickets", tag = "stream",
-    responses((status = 201, description = "good once, for a minute", body = Ticket))
+    responses((status = 201, description = "good once, for a minute", body = Ticket),
+        (status = 429, description = "too many tickets that were not used"))
 )]
 async fn create_stream_ticket(
     State(tickets): State<Tickets>,

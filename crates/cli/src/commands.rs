@@ -1,15 +1,30 @@
-//! The commands.
+//! The commands. `serve`, `migrate`, `config` and `token` need no server; the others speak HTTP to one.
 
+mod config;
+mod consume;
+mod listen;
+mod migrate;
+mod send;
 mod serve;
 mod token;
+mod topics;
+mod why;
+
+use std::{future::Future, path::PathBuf};
 
 use clap::{Parser, Subcommand};
+use tidings_config::Config;
 
 use crate::failure::Failure;
 
 /// Carries a message to an audience, and can prove who got it.
 #[derive(Debug, Parser)]
-#[command(name = "tidings", version, arg_required_else_help = true)]
+#[command(
+    name = "tidings",
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no server there, 4 the server refused."
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -19,13 +34,63 @@ pub(crate) struct Arguments {
 enum Command {
     /// Run the server.
     Serve(serve::Serve),
+    /// Say something to an audience.
+    Send(send::Send),
+    /// Show what somebody is told, as it comes.
+    Listen(listen::Listen),
+    /// Say whether somebody got a message, and why not.
+    Why(why::Why),
+    /// Show the topics of the log.
+    Topics(topics::Topics),
+    /// Print the records of a topic.
+    Consume(consume::Consume),
+    /// Bring the database up to date, and end.
+    Migrate(migrate::Migrate),
     /// Mint a token for somebody.
     Token(token::Token),
+    /// Show or check the settings.
+    Config(config::Settings),
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Serve(serve) => serve.run(),
+        Command::Send(send) => wait_for(send.run()),
+        Command::Listen(listen) => wait_for(listen.run()),
+        Command::Why(why) => wait_for(why.run()),
+        Command::Topics(topics) => wait_for(topics.run()),
+        Command::Consume(consume) => wait_for(consume.run()),
+        Command::Migrate(migrate) => migrate.run(),
         Command::Token(token) => token.run(),
+        Command::Config(settings) => settings.run(),
     }
+}
+
+/// The settings: the named file or `tidings.toml`, then the environment.
+pub(crate) fn settings(file: Option<&PathBuf>) -> Result<Config, Failure> {
+    let usual = PathBuf::from("tidings.toml");
+    let file = file.cloned().or_else(|| usual.exists().then_some(usual));
+    Ok(tidings_config::load(file.as_deref(), environment())?)
+}
+
+#[cfg(not(feature = "planted-bugs"))]
+fn environment() -> impl Iterator<Item = (String, String)> {
+    tidings_config::environment()
+}
+
+/// The environment without the fault that the crash suites choose by it: it is no setting.
+#[cfg(feature = "planted-bugs")]
+fn environment() -> impl Iterator<Item = (String, String)> {
+    tidings_config::environment().filter(|(name, fault)| {
+        let chosen = name == "TIDINGS_TESTING__PLANTED";
+        if chosen {
+            tidings_model::planted::choose(fault);
+        }
+        !chosen
+    })
+}
+
+/// Runs a command that speaks to a server; one thread is enough for it.
+fn wait_for(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
 }

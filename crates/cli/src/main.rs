@@ -1,7 +1,12 @@
 //! The one binary: `tidings serve` runs the server, the other commands talk to it.
 
+mod bookmark;
 mod commands;
+mod demo;
 mod failure;
+mod reach;
+mod table;
+mod terminal;
 
 use std::process::ExitCode;
 

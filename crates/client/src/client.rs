@@ -156,7 +156,8 @@ impl Client {
     }
 }
 
-pub(crate) fn unreachable(cause: legacy::Error) -> ClientError {
+/// The error of a connector differs with the `tls` feature.
+pub(crate) fn unreachable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ClientError {
     ClientError::Unreachable(cause.into())
 }
 

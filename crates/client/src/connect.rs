@@ -6,7 +6,7 @@ use http::Uri;
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use tower_service::Service as _;
 
-use crate::ClientError;
+use crate::{ClientError, client};
 
 /// How long a connection may take to come about.
 pub(crate) const CONNECT: Duration = Duration::from_secs(10);
@@ -51,7 +51,7 @@ pub(crate) async fn open(mut connector: Connector, to: Uri) -> Result<Io, Client
     let opening = connector.call(to);
     match tokio::time::timeout(CONNECT, opening).await {
         Ok(Ok(io)) => Ok(TokioIo::new(io)),
-        Ok(Err(cause)) => Err(ClientError::Unreachable(cause.into())),
+        Ok(Err(cause)) => Err(client::unreachable(cause)),
         Err(_elapsed) => Err(ClientError::Timeout { after: CONNECT }),
     }
 }

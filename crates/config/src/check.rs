@@ -1,6 +1,6 @@
 //! What the values must be, each with a sentence that names the key.
 
-use crate::{Config, ConfigError};
+use crate::{Config, ConfigError, GatewayConfig};
 
 /// The shortest secret, in bytes.
 const SECRET_BYTES: usize = 32;
@@ -36,20 +36,7 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
     )?;
     holds(gateway.connections_per_user >= 1, "gateway.connections_per_user", "must be at least 1")?;
     holds((1..=1000).contains(&gateway.catch_up_max), "gateway.catch_up_max", range(1, 1000).as_str())?;
-    holds(gateway.ping_secs >= 1, "gateway.ping_secs", "must be at least 1")?;
-    holds(
-        (1..=gateway.ping_secs).contains(&gateway.pong_secs),
-        "gateway.pong_secs",
-        "must lie between 1 and gateway.ping_secs",
-    )?;
-    holds(gateway.first_frame_secs >= 1, "gateway.first_frame_secs", "must be at least 1")?;
-    holds(
-        (1024..=16 << 20).contains(&gateway.message_bytes),
-        "gateway.message_bytes",
-        range(1024, 16 << 20).as_str(),
-    )?;
-    holds(gateway.resumes_per_second >= 1, "gateway.resumes_per_second", "must be at least 1")?;
-    holds(gateway.database_resumes >= 1, "gateway.database_resumes", "must be at least 1")?;
+    websocket(gateway)?;
     holds(limits.broadcasts_per_minute >= 1, "limits.broadcasts_per_minute", "must be at least 1")?;
     holds(
         limits.service_broadcasts_per_minute >= 1,
@@ -72,6 +59,23 @@ fn holds(holds: bool, key: &str, reason: &str) -> Result<(), ConfigError> {
 
 fn range(first: u64, last: u64) -> String {
     format!("must lie between {first} and {last}")
+}
+
+fn websocket(gateway: &GatewayConfig) -> Result<(), ConfigError> {
+    holds((1..=300).contains(&gateway.ping_secs), "gateway.ping_secs", range(1, 300).as_str())?;
+    holds(
+        (1..=gateway.ping_secs).contains(&gateway.pong_secs),
+        "gateway.pong_secs",
+        "must lie between 1 and gateway.ping_secs",
+    )?;
+    holds((1..=300).contains(&gateway.first_frame_secs), "gateway.first_frame_secs", range(1, 300).as_str())?;
+    holds(
+        (1024..=16 << 20).contains(&gateway.message_bytes),
+        "gateway.message_bytes",
+        "must lie between 1024 and 16777216",
+    )?;
+    holds(gateway.resumes_per_second >= 1, "gateway.resumes_per_second", "must be at least 1")?;
+    holds(gateway.database_resumes >= 1, "gateway.database_resumes", "must be at least 1")
 }
 
 fn auth(config: &Config) -> Result<(), ConfigError> {

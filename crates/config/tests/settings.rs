@@ -69,6 +69,12 @@ fn what_does_not_hold_is_refused_with_a_sentence() {
             &[("TIDINGS_GATEWAY__HEARTBEAT_SECS", "soon")],
             "TIDINGS_GATEWAY__HEARTBEAT_SECS: `soon` is not a whole number",
         ),
+        (
+            "",
+            &[("TIDINGS_GATEWAY__PING_SECS", "5"), ("TIDINGS_GATEWAY__PONG_SECS", "6")],
+            "gateway.pong_secs must lie between 1 and gateway.ping_secs",
+        ),
+        ("", &[("TIDINGS_GATEWAY__MESSAGE_BYTES", "9")], "gateway.message_bytes must lie between 1024 and"),
         ("", &[("TIDINGS_AUTH__TRUST_CLAIMS", "yes")], "`yes` is not true or false"),
         ("", &[("TIDINGS_SERVER__LISTEN", "nowhere")], "TIDINGS_SERVER__LISTEN: "),
         ("", &[("TIDINGS_SERVER__LISTEN__PORT", "1")], "TIDINGS_SERVER__LISTEN__PORT: "),

@@ -1,7 +1,7 @@
 //! Dead letters: a record given up, with its reason, kept where it can be read and sent through again.
 
 use tidings_model::{Headers, Record, Timestamp};
-use tidings_store::{NewRecord, StoreError, Tx, params};
+use tidings_store::{NewRecord, StoreError, TopicPartitions, Tx, encode_headers, params};
 
 use crate::{Handler, HandlerError};
 
@@ -10,48 +10,56 @@ pub fn dead_letter_topic(topic: &str) -> String {
     format!("{topic}-dlt")
 }
 
-/// Writes the row and the record of a dead letter; both commit with the progress past the record.
+/// A record that a handler gave up.
+pub(crate) struct GivenUp<'a> {
+    pub(crate) handler: &'a dyn Handler,
+    pub(crate) record: &'a Record,
+    pub(crate) error: &'a HandlerError,
+    pub(crate) attempts: u32,
+}
+
+/// Writes the row and the record of a dead letter; both commit with the progress past the record. Without a
+/// topic for it, the row alone.
 pub(crate) async fn put(
     tx: &Tx,
-    handler: &dyn Handler,
-    record: &Record,
-    error: &HandlerError,
-    attempts: u32,
+    given_up: &GivenUp<'_>,
+    topic: Option<&TopicPartitions>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let id = format!("{}/{}/{}@{}", record.topic, record.partition, record.offset, handler.group());
-    let cause = error.chain();
+    let (record, group) = (given_up.record, given_up.handler.group());
+    let id = format!("{}/{}/{}@{group}", record.topic, record.partition, record.offset);
     let kept = tx
         .execute(
             "INSERT INTO dead_letters (dead_letter_id, group_id, handler, topic, partition_id, record_offset,
-                                       event_id, record_key, value, cause, attempts, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                                       recorded_at, event_id, record_key, headers, value, cause, attempts,
+                                       created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
              ON CONFLICT (dead_letter_id) DO NOTHING",
             params![
                 id,
-                handler.group(),
-                handler.name(),
+                group,
+                given_up.handler.name(),
                 &record.topic,
                 record.partition,
                 record.offset,
+                record.time,
                 record.event_id().as_str(),
                 record.key.clone(),
+                encode_headers(&record.headers),
                 record.value.clone(),
-                &cause,
-                attempts,
+                given_up.error.chain(),
+                given_up.attempts,
                 now
             ],
         )
         .await?;
-    if kept == 0 {
-        return Ok(());
-    }
-    let headers = headers(handler, record, &cause, attempts);
+    let Some(topic) = topic.filter(|_| kept == 1) else { return Ok(()) };
     tx.append(&NewRecord {
-        topic: &dead_letter_topic(&record.topic),
-        partition: Some(record.partition),
+        topic: &topic.name,
+        // The same partition, as Spring Kafka does; where there are fewer, the key decides.
+        partition: Some(record.partition).filter(|partition| *partition < topic.partitions),
         key: record.key.as_deref(),
-        headers: &headers,
+        headers: &headers(given_up),
         value: record.value.as_deref(),
         time: now,
     })
@@ -60,19 +68,23 @@ pub(crate) async fn put(
 }
 
 /// The record's own headers, then Spring Kafka's names and encodings (numbers big-endian), then ours.
-fn headers(handler: &dyn Handler, record: &Record, cause: &str, attempts: u32) -> Headers {
-    let mut headers = record.headers.clone();
-    let own: [(&str, Vec<u8>); 9] = [
+fn headers(given_up: &GivenUp<'_>) -> Headers {
+    let GivenUp { handler, record, error, attempts } = given_up;
+    let chain = error.chain();
+    let message = chain.lines().next().unwrap_or_default();
+    let own: [(&str, Vec<u8>); 10] = [
         ("kafka_dlt-original-topic", record.topic.clone().into_bytes()),
         ("kafka_dlt-original-partition", record.partition.cast_signed().to_be_bytes().to_vec()),
         ("kafka_dlt-original-offset", record.offset.cast_signed().to_be_bytes().to_vec()),
         ("kafka_dlt-original-timestamp", record.time.millis().to_be_bytes().to_vec()),
         ("kafka_dlt-original-timestamp-type", b"CreateTime".to_vec()),
         ("kafka_dlt-original-consumer-group", handler.group().as_bytes().to_vec()),
-        ("kafka_dlt-exception-fqcn", b"tidings.HandlerError".to_vec()),
-        ("kafka_dlt-exception-message", cause.as_bytes().to_vec()),
+        ("kafka_dlt-exception-fqcn", format!("tidings.HandlerError.{}", error.kind()).into_bytes()),
+        ("kafka_dlt-exception-message", message.as_bytes().to_vec()),
+        ("kafka_dlt-exception-stacktrace", chain.as_bytes().to_vec()),
         ("tidings-attempts", attempts.to_string().into_bytes()),
     ];
+    let mut headers = record.headers.clone();
     headers.extend(own.map(|(name, value)| (name.to_owned(), value)));
     headers
 }

@@ -29,6 +29,15 @@ impl HandlerError {
         Self::Reject(cause.into())
     }
 
+    /// Which of the three it is, for those who sort dead letters.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Retry(_) => "Retry",
+            Self::Reject(_) => "Reject",
+            Self::Store(_) => "Store",
+        }
+    }
+
     /// The causes, outermost first.
     pub(crate) fn chain(&self) -> String {
         let mut causes = Vec::new();

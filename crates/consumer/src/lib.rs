@@ -5,10 +5,13 @@
 //! one that cannot be handled becomes a dead letter, in the transaction that moves the group past it.
 
 mod backoff;
+mod copies;
 mod dead_letter;
+pub mod dead_letters;
 mod handler;
 mod progress;
 mod runner;
+mod work;
 
 use tidings_store::Migration;
 

@@ -1,10 +1,13 @@
 //! The routes of delivery: receipts now; inbox and directory beside them.
 
+mod directory;
+mod inbox;
 mod receipts;
 
 use std::sync::Arc;
 
-use tidings_model::{Clock, Ids};
+use tidings_api::{Caller, Problem};
+use tidings_model::{Clock, Ids, UserId};
 use tidings_store::Store;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -25,5 +28,36 @@ pub struct DeliveryApi {
 
 /// The routes.
 pub fn routes(api: DeliveryApi) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(receipts::post_receipts)).with_state(api)
+    OpenApiRouter::new()
+        .routes(routes!(receipts::post_receipts))
+        .routes(routes!(inbox::list_inbox))
+        .routes(routes!(inbox::count_unread))
+        .routes(routes!(inbox::read_all))
+        .routes(routes!(inbox::read_item))
+        .routes(routes!(inbox::delete_item))
+        .routes(routes!(inbox::list_notifications))
+        .routes(routes!(inbox::count_unread_notifications))
+        .routes(routes!(inbox::read_all_notifications))
+        .routes(routes!(inbox::read_notification))
+        .routes(routes!(inbox::delete_notification))
+        .routes(routes!(directory::list_users, directory::import_users))
+        .routes(routes!(directory::put_user))
+        .routes(routes!(directory::put_member, directory::delete_member))
+        .with_state(api)
+}
+
+impl DeliveryApi {
+    /// Enters a caller whom the directory does not know yet, or whose newer token brings other channels.
+    async fn entered(&self, caller: &Caller) -> Result<UserId, Problem> {
+        let asked = caller.clone();
+        let known =
+            self.store.read(move |tx| async move { crate::directory::knows(&tx, &asked).await }).await?;
+        if !known {
+            let (caller, now) = (caller.clone(), self.clock.now());
+            self.store
+                .transact(move |tx| async move { crate::directory::enter(&tx, &caller, now).await })
+                .await?;
+        }
+        Ok(caller.user_id.clone())
+    }
 }

@@ -155,6 +155,47 @@ pub(crate) async fn active_on(
     rows.iter().map(|row| delivery(row, generation)).collect()
 }
 
+/// Records of a message on a person's channels, in the order of their places; where there is none, the first of
+/// those that are for others.
+pub(crate) async fn of_subject(
+    tx: &Tx,
+    generation: GenerationId,
+    user: &UserId,
+    subject: &str,
+    limit: usize,
+) -> Result<Vec<Delivery>, StoreError> {
+    let names = serde_json::to_string(&channels(tx, user).await?).unwrap_or_default();
+    let theirs = tx
+        .query(
+            "SELECT r.place, r.record, r.ended_place, r.end_reason, i.data
+             FROM delivery_records r
+             LEFT JOIN inbox_items i ON i.item_id = r.subject
+             WHERE r.subject = $1
+               AND r.kind = 'message'
+               AND EXISTS (
+                     SELECT 1 FROM delivery_channels c
+                     WHERE c.channel IN (SELECT value FROM json_each($2)) AND c.place = r.place)
+             ORDER BY r.place
+             LIMIT $3",
+            params![subject, names, limit],
+        )
+        .await?;
+    if !theirs.is_empty() {
+        return theirs.iter().map(|row| delivery(row, generation)).collect();
+    }
+    let row = tx
+        .optional(
+            "SELECT MIN(place) FROM delivery_records WHERE subject = $1 AND kind = 'message'",
+            params![subject],
+        )
+        .await?;
+    let first: Option<u64> = row.map_or(Ok(None), |row| row.get(0))?;
+    match first {
+        Some(place) => Ok(at(tx, generation, Place(place)).await?.into_iter().collect()),
+        None => Ok(Vec::new()),
+    }
+}
+
 fn delivery(row: &Row, generation: GenerationId) -> Result<Delivery, StoreError> {
     let place = Place(row.get(0)?);
     let record: DeliveryRecord = serde_json::from_slice(&row.get::<Vec<u8>>(1)?).map_err(|_cause| {

@@ -68,12 +68,22 @@ async fn project(tx: &Tx, record: &DeliveryRecord, place: Place, json: Vec<u8>) 
         ],
     )
     .await?;
+    // What is repeated late for one person stands in their inbox already.
+    let listed = record.kind == Kind::Message && record.first.is_none();
     for channel in &record.audience.any {
         tx.execute(
             "INSERT INTO delivery_channels (channel, place) VALUES ($1, $2) ON CONFLICT DO NOTHING",
             params![channel.to_string(), place.0],
         )
         .await?;
+        if listed {
+            tx.execute(
+                "INSERT INTO inbox_places (channel, priority, place, item_id) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT DO NOTHING",
+                params![channel.to_string(), record.priority as u32, place.0, &record.subject],
+            )
+            .await?;
+        }
     }
     Ok(())
 }

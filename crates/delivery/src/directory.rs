@@ -225,3 +225,41 @@ pub async fn standing(tx: &Tx, user: &UserId) -> Result<Standing, StoreError> {
     let Some(row) = row else { return Ok(Standing::default()) };
     Ok(Standing { disabled: row.get::<u32>(0)? == 1, admin: row.get::<u32>(1)? == 1 })
 }
+
+/// Somebody, with their roles, groups and app channels.
+pub async fn find(tx: &Tx, user: &UserId) -> Result<Option<DirectoryUser>, StoreError> {
+    let row = tx
+        .optional("SELECT display_name FROM directory_users WHERE user_id = $1", params![user.as_str()])
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let channels = channels_of(tx, user).await?;
+    Ok(Some(DirectoryUser { user_id: user.clone(), display_name: row.get(0)?, channels }))
+}
+
+/// People whose id begins with `prefix`, by id, after one of them. A run of the primary key.
+pub async fn list(
+    tx: &Tx,
+    prefix: &str,
+    after: Option<String>,
+    limit: usize,
+) -> Result<Vec<DirectoryUser>, StoreError> {
+    // No id that begins like this comes after the last character there is.
+    let end = format!("{prefix}\u{10FFFF}");
+    let rows = tx
+        .query(
+            "SELECT user_id, display_name
+             FROM directory_users
+             WHERE user_id >= $1 AND user_id < $2 AND user_id > $3
+             ORDER BY user_id
+             LIMIT $4",
+            params![prefix, end, after.unwrap_or_default(), limit],
+        )
+        .await?;
+    let mut users = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let user_id: UserId = row.parse(0)?;
+        let channels = channels_of(tx, &user_id).await?;
+        users.push(DirectoryUser { user_id, display_name: row.get(1)?, channels });
+    }
+    Ok(users)
+}

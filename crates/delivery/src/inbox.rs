@@ -1,1 +1,310 @@
-//! The inbox of a person: what was said to them and is still active.
+//! The inbox of a person: what was said to them and is still active, the most pressing first, then the newest.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashSet},
+    str::FromStr,
+};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tidings_delivery_core::{
+    self as core, Moment, Place,
+    interval::Ranges,
+    session::{Opening, Session},
+};
+use tidings_model::{Audience, Channel, EventId, Timestamp, UserId};
+use tidings_store::{Row, StoreError, Tx, params};
+
+use crate::{DeliveryRecord, Person, deliver, directory, receipts, sessions};
+
+/// The type of the change that tells a person's devices what was read on another.
+pub const READ: &str = "receipt.read";
+/// The most unread items that are counted where a read is told; more are told as this many.
+pub const COUNTED_MAX: usize = 1000;
+
+/// Which items of an inbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InboxState {
+    /// Those that no device of theirs confirmed.
+    Pending,
+    /// Those that they did not read.
+    Unread,
+    /// All of them.
+    #[default]
+    All,
+}
+
+impl InboxState {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Unread => "unread",
+            Self::All => "all",
+        }
+    }
+}
+
+/// Where an item stands in an inbox: its priority, then its place.
+pub type Rank = (u32, Place);
+
+/// Which part of an inbox.
+#[derive(Clone, Debug)]
+pub struct InboxQuery {
+    /// Which items.
+    pub state: InboxState,
+    /// Only items of this kind.
+    pub kind: Option<String>,
+    /// Only items after this one.
+    pub after: Option<Rank>,
+    /// The most items.
+    pub limit: usize,
+}
+
+/// An item, and what its person did with it.
+#[derive(Clone, Debug)]
+pub struct InboxItem {
+    /// What receipts name.
+    pub id: String,
+    /// `broadcast`, `notification`, …
+    pub kind: String,
+    /// Where it stands.
+    pub rank: Rank,
+    /// The frame's data.
+    pub data: Box<RawValue>,
+    /// When it was said.
+    pub created_at: Timestamp,
+    /// When it leaves the inbox.
+    pub expires_at: Timestamp,
+    /// When a device of theirs confirmed it.
+    pub delivered_at: Option<Timestamp>,
+    /// When they read it.
+    pub read_at: Option<Timestamp>,
+}
+
+// The primary key of `inbox_places` is read backwards from `$3, $4`, so that a page costs its own length; each row
+// then looks up its item, its record and its receipt by their primary keys.
+macro_rules! page_statement {
+    () => {
+        "SELECT e.item_id, i.kind, e.priority, e.place, i.data, i.created_at, i.expires_at,
+                x.delivered_at, x.read_at, r.record
+         FROM inbox_places e
+         CROSS JOIN inbox_items i ON i.item_id = e.item_id
+         CROSS JOIN delivery_records r ON r.place = e.place
+         LEFT JOIN item_receipts x ON x.user_id = $2 AND x.item_id = e.item_id
+         WHERE e.channel = $1
+           AND (e.priority, e.place) < ($3, $4)
+           AND i.ended_at IS NULL
+           AND i.expires_at > $5
+           AND ($6 IS NULL OR i.kind = $6)
+           AND COALESCE(x.removed, 0) = 0
+           AND CASE $7 WHEN 'pending' THEN x.user_id IS NULL WHEN 'unread' THEN x.read_at IS NULL ELSE TRUE END
+         ORDER BY e.priority DESC, e.place DESC
+         LIMIT $8"
+    };
+}
+
+/// A page of somebody's inbox, in order.
+pub async fn page(
+    tx: &Tx,
+    user: &UserId,
+    query: &InboxQuery,
+    now: Timestamp,
+) -> Result<Vec<InboxItem>, StoreError> {
+    let channels = directory::person(tx, user).await?.channels;
+    let judge = Judge::new(tx, user, now).await?;
+    let mut before = query.after.unwrap_or((u32::MAX, Place(i64::MAX.cast_unsigned())));
+    let (mut items, mut seen) = (Vec::new(), HashSet::new());
+    loop {
+        let mut next = BTreeMap::new();
+        for channel in &channels {
+            for row in run(tx, channel, user, before, query, now).await? {
+                let rank = (row.get::<u32>(2)?, Place(row.get(3)?));
+                next.insert(Reverse(rank), row);
+            }
+        }
+        // Each channel gave its next `limit`, so the first `limit` of all are the next of the inbox.
+        let full = next.len() >= query.limit;
+        for (Reverse(rank), row) in next.into_iter().take(query.limit) {
+            before = rank;
+            if judge.offers(&row, rank.1)? && seen.insert(row.get::<String>(0)?) {
+                items.push(item(&row, rank)?);
+                if items.len() == query.limit {
+                    return Ok(items);
+                }
+            }
+        }
+        if !full {
+            return Ok(items);
+        }
+    }
+}
+
+async fn run(
+    tx: &Tx,
+    channel: &Channel,
+    user: &UserId,
+    before: Rank,
+    query: &InboxQuery,
+    now: Timestamp,
+) -> Result<Vec<Row>, StoreError> {
+    let (kind, state) = (query.kind.clone(), query.state.as_str());
+    let (priority, place) = (before.0, before.1.0);
+    let params = params![channel.to_string(), user.as_str(), priority, place, now, kind, state, query.limit];
+    tx.query(page_statement!(), params).await
+}
+
+fn item(row: &Row, rank: Rank) -> Result<InboxItem, StoreError> {
+    Ok(InboxItem {
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        rank,
+        data: RawValue::from_string(row.get(4)?).unwrap_or_default(),
+        created_at: row.get(5)?,
+        expires_at: row.get(6)?,
+        delivered_at: row.get(7)?,
+        read_at: row.get(8)?,
+    })
+}
+
+/// Asks the verdict, as if the person came now with a new device.
+struct Judge {
+    person: core::Person,
+    session: Session,
+}
+
+impl Judge {
+    async fn new(tx: &Tx, user: &UserId, now: Timestamp) -> Result<Self, StoreError> {
+        let person = directory::history(tx, user).await?;
+        // The place that comes next: who joined just now is a member from there on.
+        let at = Moment { place: deliver::head(tx).await?.next(), time: now };
+        let opening = Opening { count: 0, at, pending: true, withheld: Ranges::default() };
+        Ok(Self { person, session: Session { opening, channels: None } })
+    }
+
+    fn offers(&self, row: &Row, place: Place) -> Result<bool, StoreError> {
+        let wrong = StoreError::Row { column: 9, found: "another text", wanted: "a delivery record" };
+        let record: DeliveryRecord =
+            serde_json::from_slice(&row.get::<Vec<u8>>(9)?).map_err(|_cause| wrong)?;
+        Ok(self.session.verdict(&self.person, &record.facts(place, None)).is_offered())
+    }
+}
+
+/// How many items somebody did not read, up to `limit`.
+pub async fn unread(
+    tx: &Tx,
+    user: &UserId,
+    kind: Option<String>,
+    limit: usize,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let query = InboxQuery { state: InboxState::Unread, kind, after: None, limit };
+    Ok(page(tx, user, &query, now).await?.len())
+}
+
+/// Notes that a person read items, and tells their devices in the same transaction. Items that are not theirs are
+/// passed over. Answers which were theirs.
+pub async fn read(
+    tx: &Tx,
+    person: &Person,
+    items: &[String],
+    event_id: EventId,
+    now: Timestamp,
+) -> Result<Vec<String>, StoreError> {
+    let (mut theirs, mut changed) = (Vec::new(), Vec::new());
+    for item in items {
+        if !receipts::is_theirs(tx, person, item).await? {
+            continue;
+        }
+        if receipts::read(tx, &person.user_id, item, now).await? {
+            changed.push(item.clone());
+        }
+        theirs.push(item.clone());
+    }
+    if !changed.is_empty() && !sessions::of(tx, &person.user_id).await?.is_empty() {
+        tell(tx, &person.user_id, &changed, event_id, now).await?;
+    }
+    Ok(theirs)
+}
+
+async fn tell(
+    tx: &Tx,
+    user: &UserId,
+    ids: &[String],
+    event_id: EventId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let unread_count = unread(tx, user, None, COUNTED_MAX, now).await?;
+    let data = serde_json::json!({ "ids": ids, "unread_count": unread_count });
+    let data = serde_json::value::to_raw_value(&data).unwrap_or_default();
+    let audience = Audience::of(Channel::User(user.clone()));
+    let record = DeliveryRecord::change(event_id, READ, user.as_str(), audience, now, data);
+    deliver(tx, &record, None).await?;
+    Ok(())
+}
+
+/// Takes an item out of somebody's inbox; it counts as delivered, and as read only if it was. Answers whether it
+/// was theirs.
+pub async fn remove(tx: &Tx, person: &Person, item: &str, now: Timestamp) -> Result<bool, StoreError> {
+    if !receipts::is_theirs(tx, person, item).await? {
+        return Ok(false);
+    }
+    receipts::delivered(tx, &person.user_id, item, now).await?;
+    tx.execute(
+        "UPDATE item_receipts SET removed = 1 WHERE user_id = $1 AND item_id = $2",
+        params![person.user_id.as_str(), item],
+    )
+    .await?;
+    Ok(true)
+}
+
+/// Whether an item is of a kind; a missing one is of none.
+pub async fn is_kind(tx: &Tx, item: &str, kind: &str) -> Result<bool, StoreError> {
+    let row = tx.optional("SELECT kind FROM inbox_items WHERE item_id = $1", params![item]).await?;
+    Ok(row.map(|row| row.get::<String>(0)).transpose()?.is_some_and(|of| of == kind))
+}
+
+impl FromStr for InboxState {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "pending" => Ok(Self::Pending),
+            "unread" => Ok(Self::Unread),
+            "all" => Ok(Self::All),
+            _unknown => Err(format!("`{text}` is not pending, unread or all")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidings_store::{Store, StoreOptions};
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_page_is_a_run_of_the_index_and_sorts_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = StoreOptions::at(folder.path().join("t.db"));
+        options.migrations = crate::MIGRATIONS.to_vec();
+        let store = Store::open(&options).unwrap();
+        let plan = store
+            .read(|tx| async move {
+                let params =
+                    params!["all", "alice", 3_u32, 9_u64, Timestamp(0), None::<String>, "all", 10_u64];
+                tx.query(concat!("EXPLAIN QUERY PLAN ", page_statement!()), params).await
+            })
+            .await
+            .unwrap();
+        let plan: Vec<String> = plan.iter().map(|row| row.get::<String>(3).unwrap()).collect();
+        let plan = plan.join("\n");
+        assert!(
+            plan.contains("SEARCH e USING PRIMARY KEY (channel=? AND (priority,place)<(?,?))")
+                || plan.contains("SEARCH e USING PRIMARY KEY (channel=? AND priority"),
+            "{plan}"
+        );
+        assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
+}

@@ -19,6 +19,7 @@ mod person;
 pub mod receipts;
 mod record;
 pub mod sessions;
+pub mod trace;
 
 use std::time::Duration;
 
@@ -35,11 +36,18 @@ pub use record::{DeliveryRecord, MEMBERSHIP, MEMBERSHIP_EVENT};
 pub use tidings_delivery_core::End;
 
 /// The tables of this crate.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    owner: "delivery",
-    name: "0001_delivery",
-    sqlite: include_str!("../migrations/sqlite/0001_delivery.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        owner: "delivery",
+        name: "0001_delivery",
+        sqlite: include_str!("../migrations/sqlite/0001_delivery.sql"),
+    },
+    Migration {
+        owner: "delivery",
+        name: "0002_inbox",
+        sqlite: include_str!("../migrations/sqlite/0002_inbox.sql"),
+    },
+];
 
 /// The delivery log, by the name features know it by.
 pub const DELIVERIES: &str = "tidings-deliveries";

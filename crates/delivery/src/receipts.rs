@@ -1,5 +1,6 @@
 //! Receipts of inbox items: a row says what a person did, and counters move only when a row changed.
 
+use tidings_delivery_core::receipts::ItemReceipt;
 use tidings_model::{Timestamp, UserId};
 use tidings_store::{StoreError, Tx, params};
 
@@ -92,4 +93,17 @@ pub async fn is_theirs(tx: &Tx, person: &Person, item: &str) -> Result<bool, Sto
         }
     }
     Ok(false)
+}
+
+/// What a person did with an item; nothing where it is pending.
+pub async fn of(tx: &Tx, user: &UserId, item: &str) -> Result<ItemReceipt, StoreError> {
+    let row = tx
+        .optional(
+            "SELECT delivered_at, read_at FROM item_receipts WHERE user_id = $1 AND item_id = $2",
+            params![user.as_str(), item],
+        )
+        .await?;
+    row.map_or(Ok(ItemReceipt::default()), |row| {
+        Ok(ItemReceipt { delivered_at: row.get(0)?, read_at: row.get(1)? })
+    })
 }

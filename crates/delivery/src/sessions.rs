@@ -164,14 +164,17 @@ pub async fn newest(tx: &Tx, user: &UserId) -> Result<Option<SessionId>, StoreEr
 
 /// All sessions of a person.
 pub async fn of(tx: &Tx, user: &UserId) -> Result<Vec<Session>, StoreError> {
+    Ok(rows(tx, user).await?.iter().map(|row| row.session().clone()).collect())
+}
+
+/// All sessions of a person, with how far each confirmed.
+pub(crate) async fn rows(tx: &Tx, user: &UserId) -> Result<Vec<SessionReceipts>, StoreError> {
     let rows = tx
         .query("SELECT receipts FROM sessions WHERE user_id = $1 LIMIT 100", params![user.as_str()])
         .await?;
     let mut sessions = Vec::new();
     for row in &rows {
-        if let Ok(row) = serde_json::from_str::<SessionReceipts>(&row.get::<String>(0)?) {
-            sessions.push(row.session().clone());
-        }
+        sessions.extend(serde_json::from_str::<SessionReceipts>(&row.get::<String>(0)?).ok());
     }
     Ok(sessions)
 }

@@ -1,10 +1,7 @@
 //! Admission: how many clients may be brought up to the present at once, by what it costs.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -13,11 +10,12 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 /// Lets resumes in: so many a second from memory, so many at once from the database.
 #[derive(Debug)]
 pub struct Admission {
-    draining: AtomicBool,
+    closed: CancellationToken,
     memory: Mutex<Bucket>,
     database: Arc<Semaphore>,
 }
@@ -54,7 +52,7 @@ impl Admission {
     pub fn new(memory_per_second: u32, database_at_once: usize, now: Instant) -> Self {
         let per_second = f64::from(memory_per_second);
         Self {
-            draining: AtomicBool::new(false),
+            closed: CancellationToken::new(),
             memory: Mutex::new(Bucket { per_second, tokens: per_second, at: now }),
             database: Arc::new(Semaphore::new(database_at_once)),
         }
@@ -62,14 +60,22 @@ impl Admission {
 
     /// From now on nobody is let in.
     pub(crate) fn close(&self) {
-        self.draining.store(true, Ordering::SeqCst);
+        self.closed.cancel();
+    }
+
+    /// Resolves when nobody is let in any more.
+    pub(crate) async fn closed(&self) {
+        self.closed.cancelled().await;
+    }
+
+    /// Refuses whoever comes once nobody is let in any more.
+    pub(crate) fn still_open(&self) -> Result<(), Problem> {
+        if self.closed.is_cancelled() { Err(later("the server is stopping", 1..=3)) } else { Ok(()) }
     }
 
     /// Lets a client in, or asks it to come back: 503, after a time that differs from client to client.
     pub(crate) fn enter(&self, from_memory: bool, now: Instant) -> Result<Pass, Problem> {
-        if self.draining.load(Ordering::SeqCst) {
-            return Err(later("the server is stopping", 1..=3));
-        }
+        self.still_open()?;
         if from_memory {
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
             return if memory.take(now) {

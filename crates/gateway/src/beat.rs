@@ -1,41 +1,56 @@
 //! The beat: one task that keeps all lines, forwards acknowledgements, and makes room when memory is short.
 
-use std::{cmp::Reverse, sync::Arc, time::Duration};
+use std::{cmp::Reverse, time::Duration};
 
 use futures_util::StreamExt as _;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Close, Connection, Gateway};
+use crate::{Close, Gateway};
 
 /// The pause between two looks at all lines.
 const LOOK: Duration = Duration::from_secs(1);
 /// Acknowledgements that are forwarded at once.
 const CONFIRMING: usize = 16;
 
+fn looks() -> Interval {
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks
+}
+
 impl Gateway {
-    /// Keeps all lines until `stop`.
+    /// Keeps all lines until `stop`. A database that is slow to take acknowledgements stops no heart.
     pub async fn keep_lines(&self, stop: CancellationToken) {
-        let mut look = tokio::time::interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                () = self.budget.passed() => self.make_room(),
-                now = look.tick() => {
-                    let connections = self.hub.connections();
-                    self.look(&connections, now);
-                    self.forward_acks(connections).await;
+        let beat = async {
+            let mut look = looks();
+            loop {
+                tokio::select! {
+                    biased;
+                    () = self.budget.passed() => self.make_room(),
+                    now = look.tick() => self.look(now),
                 }
             }
+        };
+        let forward = async {
+            let mut look = looks();
+            loop {
+                look.tick().await;
+                self.forward_acks().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = beat => {}
+            () = forward => {}
         }
     }
 
     /// Does what is due on every line.
-    fn look(&self, connections: &[Arc<Connection>], now: Instant) {
+    fn look(&self, now: Instant) {
         let (wall, pauses) = (self.clock.now(), self.options.pauses());
-        for connection in connections {
+        for connection in self.hub.connections() {
             let due = connection.line.due(pauses, now, wall);
             if let Some(close) = due.close {
                 connection.queue.close(close);
@@ -55,8 +70,8 @@ impl Gateway {
     }
 
     /// Forwards the newest acknowledgement of each session, about once a second.
-    async fn forward_acks(&self, connections: Vec<Arc<Connection>>) {
-        let acked = connections.into_iter().filter_map(|connection| {
+    async fn forward_acks(&self) {
+        let acked = self.hub.connections().into_iter().filter_map(|connection| {
             let ack = connection.take_ack()?;
             Some((connection, ack))
         });

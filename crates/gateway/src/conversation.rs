@@ -68,7 +68,11 @@ async fn greet<Io: AsyncRead + AsyncWrite + Unpin>(
     caller: Option<Caller>,
 ) -> Result<Leave, End> {
     let first = tokio::time::timeout(gateway.options.first_frame, first_text(socket));
-    let text = first.await.map_err(|_elapsed| End::Close(Close::BadRequest))??;
+    let text = tokio::select! {
+        biased;
+        () = gateway.admission.closed() => return Err(End::Close(Close::Shutdown)),
+        text = first => text.map_err(|_elapsed| End::Close(Close::BadRequest))??,
+    };
     match let_in(gateway, &text, identity, caller).await {
         Ok(leave) => Ok(leave),
         Err(problem) => {

@@ -16,7 +16,7 @@ use tidings_delivery::{Delivery, Listener, core::Generations, core::Place};
 use tidings_model::{Channel, Clock, UserId};
 use tokio::sync::Notify;
 
-use crate::{Close, connection::Connection};
+use crate::connection::Connection;
 
 /// Everybody who is connected to this process.
 #[derive(Debug)]
@@ -146,13 +146,6 @@ impl Hub {
     pub(crate) async fn shown_moves(&self, limit: Duration) {
         // Either way the caller looks again.
         drop(tokio::time::timeout(limit, self.moved.notified()).await);
-    }
-
-    /// Ends all connections.
-    pub fn close_all(&self, close: Close) {
-        for connection in self.connections() {
-            connection.queue.close(close);
-        }
     }
 }
 

@@ -86,6 +86,11 @@ impl Gateway {
             Problem::new(Code::ConnectionLimit, format!("you have {limit} streams open; close one"))
                 .retry_after(5)
         })?;
+        // A drain ends those it finds in the hub; who joined behind its back must see that it has begun.
+        if let Err(problem) = self.admission.still_open() {
+            self.hub.leave(&connection);
+            return Err(problem);
+        }
         match self.begin(&connection, cursor, hello.channels, shown).await {
             Ok(wanted) => {
                 let (gateway, driven) = (self.clone(), Arc::clone(&connection));

@@ -11,7 +11,7 @@ use tidings_delivery::{
     sessions::{Ack, Opened},
 };
 use tidings_model::{Channel, Clock, Ids, SessionId, UserId};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
 use crate::{Admission, Budget, Hub, Origins, line::Pauses};
 
@@ -124,6 +124,4 @@ pub struct Gateway {
     pub ids: Arc<Ids>,
     /// The tasks of its connections.
     pub tasks: TaskTracker,
-    /// Ends them.
-    pub stop: CancellationToken,
 }

@@ -47,7 +47,8 @@ struct StreamQuery {
 /// Listen to everything that is meant for you, as server-sent events.
 #[utoipa::path(
     get, path = "/api/v1/stream", tag = "stream", params(StreamQuery),
-    responses((status = 200, description = "the stream", content_type = "text/event-stream"))
+    responses((status = 200, description = "the stream", content_type = "text/event-stream"),
+        (status = 429, description = "too many connections of one person"))
 )]
 async fn stream(
     State(gateway): State<Gateway>,

@@ -18,7 +18,10 @@ const PROTOCOL: &str = "tidings.v1";
 /// Listen and speak over a WebSocket, subprotocol `tidings.v1`.
 #[utoipa::path(
     get, path = "/api/v1/ws", tag = "stream",
-    responses((status = 101, description = "the stream; say `hello` first"))
+    responses((status = 101, description = "the stream; say `hello` first"),
+        (status = 400, description = "not a handshake as RFC 6455 wants it"),
+        (status = 403, description = "pages of this origin may not connect"),
+        (status = 426, description = "not a handshake"))
 )]
 pub(crate) async fn ws(State(gateway): State<Gateway>, request: Request) -> Response {
     match upgrade(gateway, request).await {

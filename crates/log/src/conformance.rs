@@ -150,6 +150,7 @@ macro_rules! conformance {
             a_reset_moves_those_who_join_later,
             group_offsets_say_how_far_a_group_is,
             members_share_the_partitions,
+            a_partition_is_given_to_nobody_while_another_holds_it,
             a_member_that_leaves_hands_its_partitions_over,
             a_paused_partition_is_left_unread_and_the_others_go_on,
             a_member_reads_on_from_where_it_seeks,

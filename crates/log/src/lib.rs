@@ -155,14 +155,14 @@ pub trait Log: Send + Sync + std::fmt::Debug {
 
 /// A member of a group. Dropping it leaves the group.
 #[async_trait]
-pub trait Member: Send {
+pub trait Member: Send + Sync {
     /// The next assignment or the next records, at most `limit`; waits for them.
     ///
     /// Cancel safe: records that were not returned are returned by the next call.
     async fn poll(&mut self, limit: usize) -> Result<Polled, LogError>;
 
-    /// Notes for other tools how far the group is.
-    async fn commit(&mut self, partition: &TopicPartition, next_offset: u64) -> Result<(), LogError>;
+    /// Notes how far the group is: for each partition the next offset that it wants.
+    async fn commit(&mut self, places: &[(TopicPartition, u64)]) -> Result<(), LogError>;
 
     /// Reads a partition that it owns from this offset on.
     fn seek(&mut self, partition: &TopicPartition, offset: u64);

@@ -85,6 +85,7 @@ impl Keeper for Memory {
             ("a_reset_moves_those_who_join_later", NO_GROUPS),
             ("group_offsets_say_how_far_a_group_is", NO_GROUPS),
             ("members_share_the_partitions", NO_GROUPS),
+            ("a_partition_is_given_to_nobody_while_another_holds_it", NO_GROUPS),
             ("a_member_that_leaves_hands_its_partitions_over", NO_GROUPS),
             ("a_paused_partition_is_left_unread_and_the_others_go_on", NO_GROUPS),
             ("a_member_reads_on_from_where_it_seeks", NO_GROUPS),

@@ -127,13 +127,13 @@ async fn nothing_goes_that_a_group_of_ours_has_not_read_and_full_is_said() {
 
     // As far as it has committed, not as far as it has read.
     read(&mut *slow, 50).await;
-    slow.commit(&partition("orders"), 20).await.expect("it commits");
+    slow.commit(&[(partition("orders"), 20)]).await.expect("it commits");
     assert_eq!(kept.retain().await.records, 20);
     kept.put("orders", 20).await.expect("there is room again");
     assert_eq!(kept.state("orders").await.first_offset, 20);
 
     // All of it, once nobody waits for it.
-    slow.commit(&partition("orders"), BOUND + 20).await.expect("it commits");
+    slow.commit(&[(partition("orders"), BOUND + 20)]).await.expect("it commits");
     assert_eq!(kept.retain().await.records, 60);
     let state = kept.state("orders").await;
     assert_eq!((state.first_offset, state.bytes), (BOUND, 20 * RECORD), "the young ones stay");
@@ -144,7 +144,7 @@ async fn a_group_that_left_holds_the_log_for_a_week_and_no_longer() {
     let kept = kept(&["orders"], 1 << 30).await;
     let mut gone = kept.log.join("gone", &["orders".to_owned()], Start::Earliest).await.expect("it joins");
     kept.put("orders", BOUND).await.expect("there is room");
-    gone.commit(&partition("orders"), 5).await.expect("it commits");
+    gone.commit(&[(partition("orders"), 5)]).await.expect("it commits");
     drop(gone);
     kept.clock.advance(WEEK.saturating_sub(Duration::from_millis(1)));
     assert_eq!(kept.retain().await.records, 5);

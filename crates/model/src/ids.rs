@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, de};
 
-use crate::Clock;
+use crate::{Clock, Timestamp};
 
 /// A text that is not an id of the wanted kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +66,11 @@ macro_rules! ids {
         impl $name {
             /// The part before the underscore.
             pub const PREFIX: &'static str = $prefix;
+
+            /// When it was made, by the clock of whoever made it.
+            pub fn time(self) -> Timestamp {
+                Timestamp(i64::try_from(self.0 >> 80).unwrap_or(i64::MAX))
+            }
         }
 
         impl fmt::Display for $name {

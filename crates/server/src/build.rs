@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tidings::{Deps, Feature};
-use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes};
+use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes, with_reference};
 use tidings_config::Config;
 use tidings_consumer::{Backoff, Consumer, dead_letter_topic};
 use tidings_delivery::{
@@ -16,11 +16,21 @@ use tidings_gateway::{Admission, Budget, Gateway, GatewayOptions, Hub, Origins};
 use tidings_log::{EmbeddedLog, Log, LogError, TopicConfig};
 use tidings_model::{Clock, Ids};
 use tidings_store::{Store, StoreError, StoreOptions};
+use tidings_telemetry::{ConsumerEnded, FeedEnded, Metrics, TopicDrifts};
 use tokio::{net::TcpListener, sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{identity, limits, schedules, serve, source::StoreSource};
+use crate::{
+    identity, limits,
+    routes::{
+        self, Operators,
+        health::{self, Health},
+        metrics::{self, Scrape},
+    },
+    schedules, serve,
+    source::StoreSource,
+};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +61,10 @@ pub enum StartError {
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens.
+    /// Where people and services connect.
     pub address: SocketAddr,
+    /// Where operators connect: the same routes and those of operators.
+    pub admin_address: SocketAddr,
     store: Store,
     gateway: Gateway,
     // Whether it takes work.
@@ -84,13 +96,11 @@ impl Server {
         let embedded = EmbeddedLog::new(store.clone(), Arc::clone(&clock));
         tasks.spawn(embedded.clone().run_retention(EmbeddedLog::RETENTION_PAUSE, stop.clone()));
         let log: Arc<dyn Log> = Arc::new(embedded);
-        let drift = log.ensure_topics(&topics(&features)).await?;
-        for drift in drift {
-            tracing::warn!(
-                topic = drift.topic,
-                what = drift.what,
-                "a topic differs from its settings; it stays as it is"
-            );
+        let specs = topics(&features, &config)?;
+        let feature_topics = feature_topics(&features, &specs);
+        let drift = log.ensure_topics(&specs).await?;
+        for drift in &drift {
+            TopicDrifts { topic: &drift.topic, what: &drift.what }.emit();
         }
 
         // 6, 9 delivery
@@ -106,13 +116,14 @@ impl Server {
         let listener = Arc::clone(&hub);
         tasks.spawn(async move {
             if let Err(cause) = reader.run(reader_log, listener, reader_clock, reader_stop).await {
-                tracing::error!(%cause, "the delivery feed ended");
+                FeedEnded { cause: &cause }.emit();
             }
         });
         let source = Arc::new(StoreSource {
             store: store.clone(),
             feed: Arc::clone(&feed),
             clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
         });
         let gateway = Gateway {
             hub: Arc::clone(&hub),
@@ -125,7 +136,6 @@ impl Server {
             admission: Arc::new(admission(&config)),
             budget: Arc::new(Budget::new(limits::queue_bytes(config.gateway.node_queue_bytes))),
             tasks: connections.clone(),
-            stop: stop.clone(),
         };
         let (keeper, keeper_stop) = (gateway.clone(), stop.clone());
         tasks.spawn(async move { keeper.keep_lines(keeper_stop).await });
@@ -138,22 +148,49 @@ impl Server {
         }
 
         // 1 again: the routes
+        let operators = Operators {
+            store: store.clone(),
+            feed: Arc::clone(&feed),
+            gateway: gateway.clone(),
+            log: Arc::clone(&log),
+            feature_topics,
+        };
+        let ready = watch::Sender::new(true);
+        let health = Health {
+            store: store.clone(),
+            gateway: gateway.clone(),
+            head: delivery_heads(&store)?,
+            takes_work: ready.subscribe(),
+        };
+        let metrics = Arc::new(Metrics::default());
+        let scrape = Scrape {
+            metrics: Arc::clone(&metrics),
+            health: health.clone(),
+            log: Arc::clone(&log),
+            clock: Arc::clone(&clock),
+        };
         let delivery_api = DeliveryApi { store: store.clone(), feed, clock, ids };
-        let (served, _reference) = routes
+        let (served, reference) = routes
             .merge(tidings_delivery::api::routes(delivery_api))
             .merge(tidings_gateway::routes(gateway.clone()))
             .merge(ticket_routes(tickets.clone()))
+            .merge(health::routes(health))
             .split_for_parts();
+        let (operators, operators_reference) =
+            routes::operators(operators).merge(metrics::routes(scrape)).split_for_parts();
         let cors = Cors::new(&config.server.origins).map_err(StartError::Setting)?;
-        let frame = Frame { identity: Arc::new(identity), tickets, traces: Traces::new(seed), cors };
-        let served = tidings_api::frame(served, Arc::new(frame));
-        let listen = |source| StartError::Listen { address: config.server.listen, source };
-        let listener = TcpListener::bind(config.server.listen).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+        let identity = Arc::new(identity);
+        let frame = Arc::new(Frame { identity, tickets, traces: Traces::new(seed), cors, metrics });
+        let admin_reference = reference.clone().merge_from(operators_reference);
+        let admin_served = with_reference(served.clone().merge(operators), &admin_reference);
+        let admin_served = tidings_api::frame(admin_served, Arc::clone(&frame));
+        let served = tidings_api::frame(with_reference(served, &reference), frame);
+        let (listener, address) = listen(config.server.listen).await?;
+        let (admin_listener, admin_address) = listen(config.admin.listen).await?;
         connections.spawn(serve::serve(listener, served, connections.clone(), drain.clone()));
+        connections.spawn(serve::serve(admin_listener, admin_served, connections.clone(), drain.clone()));
         let grace = Duration::from_secs(config.server.grace_secs);
-        let ready = watch::Sender::new(true);
-        Ok(Self { address, store, gateway, ready, connections, drain, tasks, stop, grace })
+        Ok(Self { address, admin_address, store, gateway, ready, connections, drain, tasks, stop, grace })
     }
 
     /// Where everything is kept.
@@ -187,6 +224,18 @@ impl Server {
     }
 }
 
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// Brings the database up to date without starting anything.
+pub fn migrate(config: &Config) -> Result<(), StartError> {
+    open_store(config).map(drop)
+}
+
 fn open_store(config: &Config) -> Result<Store, StartError> {
     let path = config.database.url.strip_prefix("sqlite://").unwrap_or(&config.database.url);
     let mut options = StoreOptions::at(path);
@@ -205,10 +254,16 @@ fn features(deps: &Deps) -> Vec<Feature> {
     vec![tidings_broadcast::feature(deps)]
 }
 
-fn topics(features: &[Feature]) -> Vec<TopicConfig> {
+/// All topics, as the settings want them.
+fn topics(features: &[Feature], config: &Config) -> Result<Vec<TopicConfig>, StartError> {
     let mut topics = vec![TopicConfig::from(&tidings_delivery::DELIVERIES_TOPIC)];
     for spec in features.iter().flat_map(|feature| &feature.topics) {
-        let topic = TopicConfig::from(spec);
+        let mut topic = TopicConfig::from(spec);
+        if let Some(settings) = config.topics.get(spec.name) {
+            topic.name = settings.name.clone().unwrap_or(topic.name);
+            topic.partitions = settings.partitions.unwrap_or(topic.partitions);
+            topic.retention = settings.retention_secs.map_or(topic.retention, Duration::from_secs);
+        }
         let name = dead_letter_topic(&topic.name);
         topics.push(TopicConfig {
             alias: name.clone(),
@@ -218,14 +273,35 @@ fn topics(features: &[Feature]) -> Vec<TopicConfig> {
         });
         topics.push(topic);
     }
-    topics
+    let known =
+        |alias: &str| features.iter().flat_map(|feature| &feature.topics).any(|spec| spec.name == alias);
+    match config.topics.keys().find(|alias| !known(alias)) {
+        Some(unknown) => Err(StartError::Setting(format!(
+            "topics.\"{}\": no feature writes such a topic",
+            unknown.escape_debug()
+        ))),
+        None => Ok(topics),
+    }
+}
+
+/// The names in the log of what features write, without dead letters.
+fn feature_topics(features: &[Feature], topics: &[TopicConfig]) -> Arc<[String]> {
+    let aliases = features.iter().flat_map(|feature| &feature.topics).map(|spec| spec.name);
+    let named =
+        |alias: &str| topics.iter().find(|topic| topic.alias == alias).map(|topic| topic.name.clone());
+    aliases.filter_map(named).collect()
 }
 
 fn delivery_head(store: &Store) -> Result<Place, StartError> {
+    Ok(Place(*delivery_heads(store)?.borrow()))
+}
+
+/// Follows the newest place of the delivery log.
+fn delivery_heads(store: &Store) -> Result<watch::Receiver<u64>, StartError> {
     let topic = store.topic(tidings_delivery::DELIVERIES).ok_or_else(|| {
         StartError::Setting(format!("the topic {} was not made", tidings_delivery::DELIVERIES))
     })?;
-    Ok(Place(*store.heads().watch(topic.first_partition).borrow()))
+    Ok(store.heads().watch(topic.first_partition))
 }
 
 /// How many clients may catch up at once; what memory can do grows with the cores.
@@ -274,7 +350,7 @@ fn start_feature(
         let stop = stop.clone();
         tasks.spawn(async move {
             if let Err(cause) = consumer.run(stop).await {
-                tracing::error!(group, %cause, "a consumer ended");
+                ConsumerEnded { group, cause: &cause }.emit();
             }
         });
     }

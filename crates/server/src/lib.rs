@@ -3,10 +3,11 @@
 mod build;
 mod identity;
 mod limits;
+mod routes;
 mod schedules;
 mod serve;
 mod source;
 mod standings;
 mod tcp;
 
-pub use build::{Server, StartError};
+pub use build::{Server, StartError, migrate};

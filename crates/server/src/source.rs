@@ -8,11 +8,11 @@ use tidings_delivery::{
     Feed,
     backlog::{self, Backlog},
     core::{Cursor, Moment, NotRecovered, Person, Place, session::Session},
-    directory, receipts,
+    directory, inbox,
     sessions::{self, Ack, Opened},
 };
 use tidings_gateway::Source;
-use tidings_model::{Channel, Clock, SessionId, UserId};
+use tidings_model::{Channel, Clock, Ids, SessionId, UserId};
 use tidings_store::{Store, StoreError};
 
 /// The gateway's view of the store.
@@ -21,6 +21,7 @@ pub(crate) struct StoreSource {
     pub(crate) store: Store,
     pub(crate) feed: Arc<Feed>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<Ids>,
 }
 
 #[async_trait]
@@ -99,16 +100,12 @@ impl Source for StoreSource {
     }
 
     async fn read(&self, user: &UserId, ids: Vec<String>) -> Result<(), Problem> {
-        let (user, now) = (user.clone(), self.clock.now());
+        let (user, event, now) = (user.clone(), self.ids.event(), self.clock.now());
         let reading = self.store.transact(move |tx| async move {
             let person = directory::person(&tx, &user).await?;
-            for id in ids {
-                if receipts::is_theirs(&tx, &person, &id).await? {
-                    receipts::read(&tx, &user, &id, now).await?;
-                }
-            }
-            Ok::<_, StoreError>(())
+            inbox::read(&tx, &person, &ids, event, now).await
         });
-        Ok(reading.await?)
+        reading.await?;
+        Ok(())
     }
 }

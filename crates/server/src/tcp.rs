@@ -16,6 +16,9 @@ use tokio::{
 
 /// How long a write may stand without a byte being taken.
 const STALL: Duration = Duration::from_secs(10);
+/// Unsent bytes that the kernel takes for one client. It would take megabytes for one that reads nothing, beyond
+/// every queue that we count; what is on its way to a fast client is not limited by this.
+const UNSENT_BYTES: u32 = 128 << 10;
 /// How long the kernel keeps sending what nobody acknowledges.
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Keepalive: the first probe, the pause between two, and how many.
@@ -35,6 +38,7 @@ impl Tcp {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(&stream);
         socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+        socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
         let (first, pause, probes) = KEEPALIVE;
         let keepalive = TcpKeepalive::new().with_time(first).with_interval(pause).with_retries(probes);
         socket.set_tcp_keepalive(&keepalive)?;

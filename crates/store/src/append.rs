@@ -93,7 +93,7 @@ enum HeaderValue<'a> {
 }
 
 /// Headers as the log's column holds them: UTF-8 as it is, other bytes in base 16.
-pub(crate) fn encode_headers(headers: &Headers) -> String {
+pub fn encode_headers(headers: &Headers) -> String {
     if headers.is_empty() {
         return "[]".to_owned();
     }

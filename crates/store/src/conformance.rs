@@ -115,6 +115,7 @@ macro_rules! conformance {
             a_body_that_fails_keeps_nothing,
             a_body_that_fails_takes_nobody_with_it,
             a_body_that_panics_fails_alone,
+            an_answer_that_nobody_takes_harms_nobody,
             a_body_that_waits_for_something_else_fails_alone,
             a_transaction_sees_its_own_writes_and_others_do_not,
             the_next_read_sees_what_was_answered,

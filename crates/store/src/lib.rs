@@ -16,7 +16,7 @@ mod topics;
 mod tx;
 mod value;
 
-pub use append::{Appended, NewRecord, OFFSET_BITS, decode_headers, position};
+pub use append::{Appended, NewRecord, OFFSET_BITS, decode_headers, encode_headers, position};
 pub use error::StoreError;
 pub use heads::{Head, Heads};
 pub use migrate::Migration;

@@ -30,6 +30,10 @@ fn build() -> PathBuf {
     let made = made.expect("cargo says where the binary is");
     // A name of its own: the next ordinary build replaces the other one while a run still starts this one.
     let own = made.with_file_name("tidings-planted");
+    // Anew, not over: another run may still have the last one open.
+    if own.exists() {
+        std::fs::remove_file(&own).expect("the last copy can be removed");
+    }
     std::fs::copy(&made, &own).expect("the binary can be copied");
     own
 }

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tidings_client::{Client, Event};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::timeout};
 
 use crate::{
     history::{History, Line},
@@ -121,6 +121,25 @@ impl Field {
         }
     }
 
+    /// Waits until no more than `count` messages were taken and seen by nobody, at most `limit`.
+    pub async fn at_most_unseen(&self, count: usize, limit: Duration) {
+        let looking = async {
+            loop {
+                let posted = self.posted.notified();
+                let unseen = {
+                    let board = self.board();
+                    board.acknowledged.len().saturating_sub(board.seen.len())
+                };
+                if unseen <= count {
+                    return;
+                }
+                posted.await;
+            }
+        };
+        // What is lost is never seen; the senders go on without it.
+        timeout(limit, looking).await.unwrap_or_default();
+    }
+
     /// Waits until somebody sees a message, at most `limit`. Answers whether somebody does.
     pub async fn somebody_sees(&self, m: &str, limit: Duration) -> bool {
         let looking = async {
@@ -132,7 +151,7 @@ impl Field {
                 posted.await;
             }
         };
-        tokio::time::timeout(limit, looking).await.is_ok()
+        timeout(limit, looking).await.is_ok()
     }
 
     /// How much was seen so far, by all devices together.

@@ -26,10 +26,12 @@ use crate::{
 
 /// How long devices may take until all of them listen.
 const OPENING: Duration = Duration::from_secs(30);
-/// How long devices may take until all of them saw their final marker.
-const ENDING: Duration = Duration::from_mins(1);
 /// Nothing new for so long: the run is at rest.
 const REST: Duration = Duration::from_secs(3);
+/// Nothing new for so long, and not every device saw its final marker: what is missing is lost.
+const LOST: Duration = Duration::from_secs(30);
+/// However it goes on, a run ends after so long.
+const ENDING: Duration = Duration::from_mins(10);
 
 /// What a load is made of.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +114,7 @@ impl Load {
             statuses: JoinSet::new(),
             shape,
         };
-        if !load.all_reach(|stage| stage != Stage::Opening, OPENING).await {
+        if !all_reach(&mut load.stages, |stage| stage != Stage::Opening, OPENING).await {
             return Err("not every device could open its stream".to_owned());
         }
         Ok(load)
@@ -164,7 +166,7 @@ impl Load {
         while self.senders.join_next().await.is_some() {}
         while self.statuses.join_next().await.is_some() {}
         self.field.calm.store(true, Ordering::Relaxed);
-        self.rest(ENDING).await;
+        rest(&self.field, REST).await;
         let marker = Sender {
             field: Arc::clone(&self.field),
             name: "final".to_owned(),
@@ -177,8 +179,12 @@ impl Load {
             let marks = Marks { key: m.clone(), m, n: 0 };
             marker.send(&marks, &Target::Selected(vec![person.id.clone()]), &mut random).await;
         }
-        self.all_reach(|stage| stage == Stage::Ended, ENDING).await;
-        self.rest(ENDING).await;
+        let ended = all_reach(&mut self.stages, |stage| stage == Stage::Ended, ENDING);
+        tokio::select! {
+            _ = ended => {}
+            () = rest(&self.field, LOST) => {}
+        }
+        rest(&self.field, REST).await;
         self.stop_devices.send_replace(true);
         let mut cursors = Vec::new();
         while let Some(Ok(cursor)) = self.devices.join_next().await {
@@ -192,32 +198,36 @@ impl Load {
         let lines: Result<Vec<Line>, io::Error> = self.field.history.lines()?.collect();
         Ok(judge(lines?, demands))
     }
+}
 
-    async fn all_reach(&mut self, reached: fn(Stage) -> bool, limit: Duration) -> bool {
-        let reaching = async {
-            for stage in &mut self.stages {
-                if stage.wait_for(|stage| reached(*stage)).await.is_err() {
-                    return false;
-                }
+async fn all_reach(
+    stages: &mut [watch::Receiver<Stage>],
+    reached: fn(Stage) -> bool,
+    limit: Duration,
+) -> bool {
+    let reaching = async {
+        for stage in stages {
+            if stage.wait_for(|stage| reached(*stage)).await.is_err() {
+                return false;
             }
-            true
-        };
-        timeout(limit, reaching).await.unwrap_or(false)
-    }
+        }
+        true
+    };
+    timeout(limit, reaching).await.unwrap_or(false)
+}
 
-    /// Waits until nothing new is seen for a while, at most `limit`.
-    async fn rest(&self, limit: Duration) {
-        let until = Instant::now() + limit;
-        let (mut views, mut since) = (self.field.views(), Instant::now());
-        while Instant::now() < until && since.elapsed() < REST {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            let now = self.field.views();
-            if now != views {
-                (views, since) = (now, Instant::now());
-            }
+/// Waits until nothing new is seen for so long, whatever a busy machine takes until then.
+async fn rest(field: &Field, still: Duration) {
+    let until = Instant::now() + ENDING;
+    let (mut views, mut since) = (field.views(), Instant::now());
+    while Instant::now() < until && since.elapsed() < still {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let now = field.views();
+        if now != views {
+            (views, since) = (now, Instant::now());
         }
     }
 }
 
-/// What each person's second device listens by.
-const SECOND: Transport = Transport::Sse;
+/// What each person's second device listens by; the first one listens by server-sent events.
+const SECOND: Transport = Transport::WebSocket;

@@ -77,22 +77,17 @@ pub enum Target {
 }
 
 impl Target {
-    /// By chance: most for everybody, some for a role or a group, few for selected people.
-    pub fn choose(people: &[Person], random: &mut fastrand::Rng) -> Self {
+    /// By chance: most for everybody, some for a role or a group, few for selected people, `selected` at most.
+    pub fn choose(people: &[Person], selected: usize, random: &mut fastrand::Rng) -> Self {
         let Some(somebody) = random.choice(people) else { return Self::All };
         match random.u8(0..10) {
             0..=3 => Self::All,
             4..=5 => Self::Role(somebody.role),
             6..=7 => Self::Group(somebody.group),
             _few => {
-                let some = random.usize(1..=5);
-                Self::Selected(
-                    random
-                        .choose_multiple(people.iter(), some)
-                        .into_iter()
-                        .map(|person| person.id.clone())
-                        .collect(),
-                )
+                let count = random.usize(1..=selected.max(1));
+                let some = random.choose_multiple(people.iter(), count);
+                Self::Selected(some.into_iter().map(|person| person.id.clone()).collect())
             }
         }
     }

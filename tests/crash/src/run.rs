@@ -12,8 +12,8 @@ use crate::{
     settings::Settings,
 };
 
-/// Settings that every server of a run has: the senders are one person who says more than a person may.
-const LIMITS: [(&str, &str); 0] = [];
+/// How long the server may take to acknowledge what the judge demands.
+const ENOUGH: Duration = Duration::from_mins(2);
 
 /// A run of one suite.
 #[derive(Debug)]
@@ -34,8 +34,7 @@ impl Run {
     pub fn new(name: &'static str, settings: &[(&'static str, &str)]) -> Self {
         let own = Settings::read();
         let folder = tempfile::Builder::new().prefix("tidings-crash-").tempdir().expect("a temporary folder");
-        let settings =
-            LIMITS.iter().chain(settings).map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let server = Server::new(binary(&own), folder.path(), settings);
         say(&format!("{name}: seed {}", own.seed));
         let random = fastrand::Rng::with_seed(own.seed);
@@ -84,8 +83,11 @@ impl Run {
         }
     }
 
-    /// Ends the load and judges it; prints what it adds up to, and where its history is if it is kept.
+    /// Waits until enough was sent, ends the load and judges it; prints what it adds up to, and where its history is
+    /// if it is kept.
     pub async fn judge(&self, load: &mut Load, demands: &Demands) -> Judgement {
+        // If it is never enough, the judge says that the run is void.
+        load.acknowledges(demands.acknowledged, ENOUGH).await;
         load.settle().await;
         let judgement = load.judge(demands).expect("the history can be read");
         say(&format!("{}: {judgement}; slowest start {} ms", self.name, self.slowest_start.as_millis()));

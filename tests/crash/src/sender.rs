@@ -22,6 +22,14 @@ const TRYING: Duration = Duration::from_mins(1);
 /// How long a patient sender waits until somebody sees its message.
 const SIGHT: Duration = Duration::from_secs(20);
 
+/// How many messages may lie between acceptance and the first sight before the senders slow down: a machine that is
+/// too busy for the rate is tormented as fast as it can bear, and the end of the run does not wait for a pile.
+const AHEAD: usize = 300;
+/// From one message of a sender to its next while it is slowed.
+const SLOWED: Duration = Duration::from_secs(1);
+/// The most people that a message selects.
+const SELECTED: usize = 5;
+
 /// One of the senders of a run.
 #[derive(Debug)]
 pub struct Sender {
@@ -48,19 +56,31 @@ impl Sender {
                 _ = stop.wait_for(|stop| *stop) => return,
                 _ = pace.tick() => {}
             }
+            self.field.at_most_unseen(AHEAD, SLOWED).await;
             let m = format!("{}-{n}", self.name);
             let key = if self.patient { format!("{}-epoch-{epoch}", self.name) } else { m.clone() };
-            let target = Target::choose(&self.field.people, &mut random);
+            // Each selected person has a record of their own: that one of them saw it says nothing of the others.
+            let selected = if self.patient { 1 } else { SELECTED };
+            let target = Target::choose(&self.field.people, selected, &mut random);
             if random.u8(..) == 0 {
-                self.send_refused(&m, &target).await;
+                self.send_refused(&m, &target, &mut random).await;
                 continue;
             }
             let marks = Marks { m, key, n };
             let taken = self.send(&marks, &target, &mut random).await;
-            if self.patient && !(taken && self.field.somebody_sees(&marks.m, SIGHT).await) {
+            if self.patient && !(taken && self.waits_for_sight(&marks.m, &mut stop).await) {
                 // Nobody saw it, so it promises nothing about the next.
                 epoch += 1;
             }
+        }
+    }
+
+    /// Waits until somebody sees a message, or the sending ends. Answers whether somebody did.
+    async fn waits_for_sight(&self, m: &str, stop: &mut watch::Receiver<bool>) -> bool {
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => false,
+            sees = self.field.somebody_sees(m, SIGHT) => sees,
         }
     }
 
@@ -90,14 +110,13 @@ impl Sender {
     }
 
     /// Sends what must be refused, and so must never be delivered.
-    async fn send_refused(&self, m: &str, target: &Target) {
+    async fn send_refused(&self, m: &str, target: &Target, random: &mut fastrand::Rng) {
         let marks = Marks { m: m.to_owned(), key: m.to_owned(), n: 0 };
         let (to, key) = (target.to(&self.field.people), m.to_owned());
         self.field.history.note(&Line::Try { m: m.to_owned(), key, n: 0, to });
         let body = json!({ "content": " ", "data": self.field.data(&marks), "target": target.json() });
-        if let Ok(answer) = self.field.operator.post_once(BROADCASTS, m, &body).await
-            && answer.status.is_client_error()
-        {
+        let answer = self.post(m, &body, random).await;
+        if answer.is_some_and(|answer| answer.status.is_client_error()) {
             self.field.history.note(&Line::Nak { m: m.to_owned() });
         }
     }

@@ -1,9 +1,10 @@
 //! The server under test: a child process with a folder and a port of its own, which lives through many starts.
 
 use std::{
+    collections::HashSet,
     fs::OpenOptions,
     io,
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -17,6 +18,9 @@ pub const SECRET: &str = "a secret of the crash suites, forty bytes";
 pub const READY: Duration = Duration::from_secs(5);
 /// Between two looks at a process or a port.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// `TIME_WAIT` and `LISTEN`, as the kernel's table writes them: no peer, or none that costs anything.
+const WITHOUT_BUFFERS: [&str; 2] = ["06", "0A"];
 
 /// A server that can be killed.
 #[derive(Debug)]
@@ -45,6 +49,11 @@ impl Server {
     /// Its base URL, the same in every life.
     pub fn base(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where it listens, the same in every life.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The file with all data.
@@ -133,14 +142,18 @@ impl Server {
         Ok(kilobytes * 1024)
     }
 
-    /// The sockets that it holds open, whatever their other ends believe.
-    pub fn sockets(&self) -> io::Result<usize> {
-        let open = std::fs::read_dir(self.of_process("fd"))?;
-        let is_socket = |entry: io::Result<std::fs::DirEntry>| {
-            let target = std::fs::read_link(entry.ok()?.path()).ok()?;
-            target.to_str()?.starts_with("socket:").then_some(())
-        };
-        Ok(open.filter_map(is_socket).count())
+    /// The other ends of the connections that the kernel still holds for it, whatever these ends believe.
+    ///
+    /// A connection that the server closed behind a full window counts until its unsent bytes are forgotten.
+    pub fn peers(&self) -> io::Result<HashSet<SocketAddr>> {
+        let table = std::fs::read_to_string("/proc/net/tcp")?;
+        let rows = table.lines().skip(1).filter_map(|row| {
+            let mut fields = row.split_whitespace().skip(1);
+            let (local, remote) = (kernel_address(fields.next()?)?, kernel_address(fields.next()?)?);
+            let is_held = !WITHOUT_BUFFERS.contains(&fields.next()?);
+            (local == self.address && is_held).then_some(remote)
+        });
+        Ok(rows.collect())
     }
 
     fn of_process(&self, file: &str) -> PathBuf {
@@ -159,6 +172,13 @@ impl Drop for Server {
     }
 }
 
+/// An address as the kernel's table writes it: `0100007F:1F90` is `127.0.0.1:8080`.
+fn kernel_address(text: &str) -> Option<SocketAddr> {
+    let (ip, port) = text.split_once(':')?;
+    let ip = Ipv4Addr::from(u32::from_str_radix(ip, 16).ok()?.to_ne_bytes());
+    Some(SocketAddr::from((ip, u16::from_str_radix(port, 16).ok()?)))
+}
+
 /// An address that nobody has, outside the range of outgoing connections: while the server is dead, a client that
 /// calls its port must never be given that very port for its own end.
 fn free_address() -> SocketAddr {
@@ -166,4 +186,15 @@ fn free_address() -> SocketAddr {
         .map(|_| SocketAddr::from(([127, 0, 0, 1], fastrand::u16(12_000..32_000))))
         .find(|address| TcpListener::bind(address).is_ok())
         .expect("a port is free")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_writes_addresses_in_the_order_of_the_machine() {
+        assert_eq!(kernel_address("0100007F:1F90"), Some(SocketAddr::from(([127, 0, 0, 1], 8080))));
+        assert_eq!(kernel_address("local_address"), None);
+    }
 }

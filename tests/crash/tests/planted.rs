@@ -1,15 +1,10 @@
 //! Planted bugs: a suite that cannot turn red proves nothing by being green.
 
-use std::time::Duration;
-
 use tidings_tests_crash::{
     judge::{Demands, Rule},
     load::Shape,
     run::Run,
 };
-
-/// How long the server may take to acknowledge what the judge demands.
-const ENOUGH: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes half a minute; scripts/crash runs it"]
@@ -20,7 +15,6 @@ async fn a_gateway_that_drops_one_delivery_in_a_thousand_turns_the_judge_red() {
     let mut load = run.load(Shape::restless(run.settings.rate)).await;
     load.send();
     run.kill(&load, 3, planted).await;
-    assert!(load.acknowledges(Demands::HONEST.acknowledged, ENOUGH).await);
     let judgement = run.judge(&mut load, &Demands::HONEST).await;
     assert_eq!(judgement.void, Vec::<String>::new());
     assert!(judgement.breaks(Rule::R1), "{judgement}");
@@ -35,7 +29,6 @@ async fn a_store_that_answers_before_it_commits_turns_the_judge_red() {
     let mut load = run.load(Shape::restless(run.settings.rate)).await;
     load.send();
     run.kill(&load, 10, planted).await;
-    assert!(load.acknowledges(Demands::HONEST.acknowledged, ENOUGH).await);
     let judgement = run.judge(&mut load, &Demands::HONEST).await;
     assert_eq!(judgement.void, Vec::<String>::new());
     assert!(judgement.breaks(Rule::R1), "{judgement}");

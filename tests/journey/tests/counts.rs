@@ -60,6 +60,10 @@ impl World {
         PEOPLE[self.random.usize(..PEOPLE.len())]
     }
 
+    fn person(&mut self, name: &'static str) -> &mut Somebody {
+        self.people.entry(name).or_default()
+    }
+
     async fn step(&mut self) {
         let name = self.somebody();
         match self.random.u8(..10) {
@@ -70,7 +74,7 @@ impl World {
             }
             5 => {
                 let role = ROLES[self.random.usize(..2)];
-                let roles = &mut self.people.get_mut(name).unwrap().roles;
+                let roles = &mut self.person(name).roles;
                 if !roles.remove(role) {
                     roles.insert(role);
                 }
@@ -99,11 +103,11 @@ impl World {
     async fn connect(&mut self, name: &'static str, session: &'static str, resume: bool) {
         let roles = self.people[name].roles.iter().map(|role| (*role).to_owned()).collect();
         let person = self.app.signed_in(name, Some(roles), None);
-        self.people.get_mut(name).unwrap().open.retain(|open| open.session != session);
+        self.person(name).open.retain(|open| open.session != session);
         let left = self.people[name].left.get(session).cloned().filter(|_| resume);
         let cursor = left.as_ref().map(|(cursor, _)| cursor.as_str());
         let device = person.device_after(session, cursor).await;
-        let somebody = self.people.get_mut(name).unwrap();
+        let somebody = self.person(name);
         let mut open = Open { device, session, seen: BTreeSet::new(), covered: BTreeSet::new() };
         if let Some((_, covered)) = left {
             // To come back with a cursor is to confirm it, unless it did not hold.
@@ -118,7 +122,7 @@ impl World {
     /// All open streams of a person read until a mark that was sent now.
     async fn read_all(&mut self, name: &'static str) {
         let mark = self.admin.broadcast("mark", json!({ "type": "all" })).await;
-        for open in &mut self.people.get_mut(name).unwrap().open {
+        for open in &mut self.person(name).open {
             open.read_until(&mark).await;
         }
         self.marks.insert(mark);
@@ -126,7 +130,7 @@ impl World {
 
     async fn confirm(&mut self, name: &'static str) {
         let person = self.app.person(name);
-        let somebody = self.people.get_mut(name).unwrap();
+        let somebody = self.person(name);
         for open in &somebody.open {
             if let Some(cursor) = &open.device.cursor {
                 person.confirm(open.session, cursor).await;
@@ -136,11 +140,12 @@ impl World {
     }
 
     fn cut(&mut self, name: &'static str) {
-        let somebody = self.people.get_mut(name).unwrap();
+        let which = self.random.usize(..);
+        let somebody = self.person(name);
         if somebody.open.is_empty() {
             return;
         }
-        let cut = somebody.open.swap_remove(self.random.usize(..somebody.open.len()));
+        let cut = somebody.open.swap_remove(which % somebody.open.len());
         match cut.device.cursor.clone() {
             Some(cursor) => somebody.left.insert(cut.session, (cursor, cut.covered)),
             None => somebody.left.remove(cut.session),
@@ -149,7 +154,7 @@ impl World {
 
     async fn judge(&mut self, seed: u64) {
         for name in PEOPLE {
-            self.people.get_mut(name).unwrap().open.clear();
+            self.person(name).open.clear();
             self.connect(name, "last", false).await;
             self.read_all(name).await;
             self.confirm(name).await;
@@ -183,7 +188,7 @@ impl Open {
         while !self.covered.contains(id) {
             let frame = self.device.frame().await;
             if let Frame::Event { event, .. } = &frame {
-                let data = serde_json::to_value(&event.data).unwrap();
+                let data = serde_json::to_value(&event.data).expect("JSON");
                 self.seen.extend(data["broadcast_id"].as_str().map(str::to_owned));
             }
             if matches!(frame, Frame::Event { cursor: Some(_), .. } | Frame::Cursor { .. }) {

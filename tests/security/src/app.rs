@@ -19,6 +19,8 @@ use crate::Answer;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// How long anything may take before the test fails.
 const LIMIT: Duration = Duration::from_secs(20);
+/// Pause between two looks.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// A running server.
 #[derive(Debug)]
@@ -102,20 +104,42 @@ impl App {
         self.send("POST", path, token, &["Content-Type: application/json"], body.to_string().as_bytes()).await
     }
 
+    /// Asks the admin listener.
+    pub async fn admin_get(&self, path: &str, token: &str) -> Answer {
+        self.admin_send("GET", path, token, &[], b"").await
+    }
+
+    /// Sends a request to the admin listener; `token` may be empty.
+    pub async fn admin_send(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        headers: &[&str],
+        body: &[u8],
+    ) -> Answer {
+        exchange(self.server.admin_address, &request(method, path, token, headers, body)).await
+    }
+
+    /// Says something to everybody, and waits until all groups have seen it.
+    pub async fn settled(&self) {
+        let said = serde_json::json!({ "content": "hi", "target": { "type": "all" } });
+        assert_eq!(self.post("/api/v1/broadcasts", &self.admin(), &said).await.status, 201);
+        let told = async {
+            loop {
+                let inbox = self.get("/api/v1/inbox", &self.user("witness")).await.json();
+                if inbox["items"][0].is_object() {
+                    return;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        timeout(LIMIT, told).await.expect("the broadcast is delivered in time");
+    }
+
     /// Sends a request; `token` may be empty.
     pub async fn send(&self, method: &str, path: &str, token: &str, headers: &[&str], body: &[u8]) -> Answer {
-        let mut head = vec![format!("{method} {path} HTTP/1.1"), "Host: localhost".to_owned()];
-        if !headers.iter().any(|header| header.starts_with("Connection:")) {
-            head.push("Connection: close".to_owned());
-        }
-        if !token.is_empty() {
-            head.push(format!("Authorization: Bearer {token}"));
-        }
-        if !body.is_empty() || method == "POST" {
-            head.push(format!("Content-Length: {}", body.len()));
-        }
-        head.extend(headers.iter().map(|header| (*header).to_owned()));
-        self.raw(&[head.join("\r\n").as_bytes(), b"\r\n\r\n", body].concat()).await
+        self.raw(&request(method, path, token, headers, body)).await
     }
 
     /// Sends these bytes on the public listener and reads what comes until the end.
@@ -146,6 +170,22 @@ async fn start(
     config.auth.hs256_secret = Some(SECRET.to_owned());
     change(&mut config);
     Server::start(config, clock, 7).await
+}
+
+/// The bytes of a request.
+fn request(method: &str, path: &str, token: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
+    let mut head = vec![format!("{method} {path} HTTP/1.1"), "Host: localhost".to_owned()];
+    if !headers.iter().any(|header| header.starts_with("Connection:")) {
+        head.push("Connection: close".to_owned());
+    }
+    if !token.is_empty() {
+        head.push(format!("Authorization: Bearer {token}"));
+    }
+    if !body.is_empty() || method == "POST" {
+        head.push(format!("Content-Length: {}", body.len()));
+    }
+    head.extend(headers.iter().map(|header| (*header).to_owned()));
+    [head.join("\r\n").as_bytes(), b"\r\n\r\n", body].concat()
 }
 
 /// Sends bytes and reads the answer until the connection ends.

@@ -6,9 +6,8 @@ use tidings_api::TokenClaims;
 use tidings_model::{Clock, ManualClock, SystemClock};
 use tidings_tests_security::{App, Issuer, KeyServer, forgeries};
 
-/// Needs a scope that nobody here has: whoever is let in is told so.
-const REST: &str = "/api/v1/broadcasts";
-const IN: u16 = 403;
+const REST: &str = "/api/v1/inbox/unread-count";
+const IN: u16 = 200;
 /// What makes a request a WebSocket handshake.
 const HANDSHAKE: [&str; 4] = [
     "Upgrade: websocket",
@@ -141,4 +140,23 @@ async fn clocks_may_differ_by_a_minute_and_no_more() {
     let day = 24 * 3600;
     assert_eq!(app.get(REST, &with(day, None)).await.status, IN);
     assert_eq!(app.get(REST, &with(day + 120, None)).await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_replaces_the_directorys_word_and_an_absent_one_leaves_it() {
+    let app = App::start().await;
+    let root = app.admin();
+    let people = "{\"user_id\":\"ada\",\"roles\":[\"admin\"]}\n{\"user_id\":\"bob\",\"roles\":[\"admin\"]}\n";
+    let ndjson = ["Content-Type: application/x-ndjson"];
+    let put = app.send("PUT", "/api/v1/directory/users", &root, &ndjson, people.as_bytes()).await;
+    assert_eq!(put.status, 200);
+    let list = "/api/v1/broadcasts";
+    assert_eq!(app.get(list, &app.user("ada")).await.status, 200, "the directory makes her an administrator");
+    assert_eq!(
+        app.get(list, &app.token("ada", Some(&[]), None)).await.status,
+        403,
+        "an empty claim takes it away"
+    );
+    assert_eq!(app.get(list, &app.token("eve", Some(&["admin"]), None)).await.status, 200);
+    assert_eq!(app.get(list, &app.user("eve")).await.status, 403);
 }

@@ -1,5 +1,8 @@
 //! Everything that nobody should be able to do, tried.
 
+mod directory;
 mod identity;
+mod operators;
 mod problems;
+mod reference;
 mod tickets;

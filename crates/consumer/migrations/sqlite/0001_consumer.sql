@@ -26,10 +26,14 @@ CREATE TABLE dead_letters (
   partition_id  BIGINT  NOT NULL,
   -- Where the record lies
   record_offset BIGINT  NOT NULL,
+  -- When the record was appended: milliseconds since 1970, UTC
+  recorded_at   BIGINT  NOT NULL,
   -- The event's id
   event_id      TEXT    NOT NULL,
   -- The record's key, byte by byte
   record_key    BLOB,
+  -- The record's headers, as in log_records
+  headers       TEXT    NOT NULL,
   -- The record's value, byte by byte
   value         BLOB,
   -- The causes, outermost first, one a line
@@ -39,3 +43,6 @@ CREATE TABLE dead_letters (
   -- Milliseconds since 1970, UTC
   created_at    BIGINT  NOT NULL
 );
+
+-- The pages of the list, newest first.
+CREATE INDEX dead_letters_by_time ON dead_letters (created_at, dead_letter_id);

@@ -10,12 +10,14 @@ use utoipa::ToSchema;
 
 use super::DeliveryApi;
 use crate::{
-    Person, directory, receipts,
+    Person, directory, inbox, receipts,
     sessions::{self, Ack},
 };
 
 /// The most ids in one list.
 const MAX_IDS: usize = 1000;
+/// Ids that one transaction takes.
+const SLICE: usize = 100;
 
 /// What a client confirms.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -37,7 +39,8 @@ pub(super) struct Receipts {
 /// Confirm what was delivered and read.
 #[utoipa::path(
     post, path = "/api/v1/receipts", tag = "inbox", request_body = Receipts,
-    responses((status = 204, description = "kept; the next GET shows it"))
+    responses((status = 204, description = "kept; the next GET shows it"),
+        (status = 409, description = "a cursor of somebody who has opened no stream yet"))
 )]
 pub(super) async fn post_receipts(
     State(api): State<DeliveryApi>,
@@ -56,24 +59,25 @@ pub(super) async fn post_receipts(
     if let Some(ack) = ack {
         api.confirm(&person, session, ack, now).await?;
     }
-    if delivered.is_empty() && read.is_empty() {
-        return Ok(StatusCode::NO_CONTENT);
+    for items in delivered.chunks(SLICE) {
+        let (person, items) = (person.clone(), items.to_vec());
+        api.store
+            .transact(move |tx| async move {
+                for item in items {
+                    if receipts::is_theirs(&tx, &person, &item).await? {
+                        receipts::delivered(&tx, &person.user_id, &item, now).await?;
+                    }
+                }
+                Ok::<_, Problem>(())
+            })
+            .await?;
     }
-    api.store
-        .transact(move |tx| async move {
-            for item in delivered {
-                if receipts::is_theirs(&tx, &person, &item).await? {
-                    receipts::delivered(&tx, &person.user_id, &item, now).await?;
-                }
-            }
-            for item in read {
-                if receipts::is_theirs(&tx, &person, &item).await? {
-                    receipts::read(&tx, &person.user_id, &item, now).await?;
-                }
-            }
-            Ok::<_, Problem>(())
-        })
-        .await?;
+    for items in read.chunks(SLICE) {
+        let (person, items, event) = (person.clone(), items.to_vec(), api.ids.event());
+        api.store
+            .transact(move |tx| async move { inbox::read(&tx, &person, &items, event, now).await })
+            .await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -92,7 +96,7 @@ impl DeliveryApi {
         Ok(Ack { place, narrowing, opening: None })
     }
 
-    async fn person(&self, caller: &Caller) -> Result<Person, Problem> {
+    pub(super) async fn person(&self, caller: &Caller) -> Result<Person, Problem> {
         let caller = caller.clone();
         self.store
             .read(move |tx| async move { directory::caller(&tx, &caller).await })

@@ -6,6 +6,8 @@ use serde_json::json;
 use tidings_client::{ClientError, Frame, ListenOptions, Listener, Transport, Waits};
 use tidings_testkit::{Device, LIMIT, TestApp};
 
+use crate::raw::{Raw, bearer};
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_tells_when_to_come_back_and_ends_each_stream_by_its_transport() {
     let mut app = TestApp::start().await;
@@ -74,6 +76,46 @@ async fn clients_hear_everything_once_across_drains_and_restarts() {
         assert_eq!(sorted, said, "each once");
     }
     assert_eq!(heard[0], heard[1], "in one order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_finishes_the_request_in_hand_and_waits_for_no_silent_client() {
+    let mut app = TestApp::start().await;
+    let admin = bearer(&app.admin());
+    let body = json!({ "content": "last words", "target": { "type": "all" } }).to_string();
+    let (begun, rest) = body.split_at(10);
+    let length = body.len().to_string();
+    let headers = [
+        ("Authorization", admin.as_str()),
+        ("Content-Type", "application/json"),
+        ("Content-Length", &length),
+        ("Expect", "100-continue"),
+    ];
+    let mut request = Raw::request(&app, "POST /api/v1/broadcasts HTTP/1.1", &headers).await;
+    // The server asks for the body: the request is in its hands.
+    request.until("100 Continue", |text| text.starts_with("HTTP/1.1 100")).await;
+    request.send(begun).await;
+    let upgrade = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    let mut silent = Raw::request(&app, "GET /api/v1/ws HTTP/1.1", &upgrade).await;
+    silent.until("an open socket", |text| text.contains("101")).await;
+
+    let mut ready = app.server().ready();
+    let finishing = async {
+        ready.wait_for(|ready| !ready).await.unwrap();
+        silent.until("a close frame", |text| text.ends_with("shutdown")).await;
+        drop(silent);
+        request.send(rest).await;
+        let answer = request.end().await;
+        assert!(answer.contains("HTTP/1.1 201"), "{answer}");
+    };
+    let started = std::time::Instant::now();
+    tokio::join!(app.stop(), finishing);
+    assert!(started.elapsed() < Duration::from_secs(2), "the drain took {:?}", started.elapsed());
 }
 
 /// Hears what comes, for as long as the caller waits.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::json;
 use tidings_client::{ClientError, ListenOptions, Listener, Transport, Waits};
 use tidings_model::SystemClock;
-use tidings_testkit::{Device, LIMIT, TestApp};
-use tokio::{io::AsyncWriteExt as _, net::TcpSocket};
+use tidings_testkit::{Device, LIMIT, Person, TestApp};
+use tokio::io::AsyncWriteExt as _;
 
-use crate::raw::{bearer, host};
+use crate::raw::{Raw, host};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_has_ten_streams_and_the_eleventh_is_refused_until_one_ends() {
@@ -45,13 +45,7 @@ async fn who_reads_too_slowly_is_cut_and_then_gets_everything_once_and_in_order(
     let (admin, alice) = (app.admin(), app.person("alice"));
     let mut witness = app.person("witness").device("w").await;
     witness.catch_up().await;
-    // A client with a tiny window that opens a stream and never reads.
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let mut stalled = socket.connect(host(&app).parse().unwrap()).await.unwrap();
-    let request =
-        format!("GET /api/v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\r\n", bearer(&alice));
-    stalled.write_all(request.as_bytes()).await.unwrap();
+    let mut stalled = Raw::stalled(&app, &alice).await;
     let waits = Waits { max: std::time::Duration::from_millis(50), ..Waits::default() };
     let options = ListenOptions { transport: Transport::WebSocket, ..ListenOptions::default() };
     let mut listener = Listener::new(alice.client.clone(), options, waits, 1);
@@ -60,16 +54,15 @@ async fn who_reads_too_slowly_is_cut_and_then_gets_everything_once_and_in_order(
         tidings_client::Frame::Cursor { .. } | tidings_client::Frame::Ready(_)
     ) {}
 
-    let large = "x".repeat(32 << 10);
-    for n in 0..150 {
-        admin.broadcast(&format!("{n} {large}"), json!({ "type": "all" })).await;
-    }
     let mut order = Vec::new();
-    while order.len() < 150 {
-        order.push(number(&witness.content().await));
-    }
+    let witnessing = async {
+        while order.len() < SAID {
+            order.push(number(&witness.content().await));
+        }
+    };
+    tokio::join!(say(&admin), witnessing);
     let mut heard = Vec::new();
-    while heard.len() < 150 {
+    while heard.len() < SAID {
         if let tidings_client::Frame::Event { event, .. } =
             tokio::time::timeout(LIMIT, listener.next()).await.expect("all of them in time").unwrap()
         {
@@ -77,6 +70,38 @@ async fn who_reads_too_slowly_is_cut_and_then_gets_everything_once_and_in_order(
         }
     }
     assert_eq!(heard, order, "each once, in the order of the log");
+    assert!(!stalled.end().await.contains(LAST), "the stalled one was cut");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_node_runs_short_of_memory_the_largest_queue_ends_first() {
+    let change = |config: &mut tidings_testkit::Config| {
+        config.gateway.queue_bytes = 64 << 20;
+        config.gateway.node_queue_bytes = 1 << 20;
+    };
+    let app = TestApp::with(change, Arc::new(SystemClock)).await;
+    let mut witness = app.person("witness").device("w").await;
+    witness.catch_up().await;
+    let mut stalled = Raw::stalled(&app, &app.person("alice")).await;
+    let all_heard = async {
+        for _ in 0..SAID {
+            witness.content().await;
+        }
+    };
+    let admin = app.admin();
+    tokio::join!(say(&admin), all_heard);
+    assert!(!stalled.end().await.contains(LAST), "the stalled one was cut");
+}
+
+/// How many large broadcasts there are, and what begins the last one.
+const SAID: usize = 50;
+const LAST: &str = "\"49 x";
+
+async fn say(admin: &Person) {
+    let large = "x".repeat(60 << 10);
+    for n in 0..SAID {
+        admin.broadcast(&format!("{n} {large}"), json!({ "type": "all" })).await;
+    }
 }
 
 fn number(content: &str) -> u32 {

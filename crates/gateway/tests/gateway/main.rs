@@ -5,6 +5,7 @@
 mod cursors;
 mod drain;
 mod handshake;
+mod http2;
 mod life;
 mod limits;
 mod raw;

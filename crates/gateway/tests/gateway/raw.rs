@@ -3,7 +3,7 @@
 use tidings_testkit::{LIMIT, Person, TestApp};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 /// A raw connection and what came over it so far.
@@ -27,6 +27,31 @@ impl Raw {
         // The server may refuse before it has read a head that is too long.
         stream.write_all(head.as_bytes()).await.ok();
         Self { stream, bytes: Vec::new() }
+    }
+
+    /// Opens a stream with a tiny window and reads nothing of it.
+    pub(crate) async fn stalled(app: &TestApp, person: &Person) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut stream = socket.connect(host(app).parse().unwrap()).await.unwrap();
+        let head =
+            format!("GET /api/v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\r\n", bearer(person));
+        stream.write_all(head.as_bytes()).await.unwrap();
+        Self { stream, bytes: Vec::new() }
+    }
+
+    /// Sends more.
+    pub(crate) async fn send(&mut self, bytes: &str) {
+        self.stream.write_all(bytes.as_bytes()).await.unwrap();
+    }
+
+    /// Reads until the server ends the connection.
+    pub(crate) async fn end(&mut self) -> String {
+        // However it ends, what came until then is there.
+        let reading = self.stream.read_to_end(&mut self.bytes);
+        let ended = tokio::time::timeout(LIMIT, reading).await;
+        assert!(ended.is_ok(), "not ended in time; {} bytes came", self.bytes.len());
+        String::from_utf8_lossy(&self.bytes).into_owned()
     }
 
     /// Reads until what came satisfies `enough` or the server ends the connection.

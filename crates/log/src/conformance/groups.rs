@@ -37,7 +37,7 @@ pub async fn a_group_goes_on_where_it_committed(keeper: &dyn Keeper) {
     }
     let mut member = join(&*log, "group", Start::Earliest).await;
     assert_eq!(polled(&mut *member, 4).await.len(), 4);
-    member.commit(&partition(0), 4).await.expect("it commits");
+    member.commit(&[(partition(0), 4)]).await.expect("it commits");
     drop(member);
     drop(log);
     let log = orders(keeper, 1).await;
@@ -52,7 +52,7 @@ pub async fn a_record_that_was_not_committed_comes_again(keeper: &dyn Keeper) {
     put(&*log, 0, "second").await;
     let mut member = join(&*log, "group", Start::Earliest).await;
     assert_eq!(values(&polled(&mut *member, 2).await), ["first", "second"]);
-    member.commit(&partition(0), 1).await.expect("it commits");
+    member.commit(&[(partition(0), 1)]).await.expect("it commits");
     drop(member);
     let mut member = join(&*log, "group", Start::Earliest).await;
     assert_eq!(values(&polled(&mut *member, 1).await), ["second"]);
@@ -66,7 +66,7 @@ pub async fn groups_do_not_disturb_each_other(keeper: &dyn Keeper) {
     }
     let mut one = join(&*log, "one", Start::Earliest).await;
     assert_eq!(polled(&mut *one, 3).await.len(), 3);
-    one.commit(&partition(0), 3).await.expect("it commits");
+    one.commit(&[(partition(0), 3)]).await.expect("it commits");
     let mut other = join(&*log, "other", Start::Earliest).await;
     assert_eq!(assigned(&mut *other).await, [partition(0)], "groups share nothing");
     assert_eq!(values(&polled(&mut *other, 3).await), ["0", "1", "2"]);
@@ -95,7 +95,7 @@ pub async fn group_offsets_say_how_far_a_group_is(keeper: &dyn Keeper) {
     }
     let mut member = join(&*log, "group", Start::Earliest).await;
     assert_eq!(polled(&mut *member, 3).await.len(), 3);
-    member.commit(&partition(1), 3).await.expect("it commits");
+    member.commit(&[(partition(1), 3)]).await.expect("it commits");
     let offset =
         GroupOffset { group: "group".to_owned(), partition: partition(1), next_offset: 3, end_offset: 5 };
     assert_eq!(log.group_offsets().await.expect("it is read"), [offset]);

@@ -49,6 +49,20 @@ pub async fn members_share_the_partitions(keeper: &dyn Keeper) {
     }
 }
 
+/// Who takes over comes after who gave back, however slow that one is.
+pub async fn a_partition_is_given_to_nobody_while_another_holds_it(keeper: &dyn Keeper) {
+    let log = orders(keeper, 4).await;
+    let mut slow = join(&*log, "group", Start::Earliest).await;
+    assert_eq!(assigned(&mut *slow).await.len(), 4);
+    let mut quick = join(&*log, "group", Start::Earliest).await;
+    // The slow one has not asked since.
+    while let Ok(polled) = tokio::time::timeout(TURN, quick.poll(1)).await {
+        let Polled::Assigned(partitions) = polled.expect("a member polls") else { continue };
+        assert_eq!(partitions, [], "they are still the other's");
+    }
+    settle(&mut [slow, quick], 4).await;
+}
+
 /// Nothing stays without an owner, and its committed place is where the next one begins.
 pub async fn a_member_that_leaves_hands_its_partitions_over(keeper: &dyn Keeper) {
     let log = orders(keeper, 4).await;
@@ -61,7 +75,7 @@ pub async fn a_member_that_leaves_hands_its_partitions_over(keeper: &dyn Keeper)
     }
     polled(&mut *members[0], share.len() * 2).await;
     for of in &share {
-        members[0].commit(of, 1).await.expect("it commits");
+        members[0].commit(&[(of.clone(), 1)]).await.expect("it commits");
     }
     members.remove(0);
     settle(&mut members, 4).await;

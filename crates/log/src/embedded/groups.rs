@@ -22,6 +22,8 @@ struct Group {
     next_member: u64,
     // Member → the partitions it wants a share of, and where it begins without an offset.
     members: BTreeMap<u64, (Vec<TopicPartition>, Start)>,
+    // Who was told that a partition is theirs, and has not been told otherwise.
+    holders: HashMap<TopicPartition, u64>,
     generation: watch::Sender<u64>,
 }
 
@@ -31,6 +33,7 @@ impl Groups {
         let group = groups.entry(group.to_owned()).or_insert_with(|| Group {
             next_member: 0,
             members: BTreeMap::new(),
+            holders: HashMap::new(),
             generation: watch::Sender::new(0),
         });
         let member = group.next_member;
@@ -45,6 +48,7 @@ impl Groups {
         let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(group) = groups.get_mut(group) {
             group.members.remove(&member);
+            group.holders.retain(|_, holder| *holder != member);
             group.generation.send_modify(|generation| *generation += 1);
         }
     }
@@ -61,13 +65,31 @@ impl Groups {
         joined
     }
 
+    /// What a member holds from here on. It gives back what has become somebody else's share, which wakes them,
+    /// and takes of its own share what nobody holds: a partition never has two holders, so whoever takes it
+    /// over comes after whoever gave it back.
+    fn hold(&self, group: &str, member: u64) -> Vec<TopicPartition> {
+        let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(group) = groups.get_mut(group) else { return Vec::new() };
+        let share = group.share(member);
+        let before = group.holders.len();
+        group.holders.retain(|partition, holder| *holder != member || share.contains(partition));
+        if group.holders.len() < before {
+            group.generation.send_modify(|generation| *generation += 1);
+        }
+        share
+            .into_iter()
+            .filter(|partition| *group.holders.entry(partition.clone()).or_insert(member) == member)
+            .collect()
+    }
+}
+
+impl Group {
     /// The share of a member: each partition goes to one of those that want it, by turns.
-    fn share(&self, group: &str, member: u64) -> Vec<TopicPartition> {
-        let groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(group) = groups.get(group) else { return Vec::new() };
-        let Some((wanted, _)) = group.members.get(&member) else { return Vec::new() };
+    fn share(&self, member: u64) -> Vec<TopicPartition> {
+        let Some((wanted, _)) = self.members.get(&member) else { return Vec::new() };
         let mine = |partition: &&TopicPartition| {
-            let takers: Vec<u64> = group
+            let takers: Vec<u64> = self
                 .members
                 .iter()
                 .filter(|(_, (wanted, _))| wanted.contains(partition))
@@ -86,6 +108,8 @@ pub(super) struct EmbeddedMember {
     member: u64,
     start: Start,
     generation: watch::Receiver<u64>,
+    // What it was told last.
+    told: Option<Vec<TopicPartition>>,
     // Partitions it owns, in the order in which they are looked at next: nobody is served twice in a row
     // while another has records.
     owned: VecDeque<Owned>,
@@ -119,12 +143,24 @@ impl EmbeddedMember {
         }
         let (member, mut generation) = log.groups.join(group, wanted, start);
         generation.mark_changed();
-        Ok(Self { log, group: group.to_owned(), member, start, generation, owned: VecDeque::new() })
+        Ok(Self {
+            log,
+            group: group.to_owned(),
+            member,
+            start,
+            generation,
+            told: None,
+            owned: VecDeque::new(),
+        })
     }
 
-    fn assign(&mut self) -> Result<Vec<TopicPartition>, LogError> {
+    /// What it owns now, if that is something else than before.
+    fn assign(&mut self) -> Result<Option<Vec<TopicPartition>>, LogError> {
         self.generation.mark_unchanged();
-        let share = self.log.groups.share(&self.group, self.member);
+        let share = self.log.groups.hold(&self.group, self.member);
+        if self.told.as_ref() == Some(&share) {
+            return Ok(None);
+        }
         // Cooperative: a partition that stays is read on where it was.
         let mut kept: HashMap<TopicPartition, Owned> =
             self.owned.drain(..).map(|owned| (owned.partition.clone(), owned)).collect();
@@ -139,7 +175,8 @@ impl EmbeddedMember {
             };
             self.owned.push_back(owned);
         }
-        Ok(share)
+        self.told = Some(share.clone());
+        Ok(Some(share))
     }
 
     async fn begin(&self, partition: &TopicPartition, number: u32, end: u64) -> Result<u64, LogError> {
@@ -227,8 +264,10 @@ impl EmbeddedMember {
 impl Member for EmbeddedMember {
     async fn poll(&mut self, limit: usize) -> Result<Polled, LogError> {
         loop {
-            if self.generation.has_changed().unwrap_or(false) {
-                return Ok(Polled::Assigned(self.assign()?));
+            if self.generation.has_changed().unwrap_or(false)
+                && let Some(partitions) = self.assign()?
+            {
+                return Ok(Polled::Assigned(partitions));
             }
             if let Some(records) = self.ready(limit).await? {
                 return Ok(Polled::Records(records));
@@ -237,12 +276,15 @@ impl Member for EmbeddedMember {
         }
     }
 
-    async fn commit(&mut self, partition: &TopicPartition, next_offset: u64) -> Result<(), LogError> {
-        let (group, partition, now) = (self.group.clone(), partition.clone(), self.log.clock.now());
+    async fn commit(&mut self, places: &[(TopicPartition, u64)]) -> Result<(), LogError> {
+        let (group, places, now) = (self.group.clone(), places.to_vec(), self.log.clock.now());
         self.log
             .store
             .transact_in(Lane::Bulk, move |tx| async move {
-                set_offset(&tx, &group, &partition, next_offset, now).await
+                for (partition, next_offset) in &places {
+                    set_offset(&tx, &group, partition, *next_offset, now).await?;
+                }
+                Ok(())
             })
             .await
             .map_err(LogError::store("commit an offset"))

@@ -13,7 +13,7 @@ use crate::{Lane, Store, StoreError, params};
 
 /// Holds the writer inside a body until it is opened.
 #[derive(Clone, Default)]
-struct Door(Arc<(Mutex<(bool, bool)>, Condvar)>);
+pub(super) struct Door(Arc<(Mutex<(bool, bool)>, Condvar)>);
 
 impl Door {
     fn pass(&self) {
@@ -30,14 +30,14 @@ impl Door {
         drop(wake.wait_while(state, |(here, _)| !*here).expect("nobody panics at the door"));
     }
 
-    fn open(&self) {
+    pub(super) fn open(&self) {
         let (state, wake) = &*self.0;
         state.lock().expect("nobody panics at the door").1 = true;
         wake.notify_all();
     }
 }
 
-type Waiting = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+pub(super) type Waiting = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 
 /// Submits a body at once; the answer can be awaited later.
 fn submit<F>(store: &Store, lane: Lane, body: F) -> Waiting
@@ -58,7 +58,8 @@ where
     waiting
 }
 
-fn hold_the_writer(store: &Store) -> (Door, Waiting) {
+/// The writer stands at the door; the answer comes after it was opened.
+pub(super) fn hold_the_writer(store: &Store) -> (Door, Waiting) {
     let door = Door::default();
     let inside = door.clone();
     let held = submit(store, Lane::People, move || inside.pass());

@@ -1,6 +1,6 @@
 //! Rules about one transaction and its neighbours in the same commit.
 
-use super::{Keeper, Setup, note, notes};
+use super::{Keeper, Setup, lanes::hold_the_writer, note, notes};
 use crate::{Store, StoreError, Tx, params};
 
 /// Opens the keeper's database as most rules want it.
@@ -63,6 +63,33 @@ pub async fn a_body_that_panics_fails_alone(keeper: &dyn Keeper) {
         assert_eq!(matches!(done, Err(StoreError::Panicked)), number == 7, "{number}: {done:?}");
     }
     assert_eq!(notes(&store).await.len(), 19);
+}
+
+/// An answer that panics when it is dropped.
+struct Thorn;
+
+impl Drop for Thorn {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "this answer panics on purpose");
+    }
+}
+
+/// Whoever goes away leaves the answer behind, and an answer can be anything.
+pub async fn an_answer_that_nobody_takes_harms_nobody(keeper: &dyn Keeper) {
+    let store = open(keeper);
+    let (door, held) = hold_the_writer(&store);
+    let mut waiting = Box::pin(store.transact(|tx| async move {
+        put(&tx, 1).await?;
+        Ok::<_, StoreError>(Thorn)
+    }));
+    // The first poll puts it into its lane.
+    let polled = waiting.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    assert!(polled.is_pending());
+    drop(waiting);
+    door.open();
+    held.await.expect("it commits");
+    note(&store, 2).await.expect("the writer goes on");
+    assert_eq!(notes(&store).await, [1, 2]);
 }
 
 /// A body awaits its transaction and nothing else: the writer waits for nobody.

@@ -62,8 +62,10 @@ where
             (_, Err(error)) => Err(error.into()),
             (None, Ok(())) => Err(StoreError::Closed.into()),
         };
-        // A caller that no longer waits does not need the answer.
-        drop(self.reply.send(result));
+        // A caller that no longer waits does not need the answer; what it was may do anything when it is
+        // dropped here, but must not end the writer.
+        let reply = self.reply;
+        drop(catch_unwind(AssertUnwindSafe(move || drop(reply.send(result)))));
     }
 }
 

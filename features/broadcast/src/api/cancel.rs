@@ -14,8 +14,9 @@ use crate::{model::Status, store};
 
 /// Take a broadcast back: it leaves lists at once and screens within a second.
 #[utoipa::path(
-    post, path = "/api/v1/broadcasts/{id}/cancel", tag = "broadcasts", params(("id" = String, Path)),
-    responses((status = 200, body = BroadcastBody, description = "cancelled, now or before"))
+    post, path = "/api/v1/broadcasts/{id}/cancel", tag = "broadcasts", security(("token" = ["broadcast:write"])), params(("id" = String, Path)),
+    responses((status = 200, body = BroadcastBody, description = "cancelled, now or before"),
+        (status = 409, description = "it has expired already"))
 )]
 pub(super) async fn cancel_broadcast(
     State(deps): State<Deps>,

@@ -82,8 +82,9 @@ enum TargetType {
 
 /// Say something to everybody, to roles, to groups, or to selected people.
 #[utoipa::path(
-    post, path = "/api/v1/broadcasts", tag = "broadcasts", request_body = CreateBroadcast,
-    responses((status = 201, description = "saved, and on its way", body = BroadcastBody))
+    post, path = "/api/v1/broadcasts", tag = "broadcasts", security(("token" = ["broadcast:write"])), request_body = CreateBroadcast,
+    responses((status = 201, description = "saved, and on its way", body = BroadcastBody),
+        (status = 422, description = "the Idempotency-Key came with another body before"))
 )]
 pub(super) async fn create_broadcast(
     State(deps): State<Deps>,

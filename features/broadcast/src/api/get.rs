@@ -12,7 +12,7 @@ use crate::store;
 
 /// One broadcast.
 #[utoipa::path(
-    get, path = "/api/v1/broadcasts/{id}", tag = "broadcasts", params(("id" = String, Path)),
+    get, path = "/api/v1/broadcasts/{id}", tag = "broadcasts", security(("token" = ["broadcast:read"])), params(("id" = String, Path)),
     responses((status = 200, body = BroadcastBody))
 )]
 pub(super) async fn get_broadcast(

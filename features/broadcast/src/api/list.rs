@@ -24,7 +24,7 @@ pub(super) struct ListQuery {
 
 /// Broadcasts, newest first.
 #[utoipa::path(
-    get, path = "/api/v1/broadcasts", tag = "broadcasts", params(ListQuery, PageQuery),
+    get, path = "/api/v1/broadcasts", tag = "broadcasts", security(("token" = ["broadcast:read"])), params(ListQuery, PageQuery),
     responses((status = 200, body = Page<BroadcastBody>))
 )]
 pub(super) async fn list_broadcasts(

@@ -11,7 +11,7 @@ use crate::{model::Stats, store};
 
 /// What a broadcast adds up to: how many people it is for, has reached, was read by.
 #[utoipa::path(
-    get, path = "/api/v1/broadcasts/{id}/stats", tag = "broadcasts", params(("id" = String, Path)),
+    get, path = "/api/v1/broadcasts/{id}/stats", tag = "broadcasts", security(("token" = ["broadcast:read"])), params(("id" = String, Path)),
     responses((status = 200, body = Stats))
 )]
 pub(super) async fn get_broadcast_stats(

@@ -1,0 +1,169 @@
+//! `tidings consume`.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use tidings_client::Client;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::topics::TopicList;
+use crate::{
+    failure::Failure,
+    reach::{self, Reach},
+    terminal::{Paint, harmless, say, say_json},
+};
+
+/// Records of one request.
+const PAGE: u64 = 200;
+/// Pause between two looks for new records.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Print the records of a topic, as they lie in the log. Reads beside all groups: nobody's progress moves.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("begin").required(true).multiple(true))]
+pub(crate) struct Consume {
+    /// The topic, as `tidings topics` names it.
+    topic: String,
+    /// From the oldest record that is kept.
+    #[arg(long, group = "begin", conflicts_with = "offset")]
+    from_beginning: bool,
+    /// From this offset on.
+    #[arg(long, group = "begin", value_name = "N")]
+    offset: Option<u64>,
+    /// Wait for new records, until Ctrl-C.
+    #[arg(long, group = "begin")]
+    follow: bool,
+    /// Only this partition; all of them, one after the other, where it is absent.
+    #[arg(long, value_name = "N")]
+    partition: Option<u32>,
+    /// End after so many records.
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Print each record as one line of JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    items: Vec<Record>,
+    next_offset: u64,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Record {
+    topic: String,
+    partition: u32,
+    offset: u64,
+    timestamp: String,
+    key: Option<String>,
+    headers: Vec<(String, String)>,
+    value: Option<String>,
+}
+
+/// How far a partition was read.
+struct Position {
+    partition: u32,
+    offset: u64,
+}
+
+impl Consume {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            read = self.read() => read,
+            _ = interrupt.recv() => Ok(()),
+        }
+    }
+
+    async fn read(&self) -> Result<(), Failure> {
+        let client = self.reach.operator()?;
+        let mut positions = self.positions(&client).await?;
+        let mut left = self.limit.unwrap_or(u64::MAX);
+        loop {
+            let mut found = false;
+            for position in &mut positions {
+                found |= self.read_to_its_end(&client, position, &mut left).await?;
+                if left == 0 {
+                    return Ok(());
+                }
+            }
+            if !self.follow {
+                return Ok(());
+            }
+            if !found {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+
+    /// Where each partition begins.
+    async fn positions(&self, client: &Client) -> Result<Vec<Position>, Failure> {
+        let topics: TopicList = reach::get(client, "/api/v1/topics").await?;
+        let Some(topic) = topics.items.iter().find(|topic| topic.name == self.topic) else {
+            let names: Vec<&str> = topics.items.iter().map(|topic| topic.name.as_str()).collect();
+            return Err(Failure::new(format!("no topic `{}`; there are {}", self.topic, names.join(", "))));
+        };
+        let wanted = |number: u32| self.partition.is_none_or(|partition| partition == number);
+        let positions: Vec<Position> = topic
+            .partitions
+            .iter()
+            .filter(|state| wanted(state.number))
+            .map(|state| {
+                let end = if self.from_beginning { state.first_offset } else { state.next_offset };
+                Position { partition: state.number, offset: self.offset.unwrap_or(end) }
+            })
+            .collect();
+        if positions.is_empty() {
+            let last = topic.partitions.len().saturating_sub(1);
+            return Err(Failure::new(format!("`{}` has the partitions 0 to {last}", self.topic)));
+        }
+        Ok(positions)
+    }
+
+    /// Prints what a partition has; answers whether there was anything.
+    async fn read_to_its_end(
+        &self,
+        client: &Client,
+        position: &mut Position,
+        left: &mut u64,
+    ) -> Result<bool, Failure> {
+        let mut found = false;
+        while *left > 0 {
+            let path = format!(
+                "/api/v1/topics/{}/records?partition={}&offset={}&limit={}",
+                reach::segment(&self.topic),
+                position.partition,
+                position.offset,
+                PAGE.min(*left)
+            );
+            let page: Page = reach::get(client, &path).await?;
+            if page.items.is_empty() {
+                break;
+            }
+            found = true;
+            position.offset = page.next_offset;
+            for record in page.items {
+                self.show(&record)?;
+                *left = left.saturating_sub(1);
+            }
+        }
+        Ok(found)
+    }
+
+    fn show(&self, record: &Record) -> Result<(), Failure> {
+        if self.json {
+            return say_json(record);
+        }
+        let paint = Paint::stdout();
+        say(format!(
+            "{}  {}  {}",
+            paint.faint(format!("{}@{}  {}", record.partition, record.offset, harmless(&record.timestamp))),
+            paint.bold(harmless(record.key.as_deref().unwrap_or("-"))),
+            harmless(record.value.as_deref().unwrap_or("(no value)"))
+        ))
+    }
+}

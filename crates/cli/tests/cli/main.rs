@@ -1,0 +1,9 @@
+//! The real binary against a real server: each command, what it prints, and how it fails.
+
+mod demo;
+mod failing;
+mod listening;
+mod operating;
+mod running;
+mod sending;
+mod settings;

@@ -1,0 +1,8 @@
+//! Groups that run handlers over a real store and its log.
+
+#![cfg(test)]
+
+mod dead_letters;
+mod failing;
+mod owning;
+mod world;

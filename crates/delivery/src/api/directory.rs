@@ -1,0 +1,357 @@
+//! `/directory/users`, `/channels/{name}/members/{user}`: who there is, and who listens to what.
+
+use axum::{
+    Json,
+    extract::{Path, Request, State},
+};
+use http::{StatusCode, header};
+use http_body_util::BodyExt as _;
+use serde::{Deserialize, Serialize};
+use tidings_api::{
+    Caller, Code, Page, PageQuery, Params, Problem, RawBody, Scope, Segment, encode_page, parse_json,
+};
+use tidings_model::{Channel, UserId};
+use tidings_store::{Lane, Tx};
+use utoipa::{IntoParams, ToSchema};
+
+use super::DeliveryApi;
+use crate::directory::{self, DirectoryUser};
+
+/// The list's name in its cursors.
+const LIST: &str = "directory";
+/// The most bytes of one person.
+const BODY_BYTES: usize = 64 << 10;
+/// People that one transaction enters.
+const SLICE: usize = 50;
+/// The longest line of an import, in bytes.
+const LINE_BYTES: usize = 64 << 10;
+/// Lines that are named when they fail; the rest of them is only counted.
+const FAILED_MAX: usize = 1000;
+/// The most roles, groups or app channels of one person.
+const MAX_CHANNELS: usize = 200;
+/// The longest name that is shown, in bytes.
+const NAME_BYTES: usize = 256;
+
+/// A person, as somebody puts them in. A list that is absent leaves what is known.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PutUser {
+    /// How they are shown; their id where nobody said it.
+    display_name: Option<String>,
+    roles: Option<Vec<String>>,
+    groups: Option<Vec<String>>,
+    /// Names of app channels.
+    channels: Option<Vec<String>>,
+}
+
+/// A line of an import.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImportLine {
+    #[schema(value_type = String, example = "alice")]
+    user_id: UserId,
+    display_name: Option<String>,
+    roles: Option<Vec<String>>,
+    groups: Option<Vec<String>>,
+    channels: Option<Vec<String>>,
+}
+
+/// What became of an import.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(super) struct Imported {
+    /// Lines that were taken.
+    accepted: u64,
+    /// The first thousand lines that were not.
+    failed: Vec<FailedLine>,
+    /// How many lines were not.
+    failed_count: u64,
+}
+
+/// A line that was not taken.
+#[derive(Debug, Serialize, ToSchema)]
+struct FailedLine {
+    /// Its number, from 1.
+    line: u64,
+    /// What is wrong with it.
+    detail: String,
+}
+
+/// Somebody of the directory.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DirectoryUser)]
+pub(super) struct UserBody {
+    #[schema(value_type = String, example = "alice")]
+    user_id: UserId,
+    display_name: String,
+    roles: Vec<String>,
+    groups: Vec<String>,
+    channels: Vec<String>,
+}
+
+impl From<DirectoryUser> for UserBody {
+    fn from(user: DirectoryUser) -> Self {
+        let of = |family: &str| {
+            let named = user.channels.iter().filter(|channel| channel.family() == family);
+            named.map(|channel| channel.name().to_owned()).collect()
+        };
+        let (roles, groups, channels) = (of("role"), of("group"), of("app"));
+        Self { user_id: user.user_id, display_name: user.display_name, roles, groups, channels }
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct UsersQuery {
+    /// Only people whose id begins like this.
+    prefix: Option<String>,
+}
+
+/// People, by id.
+#[utoipa::path(
+    get, path = "/api/v1/directory/users", tag = "directory", security(("token" = ["directory:write"])),
+    params(UsersQuery, PageQuery), responses((status = 200, body = Page<UserBody>, description = "a page of them"))
+)]
+pub(super) async fn list_users(
+    State(api): State<DeliveryApi>,
+    caller: Caller,
+    Params(query): Params<UsersQuery>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<Page<UserBody>>, Problem> {
+    caller.require(Scope::DirectoryWrite)?;
+    let (limit, after) = (page.limit()?, page.after::<String>(LIST)?);
+    let prefix = query.prefix.unwrap_or_default();
+    let users =
+        api.store.read(move |tx| async move { directory::list(&tx, &prefix, after, limit).await }).await?;
+    let next_cursor =
+        users.last().filter(|_| users.len() == limit).map(|last| encode_page(LIST, &last.user_id));
+    Ok(Json(Page { items: users.into_iter().map(UserBody::from).collect(), next_cursor }))
+}
+
+/// Enter many people, one a line, however many they are.
+#[utoipa::path(
+    put, path = "/api/v1/directory/users", tag = "directory", security(("token" = ["directory:write"])),
+    request_body(content = ImportLine, content_type = "application/x-ndjson", description = "one person a line"),
+    responses((status = 200, body = Imported, description = "what was taken, and what was not"))
+)]
+pub(super) async fn import_users(
+    State(api): State<DeliveryApi>,
+    caller: Caller,
+    request: Request,
+) -> Result<Json<Imported>, Problem> {
+    caller.require(Scope::DirectoryWrite)?;
+    let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let plain = !request.headers().contains_key(header::CONTENT_ENCODING);
+    if !plain || media.is_none_or(|media| !media.eq_ignore_ascii_case("application/x-ndjson")) {
+        let sentence = "send `Content-Type: application/x-ndjson`, one JSON object a line, not compressed";
+        return Err(Problem::new(Code::UnsupportedMediaType, sentence));
+    }
+    let mut import = Import { api, imported: Imported::default(), line: 0, slice: Vec::new() };
+    let mut body = request.into_body();
+    let mut rest: Vec<u8> = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_cut| import.cut())?;
+        let Ok(data) = frame.into_data() else { continue };
+        rest.extend_from_slice(&data);
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = rest.drain(..=end).collect();
+            import.take(&line).await?;
+        }
+        if rest.len() > LINE_BYTES {
+            let sentence = format!("line {} has more than {LINE_BYTES} bytes", import.line + 1);
+            return Err(Problem::new(Code::TooLarge, sentence));
+        }
+    }
+    import.take(&rest).await?;
+    import.flush().await?;
+    Ok(Json(import.imported))
+}
+
+/// An import on its way: it holds a line and a slice, never the body.
+struct Import {
+    api: DeliveryApi,
+    imported: Imported,
+    line: u64,
+    slice: Vec<(UserId, PutUser)>,
+}
+
+impl Import {
+    async fn take(&mut self, line: &[u8]) -> Result<(), Problem> {
+        if line.is_empty() {
+            return Ok(());
+        }
+        self.line += 1;
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return Ok(());
+        }
+        match parse_json::<ImportLine>(line) {
+            Ok(ImportLine { user_id, display_name, roles, groups, channels }) => {
+                let user = PutUser { display_name, roles, groups, channels };
+                match user.check() {
+                    Ok(()) => self.slice.push((user_id, user)),
+                    Err(problem) => self.fail(&problem),
+                }
+            }
+            Err(problem) => self.fail(&problem),
+        }
+        if self.slice.len() == SLICE { self.flush().await } else { Ok(()) }
+    }
+
+    fn fail(&mut self, problem: &Problem) {
+        self.imported.failed_count += 1;
+        if self.imported.failed.len() < FAILED_MAX {
+            self.imported.failed.push(FailedLine { line: self.line, detail: problem.detail().to_owned() });
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), Problem> {
+        let (slice, now) = (std::mem::take(&mut self.slice), self.api.clock.now());
+        let count = slice.len() as u64;
+        self.api
+            .store
+            .transact_in(Lane::Bulk, move |tx| async move {
+                for (id, user) in slice {
+                    let user = user.over(&tx, id).await?;
+                    directory::put(&tx, &user, now).await?;
+                }
+                Ok::<_, Problem>(())
+            })
+            .await?;
+        self.imported.accepted += count;
+        Ok(())
+    }
+
+    fn cut(&self) -> Problem {
+        let sentence =
+            format!("the body was cut; {} lines were taken, send it again", self.imported.accepted);
+        Problem::new(Code::BadRequest, sentence)
+    }
+}
+
+impl PutUser {
+    fn check(&self) -> Result<(), Problem> {
+        if self.display_name.as_ref().is_some_and(|name| name.len() > NAME_BYTES) {
+            return Err(Problem::field("/display_name", format!("at most {NAME_BYTES} bytes")));
+        }
+        for (pointer, names) in
+            [("/roles", &self.roles), ("/groups", &self.groups), ("/channels", &self.channels)]
+        {
+            let names = names.iter().flatten();
+            if names.clone().count() > MAX_CHANNELS {
+                return Err(Problem::field(pointer, format!("at most {MAX_CHANNELS} of them")));
+            }
+            for (at, name) in names.enumerate() {
+                if let Err(cause) = name.parse::<UserId>() {
+                    return Err(Problem::field(format!("{pointer}/{at}"), cause.to_string()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The person as they are to be: what is said, over what is known.
+    async fn over(self, tx: &Tx, user_id: UserId) -> Result<DirectoryUser, Problem> {
+        let known = directory::find(tx, &user_id).await?;
+        let (name, had) =
+            known.map_or((None, Vec::new()), |known| (Some(known.display_name), known.channels));
+        let display_name = self.display_name.or(name).unwrap_or_else(|| user_id.to_string());
+        let mut channels = Vec::new();
+        for (said, channel, family) in [
+            (self.roles, Channel::Role as fn(String) -> Channel, "role"),
+            (self.groups, Channel::Group, "group"),
+            (self.channels, Channel::App, "app"),
+        ] {
+            match said {
+                Some(names) => channels.extend(names.into_iter().map(channel)),
+                None => channels.extend(had.iter().filter(|had| had.family() == family).cloned()),
+            }
+        }
+        channels.sort_unstable();
+        channels.dedup();
+        Ok(DirectoryUser { user_id, display_name, channels })
+    }
+}
+
+/// Enter somebody, or change their name, roles, groups and app channels.
+#[utoipa::path(
+    put, path = "/api/v1/directory/users/{id}", tag = "directory", security(("token" = ["directory:write"])),
+    params(("id" = String, Path)), request_body = PutUser,
+    responses((status = 200, body = UserBody, description = "as they are now"))
+)]
+pub(super) async fn put_user(
+    State(api): State<DeliveryApi>,
+    caller: Caller,
+    Segment(id): Segment<UserId>,
+    body: RawBody,
+) -> Result<Json<UserBody>, Problem> {
+    caller.require(Scope::DirectoryWrite)?;
+    body.limit(BODY_BYTES)?;
+    let user: PutUser = body.parse()?;
+    user.check()?;
+    let now = api.clock.now();
+    let put = api.store.transact(move |tx| async move {
+        let user = user.over(&tx, id).await?;
+        directory::put(&tx, &user, now).await?;
+        Ok::<_, Problem>(user)
+    });
+    Ok(Json(put.await?.into()))
+}
+
+/// The channel and the person of `/channels/{name}/members/{user}`.
+fn member((name, user): (String, String)) -> Result<(Channel, UserId), Problem> {
+    let missing = || Problem::not_found("channel or person");
+    let channel = format!("app:{name}").parse().map_err(|_cause| missing())?;
+    Ok((channel, user.parse().map_err(|_cause| missing())?))
+}
+
+/// Let somebody listen to an app channel.
+#[utoipa::path(
+    put, path = "/api/v1/channels/{name}/members/{user}", tag = "directory",
+    security(("token" = ["directory:write"])), params(("name" = String, Path), ("user" = String, Path)),
+    responses((status = 204, description = "they do, now or before"))
+)]
+pub(super) async fn put_member(
+    State(api): State<DeliveryApi>,
+    caller: Caller,
+    Path(path): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    caller.require(Scope::DirectoryWrite)?;
+    api.member(path, Vec::push).await
+}
+
+/// Let somebody no longer listen to an app channel.
+#[utoipa::path(
+    delete, path = "/api/v1/channels/{name}/members/{user}", tag = "directory",
+    security(("token" = ["directory:write"])), params(("name" = String, Path), ("user" = String, Path)),
+    responses((status = 204, description = "they do not, now or before"))
+)]
+pub(super) async fn delete_member(
+    State(api): State<DeliveryApi>,
+    caller: Caller,
+    Path(path): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    caller.require(Scope::DirectoryWrite)?;
+    api.member(path, |channels, channel| channels.retain(|had| *had != channel)).await
+}
+
+impl DeliveryApi {
+    async fn member(
+        &self,
+        path: (String, String),
+        change: fn(&mut Vec<Channel>, Channel),
+    ) -> Result<StatusCode, Problem> {
+        let (channel, id) = member(path)?;
+        let now = self.clock.now();
+        self.store
+            .transact(move |tx| async move {
+                let nothing = PutUser { display_name: None, roles: None, groups: None, channels: None };
+                let mut user = nothing.over(&tx, id).await?;
+                change(&mut user.channels, channel);
+                user.channels.sort_unstable();
+                user.channels.dedup();
+                directory::put(&tx, &user, now).await?;
+                Ok::<_, Problem>(StatusCode::NO_CONTENT)
+            })
+            .await
+    }
+}

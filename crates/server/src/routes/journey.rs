@@ -1,0 +1,299 @@
+//! `GET /journeys/{id}?user_id=`: the nine steps of one message for one person, and why they have it or not.
+//!
+//! Nothing is written for it while messages travel: the log, the delivery records, the person's sessions and receipts
+//! say it together, and the one verdict gives the reason.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use serde::{Deserialize, Serialize};
+use tidings_api::{Caller, Params, Problem, Scope};
+use tidings_consumer::dead_letter_topic;
+use tidings_delivery::{
+    Delivery, End,
+    core::verdict::{NotAddressed, Verdict, Withheld, verdict},
+    trace::{self, Trace},
+};
+use tidings_log::GroupOffset;
+use tidings_model::{BroadcastId, Record, Timestamp, UserId};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{Operators, find::first_of_key, topics::failed};
+
+/// Whose journey.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct JourneyQuery {
+    /// The person.
+    #[param(value_type = String)]
+    user_id: UserId,
+}
+
+/// What became of one message for one person.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Journey {
+    message_id: String,
+    #[schema(value_type = String)]
+    user_id: UserId,
+    /// Where it stands: `read`, `delivered`, `pending`, `withheld`, `not_addressed`, `ended`, `failed`, `on_its_way`.
+    state: &'static str,
+    /// Why, as a word: `stranger`, `left`, `muted`, `cancelled` …; null where nothing stands in the way.
+    reason: Option<&'static str>,
+    /// The same as a sentence.
+    summary: String,
+    /// The nine steps, in order.
+    steps: Vec<Step>,
+}
+
+/// One step of a message's way.
+#[derive(Serialize, ToSchema)]
+struct Step {
+    /// `create`, `store`, `relay`, `log`, `consume`, `deliver`, `push`, `receive`, `receipt`.
+    #[serde(rename = "step")]
+    name: &'static str,
+    /// Whether it was taken.
+    done: bool,
+    /// When.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    time: Option<Timestamp>,
+    /// Where: `topic/partition@offset`, or a place of the delivery log.
+    place: Option<String>,
+    /// What there is to say.
+    detail: Option<String>,
+}
+
+/// What the log knows of a message.
+#[derive(Debug, Default)]
+struct Logged {
+    /// Its first record.
+    record: Option<Record>,
+    /// Groups that have handled that record.
+    handled_by: Vec<String>,
+    /// Why a handler gave it up, if one did.
+    given_up: Option<String>,
+}
+
+/// Who got a message and who did not, and why.
+#[utoipa::path(
+    get, path = "/api/v1/journeys/{id}", tag = "operators", security(("token" = ["ops:read"])),
+    params(("id" = String, Path, description = "the message: brd_…"), JourneyQuery),
+    responses((status = 200, body = Journey))
+)]
+pub(super) async fn get_journey(
+    State(operators): State<Operators>,
+    caller: Caller,
+    Path(message_id): Path<String>,
+    Params(query): Params<JourneyQuery>,
+) -> Result<Json<Journey>, Problem> {
+    caller.require(Scope::OpsRead)?;
+    let (id, user) = (message_id.clone(), query.user_id.clone());
+    let generation = operators.feed.generations().current().id;
+    let trace =
+        operators.store.read(move |tx| async move { trace::of(&tx, generation, &id, &user).await }).await?;
+    // A broadcast's id tells when it was made, also before its first delivery.
+    let made = message_id.parse::<BroadcastId>().ok().map(BroadcastId::time);
+    let made = made.or(trace.item.as_ref().map(|item| item.created_at));
+    let logged = match made {
+        Some(made) => operators.logged(&message_id, made).await?,
+        None => Logged::default(),
+    };
+    if trace.item.is_none() && logged.record.is_none() {
+        return Err(Problem::not_found("message"));
+    }
+    Ok(Json(Journey::of(message_id, query.user_id, &trace, &logged)))
+}
+
+impl Operators {
+    async fn logged(&self, message_id: &str, made: Timestamp) -> Result<Logged, Problem> {
+        let topics = self.log.topics().await.map_err(|cause| failed(&cause))?;
+        let named = |name: &str| topics.iter().find(|topic| topic.name == name);
+        let mut logged = Logged::default();
+        for name in self.feature_topics.iter() {
+            if logged.record.is_none()
+                && let Some(topic) = named(name)
+            {
+                logged.record = first_of_key(self.log.as_ref(), topic, message_id, made)
+                    .await
+                    .map_err(|cause| failed(&cause))?;
+            }
+            if let Some(topic) = named(&dead_letter_topic(name)) {
+                let letter = first_of_key(self.log.as_ref(), topic, message_id, made)
+                    .await
+                    .map_err(|cause| failed(&cause))?;
+                logged.given_up = logged.given_up.or_else(|| letter.as_ref().map(why_given_up));
+            }
+        }
+        if let Some(record) = &logged.record {
+            let has_handled = |group: &GroupOffset| {
+                group.partition.topic == record.topic
+                    && group.partition.partition == record.partition
+                    && group.next_offset > record.offset
+            };
+            let groups = self.log.group_offsets().await.map_err(|cause| failed(&cause))?;
+            logged.handled_by = groups.into_iter().filter(has_handled).map(|group| group.group).collect();
+        }
+        Ok(logged)
+    }
+}
+
+fn why_given_up(letter: &Record) -> String {
+    let message = letter.headers.iter().find(|(name, _)| name == "kafka_dlt-exception-message");
+    message.map_or_else(
+        || "no reason was noted".to_owned(),
+        |(_, value)| String::from_utf8_lossy(value).into_owned(),
+    )
+}
+
+/// What decides for the person: the record they are offered, or else the last one that names a reason.
+fn judged(trace: &Trace) -> Option<(&Delivery, Verdict)> {
+    let judge = |delivery: &Delivery| {
+        let facts = delivery.facts();
+        verdict(&trace.person, facts, facts.moment())
+    };
+    let all = || trace.records.iter().map(|delivery| (delivery, judge(delivery)));
+    all().find(|(_, verdict)| verdict.is_offered()).or_else(|| all().next_back())
+}
+
+/// Where a message stands for a person: the state, the reason, the sentence.
+type Standing = (&'static str, Option<&'static str>, String);
+
+fn standing(user: &UserId, trace: &Trace, logged: &Logged) -> Standing {
+    if let Some(at) = trace.receipt.read_at {
+        return ("read", None, format!("{user} read it at {at}"));
+    }
+    if let Some(at) = trace.receipt.delivered_at {
+        return ("delivered", None, format!("{user} has it since {at}, and has not said that they read it"));
+    }
+    let Some((delivery, verdict)) = judged(trace) else {
+        return match &logged.given_up {
+            Some(why) => ("failed", Some("dead_letter"), format!("a handler gave it up: {why}")),
+            None => ("on_its_way", None, "it is saved, and not yet delivered to anybody".to_owned()),
+        };
+    };
+    match verdict {
+        Verdict::NotAddressed { reason } => {
+            let known = if trace.known { "" } else { " (the directory does not know them)" };
+            (
+                "not_addressed",
+                Some(reason.as_str()),
+                format!("it is not for {user}{known}: {}", not_addressed(reason)),
+            )
+        }
+        Verdict::Withheld { reason, .. } => (
+            "withheld",
+            Some(reason.as_str()),
+            format!("{user} is meant and did not get it: {}", withheld(reason)),
+        ),
+        Verdict::Offered => offered(user, trace, delivery),
+    }
+}
+
+fn offered(user: &UserId, trace: &Trace, delivery: &Delivery) -> Standing {
+    if let Some(at) = trace.item.as_ref().and_then(|item| item.ended_at) {
+        let (reason, word) = match delivery.facts().removal.map(|removal| removal.end) {
+            Some(End::Cancelled) => ("cancelled", "was taken back"),
+            Some(End::Expired) | None => ("expired", "expired"),
+        };
+        return ("ended", Some(reason), format!("it {word} at {at}, before {user} confirmed it"));
+    }
+    let verdicts = || trace.sessions.iter().map(|row| row.session().verdict(&trace.person, delivery.facts()));
+    let devices = verdicts().filter(|verdict| verdict.is_offered()).count();
+    let summary = match (trace.sessions.len(), devices) {
+        (0, _) => format!("it is pending: {user} has not connected yet"),
+        (_, 0) => format!("it is pending: no device of {user} was offered it yet"),
+        (_, 1) => format!("it is pending: it is offered to a device of {user}, which has not confirmed it"),
+        (_, devices) => {
+            format!("it is pending: it is offered to {devices} devices of {user}, none has confirmed it")
+        }
+    };
+    let reason = verdicts().find_map(Verdict::reason).filter(|_| devices == 0);
+    ("pending", reason, summary)
+}
+
+const fn not_addressed(reason: NotAddressed) -> &'static str {
+    match reason {
+        NotAddressed::Stranger => "they were never in its audience",
+        NotAddressed::Excluded => "they are in a channel that it was not to reach",
+        NotAddressed::Left => "they had left its audience before",
+        NotAddressed::JoinedLate => "they joined its audience after it",
+        NotAddressed::Offline => "it was for those who were online",
+    }
+}
+
+const fn withheld(reason: Withheld) -> &'static str {
+    match reason {
+        Withheld::Muted => "they muted its category",
+        Withheld::QuietHours => "it came in their quiet hours",
+        Withheld::Cancelled => "it was taken back before",
+        Withheld::Expired => "it had expired",
+        Withheld::Narrowed => "the device listens to other channels",
+        Withheld::Digest => "more was pending than a catch-up brings",
+        Withheld::BeforeSession => "the device began after it",
+    }
+}
+
+impl Journey {
+    fn of(message_id: String, user_id: UserId, trace: &Trace, logged: &Logged) -> Self {
+        let (state, reason, summary) = standing(&user_id, trace, logged);
+        let steps = steps(trace, logged, state);
+        Self { message_id, user_id, state, reason, summary, steps }
+    }
+}
+
+fn steps(trace: &Trace, logged: &Logged, state: &str) -> Vec<Step> {
+    let record = logged.record.as_ref();
+    let saved = record.map(|record| record.time).or(trace.item.as_ref().map(|item| item.created_at));
+    let place = record.map(|record| format!("{}/{}@{}", record.topic, record.partition, record.offset));
+    let step = |name, done, time| Step { name, done, time, place: None, detail: None };
+    let judged = judged(trace);
+    let delivered = judged.map(|(delivery, _)| delivery.facts());
+    let offered = judged.is_some_and(|(_, verdict)| verdict.is_offered());
+    let devices = trace.sessions.len();
+    let consumed = !logged.handled_by.is_empty() || delivered.is_some();
+    vec![
+        step("create", true, saved),
+        step("store", true, saved),
+        Step { detail: Some("the commit itself".to_owned()), ..step("relay", true, saved) },
+        Step {
+            place,
+            detail: record.is_none().then(|| "the record is no longer kept".to_owned()),
+            ..step("log", true, saved)
+        },
+        Step {
+            detail: Some(match (&logged.given_up, logged.handled_by.as_slice()) {
+                (Some(why), _) => format!("given up: {why}"),
+                (None, []) if consumed => "handled".to_owned(),
+                (None, []) => "waits for its handler".to_owned(),
+                (None, groups) => format!("handled by {}", groups.join(", ")),
+            }),
+            ..step("consume", consumed && logged.given_up.is_none(), None)
+        },
+        Step {
+            place: delivered.map(|facts| facts.place.to_string()),
+            detail: delivered.map(|facts| {
+                let names: Vec<String> = facts.first_audience().any.iter().map(ToString::to_string).collect();
+                format!("to {}", names.join(", "))
+            }),
+            ..step("deliver", delivered.is_some(), delivered.map(|facts| facts.time))
+        },
+        Step {
+            detail: Some(match (offered, devices) {
+                (false, _) => "not offered".to_owned(),
+                (true, 0) => "the person has not connected yet".to_owned(),
+                (true, 1) => "offered to 1 device, at once or when it comes back".to_owned(),
+                (true, devices) => format!("offered to {devices} devices, at once or when they come back"),
+            }),
+            ..step("push", offered && devices > 0, None)
+        },
+        step("receive", trace.receipt.delivered_at.is_some(), trace.receipt.delivered_at),
+        Step {
+            detail: Some(state.to_owned()),
+            ..step(
+                "receipt",
+                trace.receipt.delivered_at.is_some(),
+                trace.receipt.read_at.or(trace.receipt.delivered_at),
+            )
+        },
+    ]
+}

@@ -1,0 +1,14 @@
+//! What the server tells about itself: every metric, and every event worth a line in the log, is named here once.
+//!
+//! An event is a struct; [`Metrics`] holds the numbers, some counted where things happen, the others looked at when
+//! somebody asks for them ([`Observed`]).
+
+mod events;
+mod metrics;
+mod observed;
+
+pub use events::{
+    ConsumerEnded, DatabaseAway, FeedEnded, RequestAnswered, RoutePanicked, TokenRefused, TopicDrifts,
+};
+pub use metrics::Metrics;
+pub use observed::{GroupLag, Observed, PartitionEnds, StoreNumbers};
