@@ -8,7 +8,7 @@ use tidings::Deps;
 use tidings_consumer::{Backoff, Consumer};
 use tidings_log::Log;
 use tidings_model::{Clock, Ids, NewEvent, SystemClock, Timestamp};
-use tidings_store::{Store, StoreError, Tx, params};
+use tidings_store::{StoreError, Tx, params};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
