@@ -41,6 +41,11 @@ impl Process {
         Ok(Duration::from_millis(ticks * 1000 / per_second))
     }
 
+    /// What it has used since it had used `before`.
+    pub(crate) fn cpu_since(&self, before: Duration) -> Result<Duration, Failure> {
+        Ok(self.cpu()?.saturating_sub(before))
+    }
+
     /// The memory that it holds, in bytes.
     pub(crate) fn resident(&self) -> Result<u64, Failure> {
         let status = self.proc("status")?;

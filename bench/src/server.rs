@@ -17,7 +17,7 @@ use crate::{Bench, Failure, http::Http, process::Process};
 /// The secret that tokens of a run are signed with.
 const SECRET: &str = "a secret of the benches, forty bytes long";
 /// How long the server may take to answer after its start.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 /// The limits that would end a measurement early: a bench is one caller who asks for what many ask for.
 const RATES: [&str; 4] = [
     "TIDINGS_LIMITS__BROADCASTS_PER_MINUTE",

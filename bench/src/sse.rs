@@ -11,7 +11,7 @@ use memchr::memmem;
 use crate::Failure;
 
 /// How long a stream may take to come up to the present.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 /// How a message's number stands in its content.
 const MARK: &[u8] = b"seq=";
 /// Its digits.

@@ -26,7 +26,7 @@ const CLIENTS: usize = 64;
 /// How long they create.
 const LONG: Duration = Duration::from_secs(8);
 /// How long what was created may take to be delivered.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 /// Between two looks into the database.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -114,7 +114,7 @@ fn measure(
     let created = u32::try_from(waits.len())?;
     let rate = f64::from(created) / begun.elapsed().as_secs_f64();
     let delivered = if delivers { until_delivered(database, u64::from(created))? } else { Instant::now() };
-    let cpu = process.cpu()? - before;
+    let cpu = process.cpu_since(before)?;
     Ok(Creates {
         rate,
         waits,

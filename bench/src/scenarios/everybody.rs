@@ -89,7 +89,7 @@ fn measure(bench: &Bench, people: usize) -> Result<Everybody, Failure> {
                 http.post("/api/v1/broadcasts", &token, "", &to_all(&sse::content(number)))?.success()?;
             let answered = Instant::now();
             let created: serde_json::Value = serde_json::from_slice(&body)?;
-            last = created["id"].as_str().unwrap_or_default().to_owned();
+            created["id"].as_str().unwrap_or_default().clone_into(&mut last);
             Ok((asked, answered, hearing.join().map_err(|_panic| "the crowd panicked")??))
         })?;
         if came.len() != ONLINE || came.iter().any(|arrival| arrival.number != number) {
@@ -99,7 +99,7 @@ fn measure(bench: &Bench, people: usize) -> Result<Everybody, Failure> {
         let moments = vec![answered; number];
         seen.extend(crowd::delays(&came, &moments).max());
     }
-    let cpu = server.process.cpu()? - cpu;
+    let cpu = server.process.cpu_since(cpu)?;
     let memory_after = server.process.resident()?;
     let mut written = rows.by_table()?;
     for (table, rows) in &mut written {

@@ -48,7 +48,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
     let connects = count / begun.elapsed().as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "memory far below 2^52 bytes")]
     let each = (server.process.resident()? - memory) as f64 / 1024.0 / count;
-    let connect = (server.process.cpu()? - cpu).as_secs_f64() * 1e6 / count;
+    let connect = server.process.cpu_since(cpu)?.as_secs_f64() * 1e6 / count;
 
     let (ours, frame) = ours(&server, &mut crowd, messages)?;
     drop(crowd);
@@ -119,7 +119,7 @@ fn fan_out(
             moments.push(send(number)?);
         }
         let arrivals = hearing.join().map_err(|_panic| "the crowd panicked")??;
-        let cpu = process.cpu()? - before;
+        let cpu = process.cpu_since(before)?;
         if arrivals.len() != expected {
             return Err(format!("{} of {expected} deliveries came", arrivals.len()).into());
         }

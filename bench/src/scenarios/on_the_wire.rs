@@ -47,7 +47,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
         let reader = scope.spawn(move || read_to(&mut stream, last, &arrived));
         let before = server.process.cpu()?;
         let (waits, whole) = one_at_a_time(&server, &token, idle, &arrivals)?;
-        let cpu = server.process.cpu()? - before;
+        let cpu = server.process.cpu_since(before)?;
         let (busy, busy_whole) = at_a_rate(&server, &token, idle, loaded, &arrivals)?;
         reader.join().map_err(|_panic| "the reader panicked")??;
         #[expect(clippy::cast_precision_loss, reason = "a count far below 2^52")]

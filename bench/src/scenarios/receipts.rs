@@ -117,5 +117,5 @@ fn confirm(server: &Server, tokens: &[String], cursors: &[String]) -> Result<Rou
         Ok::<_, Failure>(all.into_iter().collect())
     })?;
     let receipts = f64::from(u32::try_from(waits.len())?);
-    Ok(Round { receipts, waits, long: begun.elapsed(), cpu: server.process.cpu()? - cpu })
+    Ok(Round { receipts, waits, long: begun.elapsed(), cpu: server.process.cpu_since(cpu)? })
 }
