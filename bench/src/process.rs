@@ -1,0 +1,72 @@
+//! A process under measure: what it burns and what it holds.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use crate::Failure;
+
+/// A child process; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// Starts it.
+    pub(crate) fn start(command: &mut Command) -> Result<Self, Failure> {
+        Ok(Self(command.spawn()?))
+    }
+
+    /// Starts a process that prints the address it listens on.
+    pub(crate) fn listening(command: &mut Command) -> Result<(Self, SocketAddr), Failure> {
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
+        let output = child.stdout.take().ok_or("the process has no output")?;
+        let process = Self(child);
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line)?;
+        Ok((process, line.trim().parse()?))
+    }
+
+    /// The seconds of processors that it has used: its own and the kernel's on its behalf.
+    pub(crate) fn cpu(&self) -> Result<Duration, Failure> {
+        let stat = self.proc("stat")?;
+        // The name in parentheses may hold spaces; user and system time are the 14th and 15th fields of all.
+        let (_, fields) = stat.rsplit_once(')').ok_or("/proc/<pid>/stat has another form")?;
+        let ticks: u64 =
+            fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        let per_second = rustix::param::clock_ticks_per_second();
+        Ok(Duration::from_millis(ticks * 1000 / per_second))
+    }
+
+    /// What it has used since it had used `before`.
+    pub(crate) fn cpu_since(&self, before: Duration) -> Result<Duration, Failure> {
+        Ok(self.cpu()?.saturating_sub(before))
+    }
+
+    /// The memory that it holds, in bytes.
+    pub(crate) fn resident(&self) -> Result<u64, Failure> {
+        let status = self.proc("status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+    }
+
+    fn proc(&self, file: &str) -> Result<String, Failure> {
+        Ok(fs::read_to_string(format!("/proc/{}/{file}", self.0.id()))?)
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn ended(&mut self) -> bool {
+        !matches!(self.0.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is over after this.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}

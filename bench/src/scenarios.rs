@@ -1,0 +1,60 @@
+//! Scenarios: each starts its own server on a fresh database, loads it, and answers figures.
+
+mod creates;
+mod everybody;
+mod fan_out;
+mod on_the_wire;
+mod pace;
+mod receipts;
+
+use clap::ValueEnum;
+
+use crate::{Bench, Failure, report::Figure};
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scenario {
+    /// From the answer of a POST to the frame at a client.
+    OnTheWire,
+    /// Creates a second by 64 clients.
+    Creates,
+    /// One message to 10,000 connections.
+    FanOut,
+    /// One message to a million people.
+    Everybody,
+    /// Confirmations by a thousand people.
+    Receipts,
+}
+
+impl Scenario {
+    /// All, in the order of a run.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::OnTheWire, Self::Creates, Self::FanOut, Self::Everybody, Self::Receipts];
+
+    /// What the table calls it.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::OnTheWire => "Accepted → on the wire",
+            Self::Creates => "Creates, 64 clients",
+            Self::FanOut => "One message to 10,000 connections",
+            Self::Everybody => "One message to 1,000,000 people, 500 of them online",
+            Self::Receipts => "Receipts of 1,000 people",
+        }
+    }
+
+    /// Runs it.
+    pub(crate) fn run(self, bench: &Bench) -> Result<Vec<Figure>, Failure> {
+        match self {
+            Self::OnTheWire => on_the_wire::run(bench),
+            Self::Creates => creates::run(bench),
+            Self::FanOut => fan_out::run(bench),
+            Self::Everybody => everybody::run(bench),
+            Self::Receipts => receipts::run(bench),
+        }
+    }
+}
+
+/// A broadcast to everybody, as a POST's body.
+fn to_all(content: &str) -> String {
+    serde_json::json!({ "content": content, "target": { "type": "all" } }).to_string()
+}

@@ -1,0 +1,117 @@
+//! The server under measure: the real binary, with a fresh database, its own defaults but for limits of rate.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+use tidings_api::Mint;
+use tidings_model::SystemClock;
+
+use crate::{Bench, Failure, http::Http, process::Process};
+
+/// The secret that tokens of a run are signed with.
+const SECRET: &str = "a secret of the benches, forty bytes long";
+/// How long the server may take to answer after its start.
+const READY: Duration = Duration::from_mins(1);
+/// The limits that would end a measurement early: a bench is one caller who asks for what many ask for.
+const RATES: [&str; 4] = [
+    "TIDINGS_LIMITS__BROADCASTS_PER_MINUTE",
+    "TIDINGS_LIMITS__SERVICE_BROADCASTS_PER_MINUTE",
+    "TIDINGS_LIMITS__REQUESTS_PER_SECOND",
+    "TIDINGS_LIMITS__REQUESTS_BURST",
+];
+/// More than any machine reaches.
+const MANY: &str = "100000000";
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(10);
+/// How long tokens are valid.
+const LIFE: Duration = Duration::from_hours(2);
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// The process.
+    pub(crate) process: Process,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    mint: Mint,
+    // Removed with everything in it when the server is dropped.
+    folder: TempDir,
+}
+
+impl Server {
+    /// A server on a fresh database.
+    pub(crate) fn start(bench: &Bench) -> Result<Self, Failure> {
+        Self::start_in(bench, TempDir::new_in(&bench.folder)?)
+    }
+
+    /// A server on the database in a folder, fresh if there is none.
+    pub(crate) fn start_in(bench: &Bench, folder: TempDir) -> Result<Self, Failure> {
+        let (address, admin) = (free_address()?, free_address()?);
+        let log = std::fs::File::create(folder.path().join("server.log"))?;
+        let mut process = Process::start(
+            Command::new(&bench.binary)
+                .arg("serve")
+                .current_dir(folder.path())
+                .env_clear()
+                .env("TIDINGS_SERVER__LISTEN", address.to_string())
+                .env("TIDINGS_ADMIN__LISTEN", admin.to_string())
+                .env("TIDINGS_AUTH__HS256_SECRET", SECRET)
+                .env("DATABASE_URL", format!("sqlite://{}", database(folder.path()).display()))
+                .envs(RATES.map(|name| (name, MANY)))
+                .env("RUST_LOG", "warn")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(log),
+        )?;
+        let started = Instant::now();
+        while !answers(address) {
+            if process.ended() || started.elapsed() > READY {
+                let said = std::fs::read_to_string(folder.path().join("server.log")).unwrap_or_default();
+                return Err(format!("the server did not start: {said}").into());
+            }
+            std::thread::sleep(LOOK);
+        }
+        let mint = Mint::hs256(SECRET.as_bytes(), Arc::new(SystemClock));
+        Ok(Self { process, address, mint, folder })
+    }
+
+    /// Its database file.
+    pub(crate) fn database(&self) -> PathBuf {
+        database(self.folder.path())
+    }
+
+    /// Where its database lies.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A token for somebody who only listens.
+    pub(crate) fn listener(&self, user: &str) -> Result<String, Failure> {
+        Ok(self.mint.token(user, None, None, LIFE)?)
+    }
+
+    /// A token for somebody who may send and look.
+    pub(crate) fn sender(&self, user: &str) -> Result<String, Failure> {
+        Ok(self.mint.token(user, None, Some("broadcast:write broadcast:read".to_owned()), LIFE)?)
+    }
+}
+
+/// The database file in a folder.
+pub(crate) fn database(folder: &Path) -> PathBuf {
+    folder.join("tidings.db")
+}
+
+fn answers(address: SocketAddr) -> bool {
+    let asked = Http::connect(address).and_then(|mut http| http.get("/readyz", ""));
+    asked.is_ok_and(|answer| answer.status < 500)
+}
+
+fn free_address() -> Result<SocketAddr, Failure> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}

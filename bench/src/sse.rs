@@ -1,0 +1,76 @@
+//! Streams as the generator reads them: opened in full, then only searched for the marks of messages.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use memchr::memmem;
+
+use crate::Failure;
+
+/// How long a stream may take to come up to the present.
+const LIMIT: Duration = Duration::from_mins(1);
+/// How a message's number stands in its content.
+const MARK: &[u8] = b"seq=";
+/// Its digits.
+const DIGITS: usize = 7;
+
+/// The content of a message with a number: about 200 bytes.
+pub(crate) fn content(number: usize) -> String {
+    format!("seq={number:07}; {}", "The canteen closes at two today. ".repeat(6).trim_end())
+}
+
+/// The numbers of the messages in what was read.
+pub(crate) fn numbers(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    memmem::find_iter(bytes, MARK).filter_map(|at| {
+        let digits = bytes.get(at + MARK.len()..at + MARK.len() + DIGITS)?;
+        digits.iter().try_fold(0, |number, digit| {
+            digit.is_ascii_digit().then(|| number * 10 + usize::from(digit - b'0'))
+        })
+    })
+}
+
+/// Opens a stream and reads it until it is up to the present, which a cursor shows.
+pub(crate) fn open(address: SocketAddr, token: &str, session: &str) -> Result<TcpStream, Failure> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    let request = format!(
+        "GET /api/v1/stream?session={session} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\
+         Accept: text/event-stream\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
+    read_until(&mut stream, |bytes| memmem::find(bytes, br#""cursor":""#).is_some())?;
+    Ok(stream)
+}
+
+/// The bytes of the one message with a number, as they came on the wire, with nothing before them.
+pub(crate) fn capture(stream: &mut TcpStream, number: usize) -> Result<Vec<u8>, Failure> {
+    read_until(stream, |bytes| numbers(bytes).any(|seen| seen == number) && bytes.ends_with(b"\n\r\n"))
+}
+
+fn read_until(stream: &mut TcpStream, enough: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 8192];
+    while !enough(&bytes) {
+        let read = stream.read(&mut piece)?;
+        if read == 0 {
+            return Err(format!("a stream ended: {}", String::from_utf8_lossy(&bytes)).into());
+        }
+        bytes.extend_from_slice(&piece[..read]);
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_found_in_the_order_of_the_bytes() {
+        let bytes = format!("data: {}\n\ndata: {}\n\n: hb\n\nseq=12", content(7), content(1_234_567));
+        assert_eq!(numbers(bytes.as_bytes()).collect::<Vec<_>>(), [7, 1_234_567]);
+    }
+}
