@@ -240,7 +240,7 @@ impl Turns {
             for job in turn.jobs {
                 job.finish(Ok(()));
             }
-            std::thread::sleep(Duration::from_millis(3));
+            std::thread::sleep(Duration::from_millis(20));
             drop(open.connection.execute_batch("COMMIT"));
             self.publish(&turn.touched);
             self.open = Some(open);
