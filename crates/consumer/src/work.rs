@@ -11,10 +11,14 @@ use crate::{
     runner::{AWAY_PAUSE, Running},
 };
 
+/// Rows after which a transaction takes no more records. A turn of the writer may change twice as many: the record
+/// that reaches this may have written as many itself.
+const ROWS: u64 = 250;
+
 /// What became of a transaction.
 enum Outcome {
-    /// Effects and progress are committed.
-    Done,
+    /// Effects and progress of so many records, at least one, are committed.
+    Done(usize),
     /// Nothing was done: progress is not where these records are.
     Elsewhere,
     /// Nothing of it was kept, because of the record at this place in the batch.
@@ -52,9 +56,9 @@ impl Running {
             let outcome = self.attempt(partition, &batch).await;
             planted::crash_point("after_handle");
             match outcome {
-                Outcome::Done => {
-                    self.note(partition, &batch);
-                    (records, attempts) = (rest, 0);
+                Outcome::Done(done) => {
+                    self.note(partition, &batch[..done]);
+                    (records, attempts) = ([batch[done..].to_vec(), rest].concat(), 0);
                 }
                 Outcome::Elsewhere => {
                     self.follow(partition, [batch.to_vec(), rest].concat()).await;
@@ -64,11 +68,15 @@ impl Running {
                     let (good, failed) = batch.split_at(at);
                     // Those before it are good: they are committed without it.
                     if !good.is_empty() {
-                        if !matches!(self.attempt(partition, &Arc::from(good)).await, Outcome::Done) {
+                        let Outcome::Done(done) = self.attempt(partition, &Arc::from(good)).await else {
                             self.hold(partition, [batch.to_vec(), rest].concat(), 0, AWAY_PAUSE);
                             return;
+                        };
+                        self.note(partition, &good[..done]);
+                        if done < good.len() {
+                            (records, attempts) = ([batch[done..].to_vec(), rest].concat(), 0);
+                            continue;
                         }
-                        self.note(partition, good);
                     }
                     records = [failed.to_vec(), rest].concat();
                     match self.failed(partition, records, error, attempts).await {
@@ -80,31 +88,37 @@ impl Running {
         }
     }
 
-    /// One transaction: the effects of a run of records and the progress past them.
+    /// One transaction: the effects of a run of records and the progress past them. It ends early when they have
+    /// changed many rows.
     async fn attempt(&self, partition: &TopicPartition, batch: &Arc<[Record]>) -> Outcome {
         let (Some(owned), Some(first), Some(last)) = (self.owned.get(partition), batch.first(), batch.last())
         else {
-            return Outcome::Done;
+            return Outcome::Done(batch.len());
         };
         let (group, epoch, handler) = (self.consumer.group, owned.epoch, Arc::clone(&owned.handler));
         let (first, next) = (first.offset, last.offset + 1);
         let (partition, records) = (partition.clone(), Arc::clone(batch));
-        let done = self
+        let ended = self
             .consumer
             .store
             .transact(move |tx| async move {
                 if !progress::advance(&tx, group, &partition, epoch, first, next).await? {
-                    return Ok(false);
+                    return Ok(None);
                 }
                 for (at, record) in records.iter().enumerate() {
                     handler.handle(record, &tx).await.map_err(|error| Undone { at, error })?;
+                    if tx.changed_rows() >= ROWS && at + 1 < records.len() {
+                        // Back to the first one that was not handled.
+                        progress::advance(&tx, group, &partition, epoch, next, record.offset + 1).await?;
+                        return Ok(Some(at + 1));
+                    }
                 }
-                Ok::<_, Undone>(true)
+                Ok::<_, Undone>(Some(records.len()))
             })
             .await;
-        match done {
-            Ok(true) => Outcome::Done,
-            Ok(false) => Outcome::Elsewhere,
+        match ended {
+            Ok(Some(done)) => Outcome::Done(done),
+            Ok(None) => Outcome::Elsewhere,
             Err(Undone { at, error }) => Outcome::Failed(at, error),
         }
     }

@@ -126,6 +126,11 @@ impl Tx {
         self.optional(sql, params).await?.ok_or_else(|| failed(sql, rusqlite::Error::QueryReturnedNoRows))
     }
 
+    /// How many rows it has changed so far; 0 once its body has ended.
+    pub fn changed_rows(&self) -> u64 {
+        self.with(|state| Ok(state.changed_rows)).unwrap_or(0)
+    }
+
     pub(crate) fn topic(&self, topic: &str) -> Result<Arc<TopicPartitions>, StoreError> {
         self.0.topics.get(topic).ok_or_else(|| StoreError::UnknownTopic { topic: topic.to_owned() })
     }

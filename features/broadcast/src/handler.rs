@@ -49,10 +49,6 @@ impl Handler for Lifecycle {
         "broadcast-service-group-lifecycle"
     }
 
-    fn batch(&self) -> usize {
-        2
-    }
-
     async fn handle(&self, record: &Record, tx: &Tx) -> Result<(), HandlerError> {
         let event: LifecycleEvent = decode(record)?;
         let Some(broadcast) = store::find(tx, event.broadcast_id).await? else {

@@ -5,4 +5,5 @@
 mod dead_letters;
 mod failing;
 mod owning;
+mod sharing;
 mod world;
