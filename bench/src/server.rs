@@ -18,15 +18,6 @@ use crate::{Bench, Failure, http::Http, process::Process};
 const SECRET: &str = "a secret of the benches, forty bytes long";
 /// How long the server may take to answer after its start.
 const READY: Duration = Duration::from_mins(1);
-/// The limits that would end a measurement early: a bench is one caller who asks for what many ask for.
-const RATES: [&str; 4] = [
-    "TIDINGS_LIMITS__BROADCASTS_PER_MINUTE",
-    "TIDINGS_LIMITS__SERVICE_BROADCASTS_PER_MINUTE",
-    "TIDINGS_LIMITS__REQUESTS_PER_SECOND",
-    "TIDINGS_LIMITS__REQUESTS_BURST",
-];
-/// More than any machine reaches.
-const MANY: &str = "100000000";
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 /// How long tokens are valid.
@@ -63,7 +54,6 @@ impl Server {
                 .env("TIDINGS_ADMIN__LISTEN", admin.to_string())
                 .env("TIDINGS_AUTH__HS256_SECRET", SECRET)
                 .env("DATABASE_URL", format!("sqlite://{}", database(folder.path()).display()))
-                .envs(RATES.map(|name| (name, MANY)))
                 .env("RUST_LOG", "warn")
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
