@@ -18,13 +18,7 @@ const SLICES: usize = 32;
 /// The store in a folder, with the tables and topics that a broadcast meets on its way.
 pub(crate) async fn open(folder: &Path, clock: &Arc<dyn Clock>) -> Result<(Store, Arc<dyn Log>), Failure> {
     let mut options = StoreOptions::at(server::database(folder));
-    options.migrations = [
-        tidings_api::MIGRATIONS,
-        tidings_consumer::MIGRATIONS,
-        tidings_delivery::MIGRATIONS,
-        tidings_broadcast::MIGRATIONS,
-    ]
-    .concat();
+    options.migrations = tidings_server::migrations();
     let store = Store::open(&options)?;
     let log: Arc<dyn Log> = Arc::new(EmbeddedLog::new(store.clone(), Arc::clone(clock)));
     let ids = Arc::new(Ids::new(Arc::clone(clock), 0));

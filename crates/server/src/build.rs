@@ -15,7 +15,7 @@ use tidings_delivery::{
 use tidings_gateway::{Admission, Budget, Gateway, GatewayOptions, Hub, Origins};
 use tidings_log::{EmbeddedLog, Log, LogError, TopicConfig};
 use tidings_model::{Clock, Ids};
-use tidings_store::{Store, StoreError, StoreOptions};
+use tidings_store::{Migration, Store, StoreError, StoreOptions};
 use tidings_telemetry::{ConsumerEnded, FeedEnded, Metrics, TopicDrifts};
 use tokio::{net::TcpListener, sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -240,14 +240,19 @@ pub fn migrate(config: &Config) -> Result<(), StartError> {
 fn open_store(config: &Config) -> Result<Store, StartError> {
     let path = config.database.url.strip_prefix("sqlite://").unwrap_or(&config.database.url);
     let mut options = StoreOptions::at(path);
-    options.migrations = [
+    options.migrations = migrations();
+    Ok(Store::open(&options)?)
+}
+
+/// The tables of all crates, in the order in which they are made.
+pub fn migrations() -> Vec<Migration> {
+    [
         tidings_api::MIGRATIONS,
         tidings_consumer::MIGRATIONS,
         tidings_delivery::MIGRATIONS,
         tidings_broadcast::MIGRATIONS,
     ]
-    .concat();
-    Ok(Store::open(&options)?)
+    .concat()
 }
 
 /// The only list of features.

@@ -10,4 +10,4 @@ mod source;
 mod standings;
 mod tcp;
 
-pub use build::{Server, StartError, migrate};
+pub use build::{Server, StartError, migrate, migrations};
