@@ -5,5 +5,6 @@
 mod dead_letters;
 mod failing;
 mod owning;
+mod parking;
 mod sharing;
 mod world;
