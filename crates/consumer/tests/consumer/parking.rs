@@ -38,6 +38,11 @@ fn patient() -> Backoff {
     Backoff { waits: vec![Duration::from_millis(20); 10_000], jitter: 0.0 }
 }
 
+/// A record of partition 0.
+fn keyed(key: &str, value: String) -> (u32, Option<String>, String) {
+    (0, Some(key.to_owned()), value)
+}
+
 fn options(backoff: Backoff, limits: Limits) -> Options {
     Options { backoff, limits, ..Options::default() }
 }
@@ -65,9 +70,8 @@ async fn a_key_that_fails_waits_and_all_others_go_on() {
     world.put_keyed(0, Some("sick"), "bad 1").await;
     world.put_keyed(0, Some("sick"), "sick 2").await;
     world.put_keyed(0, None, "bad alone").await;
-    for number in 0..300 {
-        world.put_keyed(0, Some(&format!("{}", number % 7)), &format!("{number:03}")).await;
-    }
+    let others = (0..300).map(|number| keyed(&format!("{}", number % 7), format!("{number:03}")));
+    world.put_all(others.collect()).await;
     world.put_keyed(0, None, "no key").await;
     world.put_keyed(0, Some("sick"), "sick 3").await;
     world.run_with(&handler, &world.log, options(patient(), Limits::default()));
@@ -92,8 +96,9 @@ async fn what_waits_with_too_many_is_parked_and_progress_moves_past_it() {
     let limits = Limits { held: 10, ..Limits::default() };
     let stop = world.run_with(&handler, &world.log, options(patient(), limits.clone()));
     for number in 0..60 {
-        world.put_keyed(0, Some("sick"), &format!("bad {number:02}")).await;
-        world.put_keyed(0, Some("well"), &format!("{number:02}")).await;
+        world
+            .put_all(vec![keyed("sick", format!("bad {number:02}")), keyed("well", format!("{number:02}"))])
+            .await;
     }
     world.until_effects(60).await;
     world.until("all past it", async || progress(&world).await == (120, String::new())).await;
@@ -132,9 +137,8 @@ async fn bytes_that_wait_are_bounded_too() {
     let world = World::new(1, 1).await;
     let (handler, _) = until_healed();
     let limits = Limits { held_bytes: 10_000, ..Limits::default() };
-    for number in 0..30 {
-        world.put_keyed(0, Some("sick"), &format!("bad {number} {}", "x".repeat(1_000))).await;
-    }
+    let large = (0..30).map(|number| keyed("sick", format!("bad {number} {}", "x".repeat(1_000))));
+    world.put_all(large.collect()).await;
     world.run_with(&handler, &world.log, options(patient(), limits));
     world.until("rows", async || parked(&world).await > 0).await;
 }
@@ -145,10 +149,10 @@ async fn many_keys_that_fail_neither_starve_the_others_nor_fill_the_map_of_gaps(
     let (handler, _) = until_healed();
     let limits = Limits { held: 100, ..Limits::default() };
     // Every second record fails, each with a key of its own: the worst that a map of gaps can meet.
-    for number in 0..600 {
-        world.put_keyed(0, Some(&format!("sick {number}")), &format!("bad {number:03}")).await;
-        world.put_keyed(0, Some("well"), &format!("{number:03}")).await;
-    }
+    let pair = |number| {
+        [keyed(&format!("sick {number}"), format!("bad {number:03}")), keyed("well", format!("{number:03}"))]
+    };
+    world.put_all((0..600).flat_map(pair).collect()).await;
     let widest = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     world.run_with(&handler, &world.log, options(patient(), limits));
     world
@@ -169,9 +173,7 @@ async fn parked_rows_are_bounded_and_the_log_waits_then() {
     let world = World::new(2, 1).await;
     let (handler, healed) = until_healed();
     let limits = Limits { held: 4, ready: 10, parked: 20, ..Limits::default() };
-    for number in 0..400 {
-        world.put_keyed(0, Some("sick"), &format!("bad {number:03}")).await;
-    }
+    world.put_all((0..400).map(|number| keyed("sick", format!("bad {number:03}"))).collect()).await;
     world.run_with(&handler, &world.log, options(patient(), limits));
     world.until("the bound", async || parked(&world).await >= 20).await;
     world.put(1, "another partition").await;
@@ -189,9 +191,7 @@ async fn an_owner_that_was_replaced_leaves_parked_rows_alone() {
     let world = World::new(1, 1).await;
     let (old, _) = until_healed();
     let limits = Limits { held: 2, ..Limits::default() };
-    for number in 0..20 {
-        world.put_keyed(0, Some("sick"), &format!("bad {number:02}")).await;
-    }
+    world.put_all((0..20).map(|number| keyed("sick", format!("bad {number:02}"))).collect()).await;
     world.run_with(&old, &world.log, options(patient(), limits.clone()));
     world.until("rows", async || parked(&world).await == 20).await;
     // Another process, as far as the groups know; the old one still thinks it owns the partition.
@@ -237,12 +237,13 @@ async fn history(seed: u64) {
     let mut wanted: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut given_up = HashSet::new();
     let mut stop: Option<CancellationToken> = None;
+    let mut batch = Vec::new();
     for number in 0..150 {
         let (key, partition) = (random.usize(..6), random.u32(..2));
         let kind = ["moody", "sick", "broken", "away", "good", "good", "good", "good"][random.usize(..8)];
         let value = format!("{number:03} {kind}");
         let key = (key > 0).then(|| format!("{key}"));
-        world.put_keyed(partition, key.as_deref(), &value).await;
+        batch.push((partition, key.clone(), value.clone()));
         if matches!(kind, "sick" | "broken") {
             given_up.insert(value);
         } else if let Some(key) = key {
@@ -250,7 +251,8 @@ async fn history(seed: u64) {
         } else {
             wanted.entry(value.clone()).or_default().push(value);
         }
-        if number % 30 == 0 {
+        if number % 30 == 29 {
+            world.put_all(std::mem::take(&mut batch)).await;
             // The next owner begins while the last one ends.
             let next = world.run_with(&handler, &world.log, options(backoff.clone(), limits.clone()));
             if let Some(before) = stop.replace(next) {
@@ -277,9 +279,7 @@ async fn history(seed: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_fails_every_record_counts_once_and_in_the_order_of_its_key() {
-    for seed in 0..12 {
-        history(seed).await;
-    }
+    futures_util::future::join_all((0..12).map(history)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -288,9 +288,8 @@ async fn keys_run_beside_each_other_and_each_in_its_order() {
     let handler = Scripted::new("orders", 5, |value, tried| {
         if value.ends_with('3') && tried < 2 { Err(HandlerError::retry("not yet")) } else { Ok(()) }
     });
-    for number in 0..400 {
-        world.put_keyed(0, Some(&format!("{}", number % 9)), &format!("{number:03}")).await;
-    }
+    let records = (0..400).map(|number| keyed(&format!("{}", number % 9), format!("{number:03}")));
+    world.put_all(records.collect()).await;
     let limits = Limits { lanes: 4, ..Limits::default() };
     world.run_with(&handler, &world.log, options(patient(), limits));
     world.until_effects(400).await;

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use tidings_consumer::{Consumer, Event, Handler, HandlerError, Observer, Options};
 use tidings_log::{Durability, EmbeddedLog, Log, Produce, TopicConfig, TopicPartition};
-use tidings_model::{Headers, ManualClock, Record, Timestamp};
-use tidings_store::{Migration, Store, StoreError, StoreOptions, Tx, params};
+use tidings_model::{Clock as _, Headers, ManualClock, Record, Timestamp};
+use tidings_store::{Migration, NewRecord, Store, StoreError, StoreOptions, Tx, params};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long a test waits for what must happen, by the clock on the wall.
@@ -97,6 +97,26 @@ impl World {
             value: Some(value.as_bytes().to_vec()),
         };
         self.log.produce(record).await.unwrap();
+    }
+
+    /// Puts many records at once, in order: partition, key, value.
+    pub(crate) async fn put_all(&self, records: Vec<(u32, Option<String>, String)>) {
+        let time = self.clock.now();
+        let put = self.store.transact(move |tx| async move {
+            for (partition, key, value) in records {
+                let record = NewRecord {
+                    topic: "orders",
+                    partition: Some(partition),
+                    key: key.as_deref().map(str::as_bytes),
+                    headers: &Headers::new(),
+                    value: Some(value.as_bytes()),
+                    time,
+                };
+                tx.append(&record).await?;
+            }
+            Ok::<_, StoreError>(())
+        });
+        put.await.unwrap();
     }
 
     /// A group of these handlers, on a log.
