@@ -6,5 +6,6 @@ mod dead_letters;
 mod failing;
 mod owning;
 mod parking;
+mod repeats;
 mod sharing;
 mod world;
