@@ -84,7 +84,8 @@ impl Log for EmbeddedLog {
             })
             .await
             .map_err(LogError::store("append a record"))?;
-        Ok(LogPlace { topic: appended.topic, partition: appended.partition, offset: appended.offset })
+        let offset = appended.offset().map_err(LogError::store("append a record"))?;
+        Ok(LogPlace { topic: appended.topic, partition: appended.partition, offset })
     }
 
     async fn join(&self, group: &str, topics: &[String], start: Start) -> Result<Box<dyn Member>, LogError> {
