@@ -114,7 +114,7 @@ impl Running {
                         self.work(&TopicPartition { topic, partition }, records, 0).await;
                     }
                 }
-                Some(Err(source)) if is_away(&source) => {
+                Some(Err(source)) if source.is_away() => {
                     tracing::warn!(group, cause = %source, "the log is away; the group waits for it");
                     self.rest(AWAY_PAUSE).await;
                 }
@@ -204,18 +204,6 @@ impl Running {
             biased;
             () = self.stop.cancelled() => false,
             () = tokio::time::sleep(pause) => true,
-        }
-    }
-}
-
-/// Whether the log is no group's fault: it is asked again.
-fn is_away(error: &LogError) -> bool {
-    match error {
-        LogError::Store { source, .. } => {
-            source.is_unavailable() || matches!(source, StoreError::ReadLimit { .. })
-        }
-        LogError::UnknownTopic { .. } | LogError::UnknownPartition { .. } | LogError::InvalidTopic { .. } => {
-            false
         }
     }
 }
