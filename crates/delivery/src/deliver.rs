@@ -44,7 +44,7 @@ pub async fn deliver(tx: &Tx, record: &DeliveryRecord, item: Option<Item<'_>>) -
             time: record.time,
         })
         .await?;
-    let place = Place::of_offset(appended.offset);
+    let place = Place::of_offset(appended.offset()?);
     // A signal is never resumed, and a change of channels is for the gateways alone.
     if record.kind != Kind::Signal && record.frame_type != MEMBERSHIP {
         project(tx, record, place, json).await?;

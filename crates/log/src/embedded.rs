@@ -87,7 +87,8 @@ impl Log for EmbeddedLog {
             })
             .await
             .map_err(LogError::store("append a record"))?;
-        Ok(LogPlace { topic: appended.topic, partition: appended.partition, offset: appended.offset })
+        let offset = appended.offset().map_err(LogError::store("append a record"))?;
+        Ok(LogPlace { topic: appended.topic, partition: appended.partition, offset })
     }
 
     fn enqueue(&self, record: Produce) -> Result<Ack, LogError> {

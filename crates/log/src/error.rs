@@ -136,6 +136,9 @@ impl LogError {
             | StoreError::Commit { .. }
             | StoreError::Busy { .. }
             | StoreError::LogFull { .. }
+            | StoreError::OutboxFull { .. }
+            | StoreError::NotRelayed { .. }
+            | StoreError::Unknown { .. }
             | StoreError::Closed
             | StoreError::Suspended
             | StoreError::Panicked

@@ -1,11 +1,16 @@
-//! Putting an event into the transaction is appending it to the embedded log.
+//! Putting an event into the transaction is appending it to the embedded log, or to the outbox from where a
+//! relay takes it to a log that is another system.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tidings_model::{Headers, NewEvent, Timestamp};
 
-use crate::{StoreError, Tx, topics::partition_for};
+use crate::{
+    StoreError, Tx,
+    outbox::Appends,
+    topics::{TopicPartitions, partition_for},
+};
 
 /// How many offsets a partition has room for: the lower bits of a record's position.
 pub const OFFSET_BITS: u32 = 40;
@@ -27,15 +32,29 @@ pub struct NewRecord<'a> {
     pub time: Timestamp,
 }
 
-/// Where a record came to lie; true once the transaction committed.
+/// Where a record came to lie, or will; true once the transaction committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
     /// The topic's name in the log.
     pub topic: String,
     /// Which partition.
     pub partition: u32,
-    /// Which offset.
-    pub offset: u64,
+    /// Which offset; none while it waits in the outbox.
+    pub offset: Option<u64>,
+}
+
+impl Appended {
+    /// The offset, which only the embedded log knows at once.
+    pub fn offset(&self) -> Result<u64, StoreError> {
+        self.offset.ok_or_else(|| StoreError::NotRelayed { topic: self.topic.clone() })
+    }
+}
+
+impl NewRecord<'_> {
+    /// Bytes of key, headers and value.
+    pub(crate) fn bytes(&self, headers: &str) -> u64 {
+        (headers.len() + self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len)) as u64
+    }
 }
 
 impl Tx {
@@ -53,8 +72,22 @@ impl Tx {
     }
 
     /// Appends a record.
-    #[expect(clippy::unused_async, reason = "a database across a network awaits here")]
     pub async fn append(&self, record: &NewRecord<'_>) -> Result<Appended, StoreError> {
+        match self.appends() {
+            Appends::Log => self.append_to_log(record),
+            Appends::Outbox => self.put_in_outbox(record).await,
+        }
+    }
+
+    pub(crate) fn append_to_log(&self, record: &NewRecord<'_>) -> Result<Appended, StoreError> {
+        let (topic, partition) = self.place(record)?;
+        let headers = encode_headers(record.headers);
+        let offset = self.insert_record(&topic, topic.first_partition + partition, &headers, record)?;
+        Ok(Appended { topic: topic.name.clone(), partition, offset: Some(offset) })
+    }
+
+    /// The topic and the partition of a record.
+    pub(crate) fn place(&self, record: &NewRecord<'_>) -> Result<(Arc<TopicPartitions>, u32), StoreError> {
         let topic = self.topic(record.topic)?;
         let partition = match (record.partition, record.key) {
             (Some(partition), _) if partition >= topic.partitions => {
@@ -68,9 +101,7 @@ impl Tx {
             (None, Some(key)) => partition_for(key, topic.partitions),
             (None, None) => self.spread(topic.partitions),
         };
-        let headers = encode_headers(record.headers);
-        let offset = self.insert_record(&topic, topic.first_partition + partition, &headers, record)?;
-        Ok(Appended { topic: topic.name.clone(), partition, offset })
+        Ok((topic, partition))
     }
 }
 

@@ -6,12 +6,13 @@
 mod events;
 mod lanes;
 mod life;
+mod outbox;
 mod transactions;
 
 use std::time::Duration;
 
-pub use self::{events::*, lanes::*, life::*, transactions::*};
-use crate::{Migration, Store, StoreError, TopicPartitions, params};
+pub use self::{events::*, lanes::*, life::*, outbox::*, transactions::*};
+use crate::{Appends, Migration, Store, StoreError, TopicPartitions, params};
 
 /// A keeper on trial: one database, opened as often as a rule wants.
 pub trait Keeper: Send + Sync {
@@ -34,13 +35,21 @@ pub struct Setup {
     pub read_limit: Duration,
     /// How many bytes the log may hold.
     pub log_bytes: u64,
+    /// Where events go.
+    pub appends: Appends,
     /// The schema.
     pub migrations: Vec<Migration>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { queue: 1024, read_limit: Duration::from_secs(2), log_bytes: 1 << 30, migrations: vec![NOTES] }
+        Self {
+            queue: 1024,
+            read_limit: Duration::from_secs(2),
+            log_bytes: 1 << 30,
+            appends: Appends::Log,
+            migrations: vec![NOTES],
+        }
     }
 }
 
@@ -128,6 +137,11 @@ macro_rules! conformance {
             a_topic_at_its_bound_refuses_and_goes_on_after_a_trim,
             bytes_and_offsets_are_true_after_reopening,
             readers_of_a_partition_are_woken_by_the_commit,
+            an_outbox_row_is_there_if_and_only_if_its_transaction_commits,
+            outbox_rows_of_one_key_keep_the_order_of_commits,
+            records_appended_together_share_rows_and_keep_their_order,
+            a_full_outbox_refuses_and_goes_on_once_it_was_relayed,
+            those_who_wait_are_woken_by_the_commit,
             a_full_queue_answers_busy,
             people_go_before_bulk,
             bulk_is_not_starved_by_people,

@@ -50,6 +50,28 @@ pub enum StoreError {
         /// Its size.
         bytes: u64,
     },
+    /// As many events wait for the relay as may: the log has been away, or too slow, for too long.
+    #[error("the outbox is full: {rows} rows of {bytes} bytes wait for the relay")]
+    OutboxFull {
+        /// Rows that wait.
+        rows: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// An offset was asked for that only the relay will learn.
+    #[error("a record of `{topic}` waits in the outbox and has no offset yet")]
+    NotRelayed {
+        /// The topic's name in the log.
+        topic: String,
+    },
+    /// The connection was lost while the transaction was being committed.
+    #[error(
+        "the connection to the database was lost during a commit; whether it was kept is not known: {reason}"
+    )]
+    Unknown {
+        /// What became of the connection.
+        reason: String,
+    },
     /// The store is being closed, or its writer ended.
     #[error("the database is closed")]
     Closed,
@@ -91,6 +113,8 @@ impl StoreError {
             | Self::Busy { .. }
             | Self::Closed
             | Self::LogFull { .. }
+            | Self::OutboxFull { .. }
+            | Self::Unknown { .. }
             | Self::Open { .. } => true,
             Self::Statement { source, .. } => matches!(
                 source.sqlite_error_code(),
@@ -105,6 +129,7 @@ impl StoreError {
             Self::Row { .. }
             | Self::UnknownTopic { .. }
             | Self::UnknownPartition { .. }
+            | Self::NotRelayed { .. }
             | Self::Suspended
             | Self::Panicked
             | Self::ReadLimit { .. } => false,

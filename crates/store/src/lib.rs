@@ -2,7 +2,8 @@
 //!
 //! [`Store::transact`] runs a body on the one writer, together with whoever else waits, and returns when
 //! the commit is on the disk. A body awaits nothing but its [`Tx`]. An event put into the transaction
-//! ([`Tx::put_event`]) *is* a record of the embedded log: one commit, one `fdatasync`.
+//! ([`Tx::put_event`]) *is* a record of the embedded log: one commit, one `fdatasync`. Where the log is another
+//! system, it is a row of the outbox, which a relay takes there.
 
 mod append;
 #[cfg(feature = "conformance")]
@@ -11,15 +12,20 @@ mod error;
 mod heads;
 mod ledger;
 mod migrate;
+mod outbox;
 mod sqlite;
 mod topics;
 mod tx;
 mod value;
+mod wakes;
 
 pub use append::{Appended, NewRecord, OFFSET_BITS, decode_headers, encode_headers, position};
 pub use error::StoreError;
 pub use heads::{Head, Heads};
 pub use migrate::Migration;
+pub use outbox::{
+    Appends, OUTBOX, ROW_RECORDS, SHARDS, WAITING_BYTES, WAITING_ROWS, WaitingRecord, shard_of, unpack_row,
+};
 pub use sqlite::{Lane, Store, StoreHealth, StoreOptions, StoreStats};
 pub use topics::{TopicPartitions, partition_for};
 pub use tx::Tx;

@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use stats::StoreStats;
 
-use crate::{Heads, Migration, StoreError, TopicPartitions, Tx, migrate, topics::Topics};
+use crate::{Appends, Heads, Migration, StoreError, TopicPartitions, Tx, migrate, tx::Known, wakes::Wakes};
 
 /// How the store is opened.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct StoreOptions {
     pub read_limit: Duration,
     /// How many bytes of keys, headers and values all topics of the embedded log may hold together.
     pub log_bytes: u64,
+    /// Where events go that leave with a transaction.
+    pub appends: Appends,
     /// The schema, in order.
     pub migrations: Vec<Migration>,
 }
@@ -46,6 +48,7 @@ impl StoreOptions {
             queue: 8192,
             read_limit: Duration::from_secs(2),
             log_bytes: Self::LOG_BYTES,
+            appends: Appends::Log,
             migrations: Vec::new(),
         }
     }
@@ -83,7 +86,8 @@ struct Inner {
     _checkpoints: checkpoint::Checkpoints,
     readers: readers::Readers,
     heads: Arc<Heads>,
-    topics: Arc<Topics>,
+    known: Arc<Known>,
+    wakes: Arc<Wakes>,
     health: watch::Receiver<StoreHealth>,
     wal: Arc<wal::Wal>,
     counters: Arc<stats::Counters>,
@@ -97,33 +101,37 @@ impl Store {
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let lock = file::FileLock::take(&options.path)?;
         let mut connection = file::open_writer(&options.path)?;
-        let mut migrations = vec![Migration {
-            owner: "store",
-            name: "0001_log",
-            sqlite: include_str!("../migrations/sqlite/0001_log.sql"),
-        }];
+        let mut migrations = vec![
+            Migration {
+                owner: "store",
+                name: "0001_log",
+                sqlite: include_str!("../migrations/sqlite/0001_log.sql"),
+            },
+            Migration {
+                owner: "store",
+                name: "0002_outbox",
+                sqlite: include_str!("../migrations/sqlite/0002_outbox.sql"),
+            },
+        ];
         migrations.extend(options.migrations.iter().copied());
         migrate::apply(&mut connection, &migrations)?;
 
-        let (topics, heads) = (Arc::new(Topics::default()), Arc::new(Heads::default()));
+        let known = Arc::new(Known { appends: options.appends, ..Known::default() });
+        let (heads, wakes) = (Arc::<Heads>::default(), Arc::<Wakes>::default());
         let (health_sender, health) = watch::channel(StoreHealth::Well);
         let (lanes, wal) = (Arc::new(lanes::Lanes::new(options.queue)), Arc::new(wal::Wal::default()));
-        let (counters, spread, gate) = (Arc::default(), Arc::default(), checkpoint::Gate::default());
-        let setup = readers::Setup {
-            limit: options.read_limit,
-            topics: Arc::clone(&topics),
-            spread: Arc::clone(&spread),
-            gate: Arc::clone(&gate),
-        };
+        let (counters, gate) = (Arc::default(), checkpoint::Gate::default());
+        let setup =
+            readers::Setup { limit: options.read_limit, known: Arc::clone(&known), gate: Arc::clone(&gate) };
         let readers = readers::Readers::open(&options.path, options.readers, options.queue, setup)?;
         let setup = writer::Setup {
             path: options.path.clone(),
             log_bytes: options.log_bytes,
             lanes: Arc::clone(&lanes),
-            topics: Arc::clone(&topics),
+            known: Arc::clone(&known),
             heads: Arc::clone(&heads),
+            wakes: Arc::clone(&wakes),
             health: health_sender,
-            spread,
             wal: Arc::clone(&wal),
             counters: Arc::clone(&counters),
         };
@@ -137,7 +145,8 @@ impl Store {
                 _checkpoints: checkpoints,
                 readers,
                 heads,
-                topics,
+                known,
+                wakes,
                 health,
                 wal,
                 counters,
@@ -190,6 +199,17 @@ impl Store {
         &self.inner.heads
     }
 
+    /// Wakes by this name: `changed()` resolves after the next commit of a transaction that said
+    /// [`Tx::wake`] with it. Several may become one, and one may come without a reason.
+    pub fn wakes(&self, what: &'static str) -> watch::Receiver<u64> {
+        self.inner.wakes.watch(what)
+    }
+
+    /// Where events go that leave with a transaction.
+    pub fn appends(&self) -> Appends {
+        self.inner.options.appends
+    }
+
     /// How the store is; changes are seen at once.
     pub fn health(&self) -> watch::Receiver<StoreHealth> {
         self.inner.health.clone()
@@ -202,17 +222,17 @@ impl Store {
 
     /// Makes a topic known by the name that features use.
     pub fn register_topic(&self, alias: &str, topic: TopicPartitions) {
-        self.inner.topics.insert(alias, topic);
+        self.inner.known.topics.insert(alias, topic);
     }
 
     /// Forgets a topic.
     pub fn forget_topic(&self, alias: &str) {
-        self.inner.topics.remove(alias);
+        self.inner.known.topics.remove(alias);
     }
 
     /// The topic of that name.
     pub fn topic(&self, alias: &str) -> Option<Arc<TopicPartitions>> {
-        self.inner.topics.get(alias)
+        self.inner.known.topics.get(alias)
     }
 
     /// Transactions that wait for the writer.

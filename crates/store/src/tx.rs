@@ -14,6 +14,7 @@ use crate::{
     NewRecord, Row, StoreError, Value,
     append::position,
     ledger::Ledger,
+    outbox::Appends,
     topics::{TopicPartitions, Topics},
 };
 
@@ -27,8 +28,16 @@ pub struct Tx(Arc<Inner>);
 struct Inner {
     // Present while the body runs; taken out when it ends.
     state: Mutex<Option<State>>,
-    topics: Arc<Topics>,
-    spread: Arc<AtomicU32>,
+    known: Arc<Known>,
+}
+
+/// What every transaction knows.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) topics: Topics,
+    pub(crate) appends: Appends,
+    // The next partition for a record without a key.
+    pub(crate) spread: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -37,6 +46,7 @@ struct State {
     // The log's partitions; a reader has none.
     ledger: Option<Ledger>,
     touched: Vec<(u32, u64)>,
+    wakes: Vec<&'static str>,
     changed_rows: u64,
     // When a read began, and how long it may live.
     limit: Option<(Instant, Duration)>,
@@ -47,18 +57,21 @@ pub(crate) struct Ended {
     pub(crate) connection: Connection,
     pub(crate) ledger: Option<Ledger>,
     pub(crate) touched: Vec<(u32, u64)>,
+    pub(crate) wakes: Vec<&'static str>,
     pub(crate) changed_rows: u64,
 }
 
 impl Tx {
-    pub(crate) fn begin(
-        connection: Connection,
-        ledger: Option<Ledger>,
-        topics: Arc<Topics>,
-        spread: Arc<AtomicU32>,
-    ) -> Self {
-        let state = State { connection, ledger, touched: Vec::new(), changed_rows: 0, limit: None };
-        Self(Arc::new(Inner { state: Mutex::new(Some(state)), topics, spread }))
+    pub(crate) fn begin(connection: Connection, ledger: Option<Ledger>, known: Arc<Known>) -> Self {
+        let state = State {
+            connection,
+            ledger,
+            touched: Vec::new(),
+            wakes: Vec::new(),
+            changed_rows: 0,
+            limit: None,
+        };
+        Self(Arc::new(Inner { state: Mutex::new(Some(state)), known }))
     }
 
     /// Gives it a limit of life, from `started` on.
@@ -76,6 +89,7 @@ impl Tx {
             connection: state.connection,
             ledger: state.ledger,
             touched: state.touched,
+            wakes: state.wakes,
             changed_rows: state.changed_rows,
         })
     }
@@ -131,13 +145,29 @@ impl Tx {
         self.with(|state| Ok(state.changed_rows)).unwrap_or(0)
     }
 
+    /// Wakes, after the commit, all who watch this name ([`Store::wakes`](crate::Store::wakes)).
+    pub fn wake(&self, what: &'static str) {
+        let noted = self.with(|state| {
+            if !state.wakes.contains(&what) {
+                state.wakes.push(what);
+            }
+            Ok(())
+        });
+        // A transaction that has ended wakes nobody.
+        drop(noted);
+    }
+
+    pub(crate) fn appends(&self) -> Appends {
+        self.0.known.appends
+    }
+
     pub(crate) fn topic(&self, topic: &str) -> Result<Arc<TopicPartitions>, StoreError> {
-        self.0.topics.get(topic).ok_or_else(|| StoreError::UnknownTopic { topic: topic.to_owned() })
+        self.0.known.topics.get(topic).ok_or_else(|| StoreError::UnknownTopic { topic: topic.to_owned() })
     }
 
     /// The next partition for a record without a key.
     pub(crate) fn spread(&self, partitions: u32) -> u32 {
-        self.0.spread.fetch_add(1, Ordering::Relaxed) % partitions.max(1)
+        self.0.known.spread.fetch_add(1, Ordering::Relaxed) % partitions.max(1)
     }
 
     /// Puts a record at the end of a partition; answers its offset.
@@ -150,11 +180,10 @@ impl Tx {
     ) -> Result<u64, StoreError> {
         let sql = "INSERT INTO log_records (position, created_at, record_key, headers, value)
                    VALUES (?1, ?2, ?3, ?4, ?5)";
-        let bytes = headers.len() + record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
         self.with(|state| {
             let ledger = state.ledger.as_mut().ok_or_else(|| failed(sql, read_only()))?;
             let mark = ledger.mark();
-            let offset = ledger.append(topic, number, bytes as u64)?;
+            let offset = ledger.append(topic, number, record.bytes(headers))?;
             let place = position(number, offset).cast_signed();
             let inserted = state.connection.prepare_cached(sql).and_then(|mut insert| {
                 insert.execute((place, record.time.millis(), record.key, headers, record.value))

@@ -21,6 +21,7 @@ impl Keeper for Sqlite {
         options.queue = setup.queue;
         options.read_limit = setup.read_limit;
         options.log_bytes = setup.log_bytes;
+        options.appends = setup.appends;
         options.migrations.clone_from(&setup.migrations);
         Store::open(&options)
     }

@@ -25,7 +25,7 @@ async fn append(store: &Store, key: &'static str, fail: bool) -> Result<u64, Sto
             if fail {
                 Err(StoreError::UnknownTopic { topic: "on purpose".to_owned() })
             } else {
-                Ok(appended.offset)
+                appended.offset()
             }
         })
         .await

@@ -5,7 +5,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{checkpoint::Gate, file, job};
-use crate::{StoreError, Tx, topics::Topics};
+use crate::{StoreError, Tx, tx::Known};
 
 /// SQLite instructions between two looks at the clock.
 const LOOK_EVERY: i32 = 10_000;
@@ -32,8 +32,7 @@ pub(super) struct Readers {
 #[derive(Debug)]
 pub(super) struct Setup {
     pub(super) limit: Duration,
-    pub(super) topics: Arc<Topics>,
-    pub(super) spread: Arc<AtomicU32>,
+    pub(super) known: Arc<Known>,
     pub(super) gate: Gate,
 }
 
@@ -122,8 +121,7 @@ where
         give_back(connection);
         return Err(failed(source).into());
     }
-    let tx = Tx::begin(connection, None, Arc::clone(&setup.topics), Arc::clone(&setup.spread))
-        .until(started, setup.limit);
+    let tx = Tx::begin(connection, None, Arc::clone(&setup.known)).until(started, setup.limit);
     let result = job::complete(body, tx.clone());
     if let Some(ended) = tx.end() {
         // Nothing was written; an end that fails leaves the snapshot to the next `BEGIN`, which reports it.

@@ -4,7 +4,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -21,7 +21,7 @@ use super::{
     stats::Counters,
     wal::Wal,
 };
-use crate::{Heads, StoreError, Tx, ledger::Ledger, topics::Topics};
+use crate::{Heads, StoreError, Tx, ledger::Ledger, tx::Known, wakes::Wakes};
 
 /// The longest turn: past this no further body joins the transaction.
 const TURN: Duration = Duration::from_millis(5);
@@ -40,10 +40,10 @@ pub(super) struct Setup {
     pub(super) path: PathBuf,
     pub(super) log_bytes: u64,
     pub(super) lanes: Arc<Lanes>,
-    pub(super) topics: Arc<Topics>,
+    pub(super) known: Arc<Known>,
     pub(super) heads: Arc<Heads>,
+    pub(super) wakes: Arc<Wakes>,
     pub(super) health: watch::Sender<StoreHealth>,
-    pub(super) spread: Arc<AtomicU32>,
     pub(super) wal: Arc<Wal>,
     pub(super) counters: Arc<Counters>,
 }
@@ -106,6 +106,7 @@ struct Turns {
 struct Turn {
     jobs: Vec<Box<dyn Job>>,
     touched: Vec<(u32, u64)>,
+    wakes: Vec<&'static str>,
     rows: u64,
 }
 
@@ -197,12 +198,7 @@ impl Turns {
     fn run_job(&self, open: Open, job: &mut dyn Job, turn: &mut Turn) -> Result<Open, String> {
         statement(&open.connection, "SAVEPOINT job")?;
         let started = Instant::now();
-        let tx = Tx::begin(
-            open.connection,
-            Some(open.ledger),
-            Arc::clone(&self.setup.topics),
-            Arc::clone(&self.setup.spread),
-        );
+        let tx = Tx::begin(open.connection, Some(open.ledger), Arc::clone(&self.setup.known));
         let wish = job.run(&tx);
         let ended = tx.end().ok_or("a body kept the connection")?;
         let (connection, mut ledger) = (ended.connection, ended.ledger.ok_or("a body kept the ledger")?);
@@ -223,6 +219,7 @@ impl Turns {
         ledger.end_body(wish == Wish::Keep);
         if wish == Wish::Keep {
             turn.touched.extend(ended.touched);
+            turn.wakes.extend(ended.wakes);
         } else {
             statement(&connection, "ROLLBACK TO job")?;
         }
@@ -230,7 +227,7 @@ impl Turns {
         Ok(Open { connection, ledger })
     }
 
-    fn commit(&mut self, mut open: Open, turn: Turn) {
+    fn commit(&mut self, mut open: Open, mut turn: Turn) {
         if let Err(cause) = open.ledger.write(&open.connection) {
             self.failed(turn.jobs, &cause.to_string());
             return;
@@ -242,7 +239,7 @@ impl Turns {
             }
             std::thread::sleep(Duration::from_millis(20));
             drop(open.connection.execute_batch("COMMIT"));
-            self.publish(&turn.touched);
+            self.publish(&turn.touched, &mut turn.wakes);
             self.open = Some(open);
             return;
         }
@@ -252,7 +249,7 @@ impl Turns {
         match committed {
             Ok(()) => {
                 self.open = Some(open);
-                self.publish(&turn.touched);
+                self.publish(&turn.touched, &mut turn.wakes);
                 for job in turn.jobs {
                     job.finish(Ok(()));
                 }
@@ -261,11 +258,17 @@ impl Turns {
         }
     }
 
-    fn publish(&mut self, touched: &[(u32, u64)]) {
+    fn publish(&mut self, touched: &[(u32, u64)], wakes: &mut Vec<&'static str>) {
         self.probe_at = None;
         self.setup.wal.grew(self.wal_pages.load(Ordering::Relaxed));
         for (partition, next_offset) in touched {
             self.setup.heads.publish(*partition, *next_offset);
+        }
+        // Many bodies of a turn may wake the same.
+        wakes.sort_unstable();
+        wakes.dedup();
+        for what in wakes {
+            self.setup.wakes.wake(what);
         }
         self.setup.health.send_if_modified(|health| {
             let was_failing = *health != StoreHealth::Well;
