@@ -214,7 +214,7 @@ fn is_away(error: &LogError) -> bool {
         LogError::Store { source, .. } => {
             source.is_unavailable() || matches!(source, StoreError::ReadLimit { .. })
         }
-        LogError::UnknownTopic { .. } | LogError::UnknownPartition { .. } | LogError::InvalidTopic { .. } => {
+        LogError::UnknownTopic { .. } | LogError::UnknownPartition { .. } | LogError::InvalidTopic { .. } | LogError::Full | LogError::InvalidRecord { .. } => {
             false
         }
     }

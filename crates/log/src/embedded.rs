@@ -7,7 +7,10 @@ mod retention;
 mod tail;
 mod topics;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use async_trait::async_trait;
 use tidings_model::{Clock, Record};
@@ -16,7 +19,7 @@ use tidings_store::{NewRecord, Store, StoreError};
 pub use retention::Retained;
 
 use crate::{
-    Drift, Durability, GroupOffset, Log, LogError, LogPlace, Member, Produce, Start, Tail, TopicConfig,
+    Ack, Drift, Durability, GroupOffset, Log, LogError, LogPlace, Member, Produce, Start, Tail, TopicConfig,
     TopicPartition, TopicState,
 };
 
@@ -86,6 +89,20 @@ impl Log for EmbeddedLog {
             .map_err(LogError::store("append a record"))?;
         let offset = appended.offset().map_err(LogError::store("append a record"))?;
         Ok(LogPlace { topic: appended.topic, partition: appended.partition, offset })
+    }
+
+    fn enqueue(&self, record: Produce) -> Result<Ack, LogError> {
+        if self.store.topic(&record.topic).is_none() {
+            return Err(LogError::UnknownTopic { topic: record.topic });
+        }
+        let log = self.clone();
+        let mut appending: Ack = Box::pin(async move { log.produce(record).await });
+        // The first poll hands the record to the writer, who takes what comes in order.
+        match appending.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => Ok(appending),
+            Poll::Ready(Err(LogError::Store { source: StoreError::Busy { .. }, .. })) => Err(LogError::Full),
+            Poll::Ready(appended) => Ok(Box::pin(std::future::ready(appended))),
+        }
     }
 
     async fn join(&self, group: &str, topics: &[String], start: Start) -> Result<Box<dyn Member>, LogError> {

@@ -38,6 +38,17 @@ pub enum LogError {
         /// What is wrong.
         reason: String,
     },
+    /// The producer's queue is full: wait for what lies in it, then ask again.
+    #[error("the producer's queue is full")]
+    Full,
+    /// A record that no log takes.
+    #[error("the record for `{topic}` {reason}")]
+    InvalidRecord {
+        /// The topic, as asked for.
+        topic: String,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 impl LogError {

@@ -7,13 +7,17 @@
 pub mod conformance;
 mod embedded;
 mod error;
+pub mod relay;
 mod topic;
+
+use std::{future::Future, pin::Pin};
 
 use async_trait::async_trait;
 use tidings_model::{Headers, Record};
 
 pub use embedded::{EmbeddedLog, Retained};
 pub use error::LogError;
+pub use relay::last_number;
 pub use topic::{Durability, TopicConfig, TopicSpec};
 
 /// A record that a direct producer sends, outside any transaction of a feature.
@@ -30,6 +34,10 @@ pub struct Produce {
     /// Its value; none is a tombstone.
     pub value: Option<Vec<u8>>,
 }
+
+/// The answer to a record that was enqueued: its place, once it is durable. It is to be awaited: one that is
+/// dropped may take its record along.
+pub type Ack = Pin<Box<dyn Future<Output = Result<LogPlace, LogError>> + Send>>;
 
 /// A record's place.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -127,6 +135,10 @@ pub trait Log: Send + Sync + std::fmt::Debug {
 
     /// Appends a record; resolves when it is durable.
     async fn produce(&self, record: Produce) -> Result<LogPlace, LogError>;
+
+    /// Puts a record behind those enqueued before it: in each partition, the order of the calls is the order of
+    /// the records. [`LogError::Full`] where the queue has no room: wait for an acknowledgement, then call again.
+    fn enqueue(&self, record: Produce) -> Result<Ack, LogError>;
 
     /// Becomes a member of a group; a group without an offset begins at `start`.
     async fn join(&self, group: &str, topics: &[String], start: Start) -> Result<Box<dyn Member>, LogError>;

@@ -2,6 +2,7 @@
 
 mod build;
 mod identity;
+mod keepers;
 mod limits;
 mod routes;
 mod schedules;
