@@ -23,6 +23,7 @@ struct Inner {
     facts: core::DeliveryRecord,
     generation: GenerationId,
     frame_type: String,
+    trace_parent: Option<String>,
     json: Bytes,
     // What a gateway needs to know and clients do not: the changes of people's channels.
     changes: Vec<Change>,
@@ -78,6 +79,7 @@ impl Delivery {
             facts: record.facts(place, removal),
             generation,
             frame_type: record.frame_type.clone(),
+            trace_parent: record.trace_parent.clone(),
             json,
             changes,
             sse: OnceLock::new(),
@@ -115,6 +117,11 @@ impl Delivery {
     /// The frame's type: `broadcast.created`.
     pub fn frame_type(&self) -> &str {
         &self.0.frame_type
+    }
+
+    /// The trace of the request that caused it, as W3C `traceparent`; none where nobody asked for it.
+    pub fn trace_parent(&self) -> Option<&str> {
+        self.0.trace_parent.as_deref()
     }
 
     /// The cursor that names this place.
