@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tidings_model::{Timestamp, planted};
+use tidings_model::Timestamp;
 use tidings_store::{Store, StoreError, Tx, params};
 
 use super::lease::Lease;
@@ -37,7 +37,7 @@ pub(super) async fn turn(
     limit: usize,
     until: Timestamp,
 ) -> Result<Option<Vec<Range>>, StoreError> {
-    if !lease.hold(tx, until).await? && !planted::is("relay_lease_not_asserted") {
+    if !lease.hold(tx, until).await? {
         return Ok(None);
     }
     for mark in marks {
