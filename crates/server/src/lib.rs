@@ -3,6 +3,7 @@
 mod build;
 mod identity;
 mod kafka;
+mod keepers;
 mod limits;
 mod routes;
 mod schedules;

@@ -157,7 +157,8 @@ impl Tx {
         drop(noted);
     }
 
-    pub(crate) fn appends(&self) -> Appends {
+    /// Where events go that leave with this transaction.
+    pub fn appends(&self) -> Appends {
         self.0.known.appends
     }
 
