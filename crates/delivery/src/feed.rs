@@ -128,7 +128,7 @@ impl Feed {
                 () = stop.cancelled() => return Ok(()),
                 read = read => read,
             };
-            if !is_away(&cause) {
+            if !cause.is_away() {
                 return Err(cause);
             }
             tracing::warn!(%cause, "the delivery log cannot be read; streams wait for it");
@@ -275,19 +275,5 @@ impl Feed {
         let data = self.store.read(move |tx| async move { backlog::content(&tx, &subject).await }).await?;
         let data = RawValue::from_string(data.unwrap_or_else(|| "{}".to_owned())).unwrap_or_default();
         Ok(Delivery::new(place, generation, record, None, &data))
-    }
-}
-
-/// Whether asking again later is right.
-fn is_away(cause: &LogError) -> bool {
-    match cause {
-        LogError::Store { source, .. } => {
-            source.is_unavailable() || matches!(source, StoreError::ReadLimit { .. })
-        }
-        LogError::UnknownTopic { .. }
-        | LogError::UnknownPartition { .. }
-        | LogError::InvalidTopic { .. }
-        | LogError::Full
-        | LogError::InvalidRecord { .. } => false,
     }
 }

@@ -20,7 +20,7 @@ pub use retention::Retained;
 
 use crate::{
     Ack, Drift, Durability, GroupOffset, Log, LogError, LogPlace, Member, Produce, Start, Tail, TopicConfig,
-    TopicPartition, TopicState,
+    TopicName, TopicPartition, TopicState,
 };
 
 /// The log in the store's file.
@@ -61,7 +61,7 @@ impl Log for EmbeddedLog {
         let (in_memory, durable): (Vec<_>, Vec<_>) =
             specs.iter().cloned().partition(|spec| spec.durability == Durability::Memory);
         for spec in &in_memory {
-            topics::check(spec)?;
+            spec.check()?;
             self.memory.ensure(spec);
         }
         topics::ensure(&self.store, &durable, self.clock.now()).await
@@ -92,7 +92,7 @@ impl Log for EmbeddedLog {
     }
 
     fn enqueue(&self, record: Produce) -> Result<Ack, LogError> {
-        if self.store.topic(&record.topic).is_none() {
+        if self.topic(&record.topic).is_none() {
             return Err(LogError::UnknownTopic { topic: record.topic });
         }
         let log = self.clone();
@@ -103,6 +103,14 @@ impl Log for EmbeddedLog {
             Poll::Ready(Err(LogError::Store { source: StoreError::Busy { .. }, .. })) => Err(LogError::Full),
             Poll::Ready(appended) => Ok(Box::pin(std::future::ready(appended))),
         }
+    }
+
+    fn topic(&self, name: &str) -> Option<TopicName> {
+        let in_memory = self.memory.get(name).map(|topic| topic.name());
+        in_memory.or_else(|| {
+            let topic = self.store.topic(name)?;
+            Some(TopicName { name: topic.name.clone(), partitions: topic.partitions })
+        })
     }
 
     async fn join(&self, group: &str, topics: &[String], start: Start) -> Result<Box<dyn Member>, LogError> {

@@ -1,12 +1,14 @@
 //! Steps 3 and 4 of a message's way: the log, one promise with two keepers.
 //!
 //! The embedded keeper's records lie in the store's file, so an event put into a transaction is a record
-//! the moment the transaction commits; there is no relay. What the promise is, the conformance suite says.
+//! the moment the transaction commits; there is no relay. The other keeper is Kafka. What the promise is, the
+//! conformance suite says.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod embedded;
 mod error;
+mod kafka;
 pub mod relay;
 mod topic;
 
@@ -17,8 +19,9 @@ use tidings_model::{Headers, Record};
 
 pub use embedded::{EmbeddedLog, Retained};
 pub use error::LogError;
+pub use kafka::{GroupMember, GroupProtocol, GroupState, KafkaLog, KafkaSecurity, KafkaSettings};
 pub use relay::last_number;
-pub use topic::{Durability, TopicConfig, TopicSpec};
+pub use topic::{Durability, TopicConfig, TopicName, TopicSpec};
 
 /// A record that a direct producer sends, outside any transaction of a feature.
 #[derive(Clone, Debug, Default)]
@@ -101,8 +104,8 @@ pub struct PartitionState {
     pub first_offset: u64,
     /// The offset of the next record.
     pub next_offset: u64,
-    /// Bytes of keys, headers and values.
-    pub bytes: u64,
+    /// Bytes of keys, headers and values, where the keeper knows.
+    pub bytes: Option<u64>,
 }
 
 /// How far a group is in one partition.
@@ -140,6 +143,10 @@ pub trait Log: Send + Sync + std::fmt::Debug {
     /// the records. [`LogError::Full`] where the queue has no room: wait for an acknowledgement, then call again.
     fn enqueue(&self, record: Produce) -> Result<Ack, LogError>;
 
+    /// A topic that [`Log::ensure_topics`] or an earlier call met, by the name features know it by or its name in
+    /// the log.
+    fn topic(&self, name: &str) -> Option<TopicName>;
+
     /// Becomes a member of a group; a group without an offset begins at `start`.
     async fn join(&self, group: &str, topics: &[String], start: Start) -> Result<Box<dyn Member>, LogError>;
 
@@ -160,8 +167,8 @@ pub trait Log: Send + Sync + std::fmt::Debug {
     /// How far all groups are.
     async fn group_offsets(&self) -> Result<Vec<GroupOffset>, LogError>;
 
-    /// Sets a group's offset, forwards or back. Its members go on where they are; those that join later begin
-    /// here.
+    /// Sets a group's offset, forwards or back; those that join later begin here. A group that has members may
+    /// be refused ([`LogError::GroupActive`]); where it is not, they go on where they are.
     async fn reset(&self, group: &str, partition: TopicPartition, next_offset: u64) -> Result<(), LogError>;
 }
 
