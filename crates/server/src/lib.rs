@@ -3,6 +3,7 @@
 mod build;
 mod consumers;
 mod identity;
+mod kafka;
 mod limits;
 mod routes;
 mod schedules;
@@ -12,3 +13,4 @@ mod standings;
 mod tcp;
 
 pub use build::{Server, StartError, migrate, migrations};
+pub use kafka::kafka_settings;
