@@ -191,6 +191,8 @@ impl Running {
         let (name, cause) = (handler.name(), error.chain());
         let topic = self.consumer.store.topic(&dead_letter::dead_letter_topic(&record.topic));
         let (at, now, bad) = (partition.clone(), self.consumer.clock.now(), record.clone());
+        // A body may run twice, so it shares what it cannot copy.
+        let error = Arc::new(error);
         let written = self
             .consumer
             .store

@@ -54,6 +54,7 @@ impl LogError {
             | StoreError::Busy { .. }
             | StoreError::LogFull { .. }
             | StoreError::OutboxFull { .. }
+            | StoreError::NoLog
             | StoreError::NotRelayed { .. }
             | StoreError::Unknown { .. }
             | StoreError::Closed

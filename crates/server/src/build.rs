@@ -58,6 +58,10 @@ pub enum StartError {
     },
 }
 
+/// PostgreSQL keeps no log, and there is only the embedded one.
+const NEEDS_KAFKA: &str = "database.url names a PostgreSQL database, which works with Kafka alone: \
+     there is no embedded log in it; set a sqlite:// database";
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
@@ -104,7 +108,8 @@ impl Server {
         }
 
         // 6, 9 delivery
-        let mark = Mark::open(store.path()).map_err(StartError::Mark)?;
+        let path = store.path().ok_or_else(|| StartError::Setting(NEEDS_KAFKA.to_owned()))?;
+        let mark = Mark::open(path).map_err(StartError::Mark)?;
         let generations = generations::load(&store, &mark, GenerationId(random())).await?;
         let head = delivery_head(&store)?;
         let hub = Arc::new(Hub::new(head, generations.clone(), Arc::clone(&clock)));
