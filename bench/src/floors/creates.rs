@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use axum::{Router, extract::State, http::StatusCode, routing::post};
 use serde_json::json;
 use tidings::Deps;
-use tidings_consumer::{Backoff, Consumer};
+use tidings_consumer::{Consumer, Logged, Options};
 use tidings_log::Log;
 use tidings_model::{Clock, Ids, NewEvent, SystemClock, Timestamp};
 use tidings_store::{StoreError, Tx, params};
@@ -48,7 +48,8 @@ fn start_handlers(deps: &Deps, log: &Arc<dyn Log>, consumers: &mut JoinSet<()>) 
             store: deps.store.clone(),
             log: Arc::clone(log),
             clock: Arc::clone(&deps.clock),
-            backoff: Backoff::default(),
+            options: Options::default(),
+            observer: Arc::new(Logged),
         };
         consumers.spawn(async move {
             if let Err(cause) = consumer.run(CancellationToken::new()).await {

@@ -71,7 +71,7 @@ async fn around(State(frame): State<Arc<Frame>>, mut request: Request, next: Nex
             Problem::new(Code::Internal, "the request failed; what it did is unknown").into_response()
         })
     };
-    let mut response = answered.instrument(span).await;
+    let mut response = answered.instrument(span.clone()).await;
     let route = response.extensions_mut().remove::<Route>();
     let mut response = named(response, instance);
     for (name, value) in SAFETY {
@@ -80,7 +80,7 @@ async fn around(State(frame): State<Arc<Frame>>, mut request: Request, next: Nex
     frame.cors.allow(origin, &mut response);
     let route = route.as_ref().map_or("none", |route| route.0.as_str());
     let (method, status, took) = (method_name(&method), response.status().as_u16(), began.elapsed());
-    RequestAnswered { method, route, status, took }.emit(&frame.metrics);
+    span.in_scope(|| RequestAnswered { method, route, status, took }.emit(&frame.metrics));
     response
 }
 

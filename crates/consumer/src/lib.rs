@@ -9,8 +9,18 @@ mod copies;
 mod dead_letter;
 pub mod dead_letters;
 mod handler;
+pub mod headers;
+mod job;
+mod keeper;
+mod line;
+mod observer;
+mod options;
+mod parked;
+mod partition;
 mod progress;
 mod runner;
+mod seen;
+mod window;
 mod work;
 
 use tidings_store::Migration;
@@ -18,11 +28,21 @@ use tidings_store::Migration;
 pub use backoff::Backoff;
 pub use dead_letter::dead_letter_topic;
 pub use handler::{Handler, HandlerError};
+pub use keeper::{Forgotten, Keeper};
+pub use observer::{Event, Logged, Observer};
+pub use options::{Limits, Options, Repeats};
 pub use runner::{Consumer, ConsumerError};
 
 /// The tables of this crate.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    owner: "consumer",
-    name: "0001_consumer",
-    sqlite: include_str!("../migrations/sqlite/0001_consumer.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        owner: "consumer",
+        name: "0001_consumer",
+        sqlite: include_str!("../migrations/sqlite/0001_consumer.sql"),
+    },
+    Migration {
+        owner: "consumer",
+        name: "0002_parking",
+        sqlite: include_str!("../migrations/sqlite/0002_parking.sql"),
+    },
+];

@@ -1,91 +1,174 @@
-//! Progress: one row per group and partition, moved in the transaction of the effects.
+//! Progress: how far a group's effects are, moved in the transaction of the effects.
+//!
+//! One row for each partition of a group, with the *epoch* of its owner. Every transaction of an owner ends by
+//! locking the row and asserting its epoch, so one that was passed meanwhile changes nothing.
+
+use std::{collections::HashMap, sync::Arc};
 
 use tidings_log::TopicPartition;
-use tidings_store::{StoreError, Tx, params};
+use tidings_store::{Row, StoreError, Tx, params};
 
-/// Takes a partition over: from here on, transactions of an older owner find another epoch. Answers the epoch
-/// and the next offset.
+use crate::{line::Taken, window::Window};
+
+/// An owner's word for what it owns.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    pub(crate) group: &'static str,
+    pub(crate) at: TopicPartition,
+    pub(crate) epoch: u64,
+}
+
+/// A partition's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) epoch: u64,
+    pub(crate) window: Window,
+}
+
+/// Takes a partition over: from here on, transactions of an older owner find another epoch.
 pub(crate) async fn take_over(
     tx: &Tx,
     group: &str,
     partition: &TopicPartition,
-    begin: u64,
-) -> Result<(u64, u64), StoreError> {
+    owner: Option<&str>,
+) -> Result<Progress, StoreError> {
     let row = tx
         .one(
-            "INSERT INTO consumer_progress (group_id, topic, partition_id, epoch, next_offset)
-             VALUES ($1, $2, $3, 1, $4)
-             ON CONFLICT (group_id, topic, partition_id) DO UPDATE SET epoch = epoch + 1
-             RETURNING epoch, next_offset",
-            params![group, &partition.topic, partition.partition, begin],
+            "INSERT INTO consumer_progress (group_id, topic, partition_id, epoch, next_offset, owner)
+             VALUES ($1, $2, $3, 1, 0, $4)
+             ON CONFLICT (group_id, topic, partition_id)
+             DO UPDATE SET epoch = consumer_progress.epoch + 1, owner = excluded.owner, reset_epoch = NULL
+             RETURNING epoch, next_offset, done",
+            params![group, &partition.topic, partition.partition, owner],
         )
         .await?;
-    Ok((row.get(0)?, row.get(1)?))
+    progress(&row)
 }
 
-/// Moves a partition past the records `first..next`, if `epoch` still owns it and none of them was handled
-/// before. Retention may have left a hole before `first`.
-pub(crate) async fn advance(
-    tx: &Tx,
-    group: &str,
-    partition: &TopicPartition,
-    epoch: u64,
-    first: u64,
-    next: u64,
-) -> Result<bool, StoreError> {
-    let moved = tx
-        .execute(
-            "UPDATE consumer_progress SET next_offset = $6
-             WHERE group_id = $1 AND topic = $2 AND partition_id = $3 AND epoch = $4 AND next_offset <= $5",
-            params![group, &partition.topic, partition.partition, epoch, first, next],
-        )
-        .await?;
-    Ok(moved == 1)
-}
-
-/// The epoch and the next offset of a partition, if anybody ever owned it.
-pub(crate) async fn look(
-    tx: &Tx,
-    group: &str,
-    partition: &TopicPartition,
-) -> Result<Option<(u64, u64)>, StoreError> {
+/// Takes over again what nobody else took since: after a reset, or where this process lost track. None: another owner
+/// did.
+pub(crate) async fn follow(tx: &Tx, claim: &Claim) -> Result<Option<Progress>, StoreError> {
     let row = tx
         .optional(
-            "SELECT epoch, next_offset
-             FROM consumer_progress
-             WHERE group_id = $1 AND topic = $2 AND partition_id = $3",
-            params![group, &partition.topic, partition.partition],
+            "UPDATE consumer_progress SET epoch = epoch + 1, reset_epoch = NULL
+             WHERE group_id = $1 AND topic = $2 AND partition_id = $3 AND (epoch = $4 OR reset_epoch = $4)
+             RETURNING epoch, next_offset, done",
+            params![claim.group, &claim.at.topic, claim.at.partition, claim.epoch],
         )
         .await?;
-    row.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
+    row.as_ref().map(progress).transpose()
+}
+
+/// Asserts a claim and holds the row until the transaction ends. None: somebody else owns it.
+pub(crate) async fn hold(tx: &Tx, claim: &Claim) -> Result<Option<Window>, StoreError> {
+    let row = tx
+        .optional(
+            "UPDATE consumer_progress SET epoch = epoch
+             WHERE group_id = $1 AND topic = $2 AND partition_id = $3 AND epoch = $4
+             RETURNING epoch, next_offset, done",
+            params![claim.group, &claim.at.topic, claim.at.partition, claim.epoch],
+        )
+        .await?;
+    row.as_ref().map(|row| Ok(progress(row)?.window)).transpose()
+}
+
+/// Marks records as done and folds what is contiguous. None: the claim does not hold, or one of them was done
+/// before; then the transaction must be undone.
+pub(crate) async fn settle(
+    tx: &Tx,
+    claim: &Claim,
+    records: &[Arc<Taken>],
+) -> Result<Option<Window>, StoreError> {
+    let Some(mut window) = hold(tx, claim).await? else { return Ok(None) };
+    if records.iter().any(|taken| window.is_done(taken.record.offset)) {
+        return Ok(None);
+    }
+    for taken in records {
+        window.finish(taken.covers..taken.record.offset + 1);
+    }
+    tx.execute(
+        "UPDATE consumer_progress SET next_offset = $4, done = $5
+         WHERE group_id = $1 AND topic = $2 AND partition_id = $3",
+        params![claim.group, &claim.at.topic, claim.at.partition, window.next(), window.encode()],
+    )
+    .await?;
+    Ok(Some(window))
+}
+
+/// Whose the partitions of a group are.
+pub(crate) async fn epochs(tx: &Tx, group: &str) -> Result<HashMap<TopicPartition, u64>, StoreError> {
+    let rows = tx
+        .query("SELECT topic, partition_id, epoch FROM consumer_progress WHERE group_id = $1", params![group])
+        .await?;
+    let epoch = |row: &Row| Ok((TopicPartition { topic: row.get(0)?, partition: row.get(1)? }, row.get(2)?));
+    rows.iter().map(epoch).collect()
+}
+
+/// Gives partitions back at the end, so that nobody is listed as their owner.
+pub(crate) async fn release(tx: &Tx, claims: &[Claim]) -> Result<(), StoreError> {
+    for claim in claims {
+        tx.execute(
+            "UPDATE consumer_progress SET owner = NULL
+             WHERE group_id = $1 AND topic = $2 AND partition_id = $3 AND epoch = $4",
+            params![claim.group, &claim.at.topic, claim.at.partition, claim.epoch],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+fn progress(row: &Row) -> Result<Progress, StoreError> {
+    let runs: String = row.get(2)?;
+    let window = Window::decode(row.get(1)?, &runs);
+    let garbled = || StoreError::Row { column: 2, found: "another text", wanted: "runs of done offsets" };
+    Ok(Progress { epoch: row.get(0)?, window: window.ok_or_else(garbled)? })
 }
 
 #[cfg(test)]
 mod tests {
+    use tidings_model::{Record, Timestamp};
     use tidings_store::{Store, StoreOptions};
 
     use super::*;
 
+    fn taken(covers: u64, offset: u64) -> Arc<Taken> {
+        let record = Record {
+            topic: "orders".to_owned(),
+            partition: 3,
+            offset,
+            time: Timestamp(0),
+            key: None,
+            headers: Vec::new(),
+            value: None,
+        };
+        Arc::new(Taken { record, covers })
+    }
+
     #[tokio::test]
-    async fn an_older_owner_and_a_handled_record_move_nothing() {
+    async fn an_older_owner_and_a_record_that_was_done_move_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let mut options = StoreOptions::at(folder.path().join("tidings.db"));
         options.migrations = crate::MIGRATIONS.to_vec();
         let store = Store::open(&options).unwrap();
         let moves = store.transact(|tx| async move {
-            let partition = TopicPartition { topic: "orders".to_owned(), partition: 3 };
-            let (old, begin) = take_over(&tx, "group", &partition, 0).await?;
-            let mut moves = vec![advance(&tx, "group", &partition, old, begin, 5).await?];
-            let (new, next) = take_over(&tx, "group", &partition, 0).await?;
-            assert_eq!((new, next), (old + 1, 5));
-            // The old owner; records of before; some of before and some new; after a hole.
-            for (epoch, first, after) in [(old, 5, 6), (new, 0, 5), (new, 4, 7), (new, 8, 9)] {
-                moves.push(advance(&tx, "group", &partition, epoch, first, after).await?);
+            let at = TopicPartition { topic: "orders".to_owned(), partition: 3 };
+            let old = Claim { group: "group", epoch: take_over(&tx, "group", &at, None).await?.epoch, at };
+            let mut moves = vec![settle(&tx, &old, &[taken(0, 4)]).await?];
+            let new = Claim { epoch: take_over(&tx, "group", &old.at, None).await?.epoch, ..old.clone() };
+            // The old owner; a record of before; one after a waiting one; that one again; the waiting one.
+            for (claim, covers, offset) in
+                [(&old, 5, 5), (&new, 4, 4), (&new, 6, 6), (&new, 6, 6), (&new, 5, 5)]
+            {
+                moves.push(settle(&tx, claim, &[taken(covers, offset)]).await?);
             }
-            assert_eq!(look(&tx, "group", &partition).await?, Some((new, 9)));
-            assert_eq!(look(&tx, "other", &partition).await?, None);
+            assert_eq!(follow(&tx, &old).await?, None);
+            assert_eq!(follow(&tx, &new).await?.unwrap().window, Window::at(7));
+            assert_eq!(settle(&tx, &new, &[taken(7, 7)]).await?, None);
             Ok::<_, StoreError>(moves)
         });
-        assert_eq!(moves.await.unwrap(), [true, false, false, false, true]);
+        let mut gap = Window::at(5);
+        gap.finish(6..7);
+        let wanted = [Some(Window::at(5)), None, None, Some(gap), None, Some(Window::at(7))];
+        assert_eq!(moves.await.unwrap(), wanted);
     }
 }

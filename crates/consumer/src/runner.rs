@@ -1,19 +1,34 @@
-//! The loop of one group: poll, handle, commit; a failing partition waits, the others go on.
+//! The loop of one group: poll, hand out jobs, take back what became of them.
+//!
+//! What is to be done is decided by each [`Partition`]; here it is done, many partitions and lines at once, while the
+//! log is read on.
+
+mod ownership;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tidings_log::{Log, LogError, Member, Polled, Start, TopicPartition};
-use tidings_model::{Clock, Record};
+use tidings_model::Clock;
 use tidings_store::{Store, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Backoff, Handler, copies::Copies, progress};
+use crate::{
+    Event, Handler, Observer, Options,
+    copies::Copies,
+    job::Landed,
+    partition::Partition,
+    progress::{self, Claim},
+    work::{AWAY_PAUSE, Context},
+};
 
 /// Records that are read at once.
 const BATCH: usize = 100;
-/// The pause while the database or the log is away.
-pub(crate) const AWAY_PAUSE: Duration = Duration::from_millis(250);
+/// How often it is looked for what other processes said, and whether anything stands still.
+const SWEEP: Duration = Duration::from_secs(1);
+/// A partition with work of which nothing was finished for so long stands still.
+const STALLED: Duration = Duration::from_mins(1);
 
 /// Why a consumer ended.
 #[derive(Debug, thiserror::Error)]
@@ -50,32 +65,33 @@ pub struct Consumer {
     pub log: Arc<dyn Log>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
-    /// The waits between attempts.
-    pub backoff: Backoff,
+    /// How it works.
+    pub options: Options,
+    /// Who is told what happens.
+    pub observer: Arc<dyn Observer>,
 }
 
-/// What this owner knows of a partition it holds.
-pub(crate) struct Owned {
-    pub(crate) epoch: u64,
-    pub(crate) handler: Arc<dyn Handler>,
-    // Records that wait for the next attempt of their first one; the partition is paused meanwhile.
-    held: Option<Held>,
-}
-
-struct Held {
-    records: Vec<Record>,
-    // Attempts that their first one has spent.
-    attempts: u32,
-    due: Instant,
+/// A partition that this process owns.
+struct Owned {
+    partition: Partition,
+    handler: Arc<dyn Handler>,
+    // Whether the member was asked to leave it unread.
+    unread: bool,
+    stalled: bool,
 }
 
 /// A consumer that runs.
-pub(crate) struct Running {
-    pub(crate) consumer: Consumer,
-    pub(crate) member: Box<dyn Member>,
-    pub(crate) owned: HashMap<TopicPartition, Owned>,
-    pub(crate) copies: Copies,
-    pub(crate) stop: CancellationToken,
+struct Running {
+    consumer: Consumer,
+    context: Context,
+    member: Box<dyn Member>,
+    owned: HashMap<TopicPartition, Owned>,
+    flying: FuturesUnordered<BoxFuture<'static, (Claim, Landed)>>,
+    copies: Copies,
+    stop: CancellationToken,
+    sweep_at: Instant,
+    // The log is not asked before.
+    log_rests_until: Option<Instant>,
 }
 
 impl Consumer {
@@ -85,126 +101,165 @@ impl Consumer {
         let topics: Vec<String> = self.handlers.iter().map(|handler| handler.topic().to_owned()).collect();
         let member = self.log.join(group, &topics, Start::Earliest).await;
         let member = member.map_err(|source| ConsumerError::Log { group, source })?;
-        let (owned, copies) = (HashMap::new(), Copies::default());
-        let mut running = Running { consumer: self, member, owned, copies, stop };
+        let context = Context {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            options: Arc::new(self.options.clone()),
+            observer: Arc::clone(&self.observer),
+        };
+        let mut running = Running {
+            consumer: self,
+            context,
+            member,
+            owned: HashMap::new(),
+            flying: FuturesUnordered::new(),
+            copies: Copies::default(),
+            stop,
+            sweep_at: Instant::now() + SWEEP,
+            log_rests_until: None,
+        };
         let ended = running.until_stopped().await;
-        running.copies.write(group, &mut *running.member).await;
+        running.give_back().await;
         ended
     }
 }
 
 impl Running {
     async fn until_stopped(&mut self) -> Result<(), ConsumerError> {
-        let group = self.consumer.group;
-        loop {
-            let held = self.owned.values().filter_map(|owned| owned.held.as_ref().map(|held| held.due));
-            let due = held.chain(self.copies.due()).min();
-            let polled = tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return Ok(()),
-                () = sleep_until(due) => None,
-                polled = self.member.poll(BATCH) => Some(polled),
-            };
-            match polled {
-                None => self.work_what_is_due().await,
-                Some(Ok(Polled::Assigned(partitions))) => self.assigned(&partitions).await?,
-                Some(Ok(Polled::Records(records))) => {
-                    if let Some(first) = records.first() {
-                        let (topic, partition) = (first.topic.clone(), first.partition);
-                        self.work(&TopicPartition { topic, partition }, records, 0).await;
-                    }
-                }
-                Some(Err(source)) if is_away(&source) => {
-                    tracing::warn!(group, cause = %source, "the log is away; the group waits for it");
-                    self.rest(AWAY_PAUSE).await;
-                }
-                Some(Err(source)) => return Err(ConsumerError::Log { group, source }),
+        while !self.stop.is_cancelled() {
+            self.hand_out();
+            let due = self.due();
+            let reads = self.log_rests_until.is_none();
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                Some((claim, landed)) = self.flying.next() => self.landed(claim, landed).await?,
+                () = tokio::time::sleep_until(due) => self.work_what_is_due().await?,
+                polled = self.member.poll(BATCH), if reads => self.polled(polled).await?,
             }
-        }
-    }
-
-    async fn work_what_is_due(&mut self) {
-        let now = Instant::now();
-        if self.copies.due().is_some_and(|due| due <= now) {
-            self.copies.write(self.consumer.group, &mut *self.member).await;
-        }
-        let mut due = Vec::new();
-        for (partition, owned) in &mut self.owned {
-            if let Some(held) = owned.held.take_if(|held| held.due <= now) {
-                due.push((partition.clone(), held));
-            }
-        }
-        for (partition, held) in due {
-            self.member.resume(&partition);
-            self.work(&partition, held.records, held.attempts).await;
-        }
-    }
-
-    /// Takes over what is new and forgets what is somebody else's.
-    async fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), ConsumerError> {
-        self.owned.retain(|partition, _| partitions.contains(partition));
-        self.copies.retain(partitions);
-        for partition in partitions {
-            if self.owned.contains_key(partition) {
-                continue;
-            }
-            let store = &self.consumer.store;
-            let reads = |handler: &&Arc<dyn Handler>| {
-                store.topic(handler.topic()).is_some_and(|topic| topic.name == partition.topic)
-            };
-            let Some(handler) = self.consumer.handlers.iter().find(reads).cloned() else { continue };
-            let Some((epoch, next)) = self.take_over(partition).await? else { return Ok(()) };
-            self.member.seek(partition, next);
-            // It was left alone if another owner had taken it over meanwhile.
-            self.member.resume(partition);
-            self.owned.insert(partition.clone(), Owned { epoch, handler, held: None });
         }
         Ok(())
     }
 
-    /// The epoch and the place of a partition that is now ours; none when the consumer was stopped meanwhile.
-    async fn take_over(&self, partition: &TopicPartition) -> Result<Option<(u64, u64)>, ConsumerError> {
-        let group = self.consumer.group;
-        loop {
-            let wanted = partition.clone();
-            let taken = self
-                .consumer
-                .store
-                .transact(move |tx| async move { progress::take_over(&tx, group, &wanted, 0).await })
-                .await;
-            match taken {
-                Ok(taken) => return Ok(Some(taken)),
-                Err(cause) if cause.is_unavailable() => {
-                    if !self.rest(AWAY_PAUSE).await {
-                        return Ok(None);
-                    }
+    /// What is in hand is finished, the copies are written, and nobody is listed as owner.
+    async fn give_back(&mut self) {
+        while let Some((claim, landed)) = self.flying.next().await {
+            // Nothing is begun any more, so nobody is asked who owns what.
+            if let Some(owned) = self.owned.get_mut(&claim.at)
+                && !landed.report.fenced
+            {
+                owned.partition.landed(landed, Instant::now());
+                self.copies.note(&claim.at, owned.partition.next_offset());
+            }
+        }
+        self.copies.write(self.consumer.group, &mut *self.member).await;
+        let claims: Vec<Claim> = self.owned.values().map(|owned| owned.partition.claim.clone()).collect();
+        let released =
+            self.consumer.store.transact(move |tx| async move { progress::release(&tx, &claims).await });
+        if let Err(cause) = released.await {
+            tracing::debug!(group = self.consumer.group, %cause, "could not give partitions back");
+        }
+    }
+
+    fn hand_out(&mut self) {
+        let now = Instant::now();
+        for (at, owned) in &mut self.owned {
+            for job in owned.partition.jobs(now) {
+                let (context, handler) = (self.context.clone(), Arc::clone(&owned.handler));
+                self.flying.push(Box::pin(context.carry_out(job, handler)));
+            }
+            let unread = owned.partition.is_full();
+            if unread != owned.unread {
+                owned.unread = unread;
+                if unread {
+                    self.member.pause(at);
+                } else {
+                    self.member.resume(at);
                 }
-                Err(source) => return Err(ConsumerError::Progress { group, source }),
             }
         }
     }
 
-    /// Keeps records for later; their partition is left unread until then.
-    pub(crate) fn hold(
-        &mut self,
-        partition: &TopicPartition,
-        records: Vec<Record>,
-        attempts: u32,
-        wait: Duration,
-    ) {
-        if let Some(owned) = self.owned.get_mut(partition) {
-            self.member.pause(partition);
-            owned.held = Some(Held { records, attempts, due: Instant::now() + wait });
+    /// When something is to be done, whatever happens before.
+    fn due(&self) -> Instant {
+        let now = Instant::now();
+        let partitions = self.owned.values().filter_map(|owned| owned.partition.due(now));
+        let others = self.copies.due().into_iter().chain(self.log_rests_until);
+        partitions.chain(others).fold(self.sweep_at, Instant::min)
+    }
+
+    async fn work_what_is_due(&mut self) -> Result<(), ConsumerError> {
+        let now = Instant::now();
+        if self.log_rests_until.is_some_and(|until| until <= now) {
+            self.log_rests_until = None;
+        }
+        if self.copies.due().is_some_and(|due| due <= now) {
+            self.copies.write(self.consumer.group, &mut *self.member).await;
+        }
+        if self.sweep_at <= now {
+            self.sweep_at = now + SWEEP;
+            self.sweep(now).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks for resets, and for partitions that stand still.
+    async fn sweep(&mut self, now: Instant) -> Result<(), ConsumerError> {
+        let group = self.consumer.group;
+        for (at, owned) in &mut self.owned {
+            let stalled = owned.partition.stuck_since().is_some_and(|since| since + STALLED <= now);
+            if stalled && !owned.stalled {
+                self.context.observer.happened(group, &Event::Stalled { partition: at.clone() });
+            }
+            owned.stalled = stalled;
+        }
+        let read = self.consumer.store.read(move |tx| async move { progress::epochs(&tx, group).await });
+        // Away: it is looked again soon.
+        let Ok(epochs) = read.await else { return Ok(()) };
+        let moved = |(at, owned): (&TopicPartition, &Owned)| {
+            (epochs.get(at) != Some(&owned.partition.claim.epoch)).then(|| at.clone())
+        };
+        let moved: Vec<TopicPartition> = self.owned.iter().filter_map(moved).collect();
+        for at in moved {
+            self.follow(&at).await?;
+        }
+        Ok(())
+    }
+
+    async fn polled(&mut self, polled: Result<Polled, LogError>) -> Result<(), ConsumerError> {
+        let group = self.consumer.group;
+        match polled {
+            Ok(Polled::Assigned(partitions)) => self.assigned(&partitions).await,
+            Ok(Polled::Records(records)) => {
+                let of = records.first().map(|first| (first.topic.clone(), first.partition));
+                if let Some((topic, partition)) = of
+                    && let Some(owned) = self.owned.get_mut(&TopicPartition { topic, partition })
+                {
+                    owned.partition.take(records, Instant::now());
+                }
+                Ok(())
+            }
+            Err(source) if is_away(&source) => {
+                let cause = source.to_string();
+                self.context.observer.happened(group, &Event::Away { partition: None, cause });
+                self.log_rests_until = Some(Instant::now() + AWAY_PAUSE);
+                Ok(())
+            }
+            Err(source) => Err(ConsumerError::Log { group, source }),
         }
     }
 
-    /// Waits; false when the consumer was stopped meanwhile.
-    async fn rest(&self, pause: Duration) -> bool {
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => false,
-            () = tokio::time::sleep(pause) => true,
+    async fn landed(&mut self, claim: Claim, landed: Landed) -> Result<(), ConsumerError> {
+        let owned = self.owned.get_mut(&claim.at);
+        // An older life of the partition: what it did is in progress, or fenced.
+        let Some(owned) = owned.filter(|owned| owned.partition.claim.epoch == claim.epoch) else {
+            return Ok(());
+        };
+        if landed.report.fenced {
+            return self.follow(&claim.at).await;
         }
+        owned.partition.landed(landed, Instant::now());
+        self.copies.note(&claim.at, owned.partition.next_offset());
+        Ok(())
     }
 }
 
@@ -217,12 +272,5 @@ fn is_away(error: &LogError) -> bool {
         LogError::UnknownTopic { .. } | LogError::UnknownPartition { .. } | LogError::InvalidTopic { .. } => {
             false
         }
-    }
-}
-
-async fn sleep_until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
     }
 }

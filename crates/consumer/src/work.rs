@@ -1,251 +1,361 @@
-//! The records of one partition, in order: attempted, tried again, given up.
+//! Carrying a job out: the handler's effects and the group's progress in one transaction, or neither.
 
-use std::sync::Arc;
-
-use tidings_log::TopicPartition;
-use tidings_model::{Record, planted};
-use tidings_store::StoreError;
-
-use crate::{
-    HandlerError, dead_letter, progress,
-    runner::{AWAY_PAUSE, Running},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
+use tidings_model::{Clock, Record, planted};
+use tidings_store::{Lane, Store, StoreError, Tx};
+use tokio::time::Instant;
+
+use crate::{
+    Event, Handler, HandlerError, Observer, Options, dead_letter, headers,
+    job::{Failed, Job, Landed, Parking, Report, Task},
+    line::{Line, Taken},
+    parked,
+    progress::{self, Claim},
+    seen,
+    window::Window,
+};
+
+/// The pause while the database or the log is away.
+pub(crate) const AWAY_PAUSE: Duration = Duration::from_millis(250);
 /// Rows after which a transaction takes no more records. A turn of the writer may change twice as many: the record
 /// that reaches this may have written as many itself.
 const ROWS: u64 = 250;
 
-/// What became of a transaction.
-enum Outcome {
-    /// Effects and progress of so many records, at least one, are committed.
-    Done(usize),
-    /// Nothing was done: progress is not where these records are.
-    Elsewhere,
-    /// Nothing of it was kept, because of the record at this place in the batch.
-    Failed(usize, HandlerError),
+/// What every job needs.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) options: Arc<Options>,
+    pub(crate) observer: Arc<dyn Observer>,
 }
 
-/// Why a transaction was undone.
-struct Undone {
-    at: usize,
-    error: HandlerError,
+/// Where the records of an attempt are noted as done.
+#[derive(Clone, Debug)]
+enum Source {
+    /// In progress.
+    Log,
+    /// By removing their rows.
+    Rows(Line),
+}
+
+/// What became of a transaction.
+enum Attempt {
+    /// Effects and progress of so many records, at least one, are committed.
+    Done(usize, Option<Window>),
+    /// Nothing was kept, because of the record at this place in the batch.
+    Failed(usize, HandlerError),
+    /// Nothing was kept: progress is not where these records are.
+    Fenced,
+}
+
+/// Why a transaction is undone.
+enum Undone {
+    Fenced,
+    Handler(HandlerError),
 }
 
 impl From<StoreError> for Undone {
     fn from(source: StoreError) -> Self {
-        Self { at: 0, error: source.into() }
+        Self::Handler(source.into())
     }
 }
 
-impl Running {
-    /// Handles records of one partition; what fails is held with all that comes after it. `attempts` are those
-    /// that the first record has spent.
-    pub(crate) async fn work(
-        &mut self,
-        partition: &TopicPartition,
-        mut records: Vec<Record>,
-        mut attempts: u32,
-    ) {
-        while !records.is_empty() && !self.stop.is_cancelled() {
-            let Some(owned) = self.owned.get(partition) else { return };
-            // A record that failed before is tried alone, so that its failure costs no one else a rollback.
-            let take = if attempts > 0 { 1 } else { records.len().min(owned.handler.batch().max(1)) };
-            let rest = records.split_off(take);
-            let batch: Arc<[Record]> = records.into();
+impl From<HandlerError> for Undone {
+    fn from(error: HandlerError) -> Self {
+        Self::Handler(error)
+    }
+}
+
+impl Context {
+    /// Does a job. Not cancel safe: what it committed would not be known.
+    pub(crate) async fn carry_out(self, job: Job, handler: Arc<dyn Handler>) -> (Claim, Landed) {
+        let Job { claim, task } = job;
+        let report = match &task {
+            Task::Fresh { records, .. } => self.work(&claim, &handler, Source::Log, records, 0).await,
+            Task::Again { record, attempts, .. } => {
+                self.work(&claim, &handler, Source::Log, &[Arc::clone(record)], *attempts).await
+            }
+            Task::Park { rows } => self.park(&claim, rows).await,
+            Task::Parked { line, attempts, limit } => {
+                self.work_parked(&claim, &handler, line, *attempts, *limit).await
+            }
+        };
+        (claim, Landed { task, report })
+    }
+
+    /// Attempts records in order, up to the first one that fails; those before it are committed without it.
+    async fn work(
+        &self,
+        claim: &Claim,
+        handler: &Arc<dyn Handler>,
+        source: Source,
+        records: &[Arc<Taken>],
+        attempts: u32,
+    ) -> Report {
+        let mut report = Report::default();
+        let mut failure = None;
+        let mut take = records.len();
+        while take > 0 {
             planted::crash_point("before_handle");
-            let outcome = self.attempt(partition, &batch).await;
+            let attempt = self.attempt(claim, handler, source.clone(), records[..take].to_vec()).await;
             planted::crash_point("after_handle");
-            match outcome {
-                Outcome::Done(done) => {
-                    self.note(partition, &batch[..done]);
-                    (records, attempts) = ([batch[done..].to_vec(), rest].concat(), 0);
+            match attempt {
+                Attempt::Done(done, window) => {
+                    (report.done, report.window) = (done, window);
+                    // Cut short by its rows: whoever failed behind it comes again.
+                    failure = failure.filter(|_| done == take);
+                    break;
                 }
-                Outcome::Elsewhere => {
-                    self.follow(partition, [batch.to_vec(), rest].concat()).await;
-                    return;
-                }
-                Outcome::Failed(at, error) => {
-                    let (good, failed) = batch.split_at(at);
-                    // Those before it are good: they are committed without it.
-                    if !good.is_empty() {
-                        let Outcome::Done(done) = self.attempt(partition, &Arc::from(good)).await else {
-                            self.hold(partition, [batch.to_vec(), rest].concat(), 0, AWAY_PAUSE);
-                            return;
-                        };
-                        self.note(partition, &good[..done]);
-                        if done < good.len() {
-                            (records, attempts) = ([batch[done..].to_vec(), rest].concat(), 0);
-                            continue;
-                        }
-                    }
-                    records = [failed.to_vec(), rest].concat();
-                    match self.failed(partition, records, error, attempts).await {
-                        Some(others) => (records, attempts) = (others, 0),
-                        None => return,
-                    }
-                }
+                Attempt::Fenced => return Report { fenced: true, ..Report::default() },
+                Attempt::Failed(at, error) => (take, failure) = (at.min(take - 1), Some(error)),
             }
         }
+        let Some(error) = failure else { return report };
+        if is_away(&error) {
+            return Report { away: self.away(claim, &error.chain()).away, ..report };
+        }
+        let before = if report.done == 0 { attempts } else { 0 };
+        self.decide(claim, handler, source, (&records[report.done], error, before + 1), report).await
     }
 
     /// One transaction: the effects of a run of records and the progress past them. It ends early when they have
     /// changed many rows.
-    async fn attempt(&self, partition: &TopicPartition, batch: &Arc<[Record]>) -> Outcome {
-        let (Some(owned), Some(first), Some(last)) = (self.owned.get(partition), batch.first(), batch.last())
-        else {
-            return Outcome::Done(batch.len());
-        };
-        let (group, epoch, handler) = (self.consumer.group, owned.epoch, Arc::clone(&owned.handler));
-        let (first, next) = (first.offset, last.offset + 1);
-        let (partition, records) = (partition.clone(), Arc::clone(batch));
+    async fn attempt(
+        &self,
+        claim: &Claim,
+        handler: &Arc<dyn Handler>,
+        source: Source,
+        records: Vec<Arc<Taken>>,
+    ) -> Attempt {
+        let at = Arc::new(AtomicUsize::new(0));
+        let (ctx, claim, handler, reached) =
+            (self.clone(), claim.clone(), Arc::clone(handler), Arc::clone(&at));
         let ended = self
-            .consumer
             .store
             .transact(move |tx| async move {
-                if !progress::advance(&tx, group, &partition, epoch, first, next).await? {
-                    return Ok(None);
-                }
-                for (at, record) in records.iter().enumerate() {
-                    handler.handle(record, &tx).await.map_err(|error| Undone { at, error })?;
-                    if tx.changed_rows() >= ROWS && at + 1 < records.len() {
-                        // Back to the first one that was not handled.
-                        progress::advance(&tx, group, &partition, epoch, next, record.offset + 1).await?;
-                        return Ok(Some(at + 1));
+                let mut records = records;
+                for (at, taken) in records.iter().enumerate() {
+                    reached.store(at, Ordering::Relaxed);
+                    ctx.handle(&tx, claim.group, &*handler, &taken.record).await?;
+                    if tx.changed_rows() >= ROWS {
+                        records.truncate(at + 1);
+                        break;
                     }
                 }
-                Ok::<_, Undone>(Some(records.len()))
+                match note(&tx, &claim, &source, &records).await? {
+                    Some(window) => Ok((records.len(), window)),
+                    None => Err(Undone::Fenced),
+                }
             })
             .await;
         match ended {
-            Ok(Some(done)) => Outcome::Done(done),
-            Ok(None) => Outcome::Elsewhere,
-            Err(Undone { at, error }) => Outcome::Failed(at, error),
+            Ok((done, window)) => Attempt::Done(done, window),
+            Err(Undone::Fenced) => Attempt::Fenced,
+            Err(Undone::Handler(error)) => Attempt::Failed(at.load(Ordering::Relaxed), error),
         }
     }
 
-    /// Notes a committed run for the copies.
-    fn note(&mut self, partition: &TopicPartition, batch: &[Record]) {
-        if let Some(last) = batch.last() {
-            self.copies.note(partition, last.offset + 1);
+    /// Runs the handler, unless the record is not for this group or a repeat.
+    async fn handle(
+        &self,
+        tx: &Tx,
+        group: &str,
+        handler: &dyn Handler,
+        record: &Record,
+    ) -> Result<(), HandlerError> {
+        if record.header(headers::REDRIVE_GROUP).is_some_and(|wanted| wanted != group) {
+            return Ok(());
         }
+        let now = self.clock.now();
+        if !seen::note(tx, group, record, self.options.repeats, now).await? {
+            return Ok(());
+        }
+        handler.handle(record, tx).await?;
+        dead_letter::handled(tx, group, record, now).await?;
+        Ok(())
     }
 
-    /// Decides about a record that failed, the first of these: later, or never. Answers the records after it
-    /// if it was given up.
-    async fn failed(
-        &mut self,
-        partition: &TopicPartition,
-        mut records: Vec<Record>,
-        error: HandlerError,
-        before: u32,
-    ) -> Option<Vec<Record>> {
-        if is_away(&error) {
-            self.hold(partition, records, before, AWAY_PAUSE);
-            return None;
-        }
-        let attempts = before + 1;
+    /// A record failed: later, or never.
+    async fn decide(
+        &self,
+        claim: &Claim,
+        handler: &Arc<dyn Handler>,
+        source: Source,
+        (taken, error, attempts): (&Arc<Taken>, HandlerError, u32),
+        mut report: Report,
+    ) -> Report {
         let wait = match &error {
             HandlerError::Reject(_) => None,
             HandlerError::Retry(_) | HandlerError::Store(_) => {
-                let chance = chance(self.consumer.group, records.first(), attempts);
-                self.consumer.backoff.after(attempts, chance)
+                let chance = chance(claim.group, &taken.record, attempts);
+                self.options.backoff.after(attempts, chance)
             }
         };
+        let (cause, offset) = (error.chain(), taken.record.offset);
         if let Some(wait) = wait {
-            self.hold(partition, records, attempts, wait);
-            return None;
+            report.failed = Some(Failed { attempts, wait });
+            if let Source::Rows(line) = source {
+                self.note_failed(claim, line, offset, attempts, wait).await;
+            }
+            let partition = claim.at.clone();
+            self.tell(claim, &Event::Waiting { partition, offset, attempts, cause });
+            return report;
         }
-        let rest = records.split_off(1);
-        let bad = records.pop()?;
-        match self.give_up(partition, &bad, error, attempts).await {
-            Ok(true) => {
-                self.note(partition, &[bad]);
-                Some(rest)
+        match self.give_up(claim, handler, source, (Arc::clone(taken), error, attempts)).await {
+            Ok(Some((id, window))) => {
+                report.done += 1;
+                report.window = window.or(report.window);
+                self.tell(claim, &Event::DeadLettered { id, handler: handler.name(), attempts, cause });
+                report
             }
-            Ok(false) => {
-                self.follow(partition, [vec![bad], rest].concat()).await;
-                None
-            }
+            Ok(None) => Report { fenced: true, ..Report::default() },
             Err(cause) => {
-                tracing::error!(
-                    group = self.consumer.group,
-                    %cause,
-                    "a dead letter could not be written; its record waits"
-                );
-                self.hold(partition, [vec![bad], rest].concat(), before, AWAY_PAUSE);
-                None
+                // Progress does not move: the record is tried again, and given up when that can be written.
+                let away = self.away(claim, &format!("a dead letter could not be written: {cause}"));
+                Report { away: away.away, ..report }
             }
         }
     }
 
-    /// Makes a record a dead letter, in the transaction that moves past it. False: progress is elsewhere.
+    /// Makes a record a dead letter, in the transaction that moves past it. None: progress is elsewhere.
     async fn give_up(
         &self,
-        partition: &TopicPartition,
-        record: &Record,
-        error: HandlerError,
-        attempts: u32,
-    ) -> Result<bool, StoreError> {
-        let Some(owned) = self.owned.get(partition) else { return Ok(false) };
-        let (group, epoch, handler) = (self.consumer.group, owned.epoch, Arc::clone(&owned.handler));
-        let (name, cause) = (handler.name(), error.chain());
-        let topic = self.consumer.store.topic(&dead_letter::dead_letter_topic(&record.topic));
-        let (at, now, bad) = (partition.clone(), self.consumer.clock.now(), record.clone());
+        claim: &Claim,
+        handler: &Arc<dyn Handler>,
+        source: Source,
+        (taken, error, attempts): (Arc<Taken>, HandlerError, u32),
+    ) -> Result<Option<(String, Option<Window>)>, StoreError> {
+        let name = dead_letter::dead_letter_topic(&taken.record.topic);
+        let topic = self.store.topic(&name);
         // A body may run twice, so it shares what it cannot copy.
         let error = Arc::new(error);
-        let written = self
-            .consumer
+        let (claim, handler, now) = (claim.clone(), Arc::clone(handler), self.clock.now());
+        let ended = self
             .store
             .transact(move |tx| async move {
-                if !progress::advance(&tx, group, &at, epoch, bad.offset, bad.offset + 1).await? {
-                    return Ok(false);
-                }
-                let given_up =
-                    dead_letter::GivenUp { handler: &*handler, record: &bad, error: &error, attempts };
-                dead_letter::put(&tx, &given_up, topic.as_deref(), now).await?;
-                Ok::<_, StoreError>(true)
+                let Some(window) = note(&tx, &claim, &source, std::slice::from_ref(&taken)).await? else {
+                    return Err(Undone::Fenced);
+                };
+                let record = &taken.record;
+                let given_up = dead_letter::GivenUp { handler: &*handler, record, error: &error, attempts };
+                Ok((dead_letter::put(&tx, &given_up, topic.as_deref(), now).await?, window))
             })
-            .await?;
-        if written {
-            tracing::warn!(
-                group = self.consumer.group,
-                handler = name,
-                topic = record.topic,
-                partition = record.partition,
-                offset = record.offset,
-                attempts,
-                cause,
-                "gave a record up; it is a dead letter now"
-            );
+            .await;
+        match ended {
+            Ok(put) => Ok(Some(put)),
+            Err(Undone::Fenced) => Ok(None),
+            Err(Undone::Handler(HandlerError::Store(source))) => Err(source),
+            Err(Undone::Handler(HandlerError::Retry(_) | HandlerError::Reject(_))) => {
+                unreachable!("no handler runs here")
+            }
         }
-        Ok(written)
     }
 
-    /// Goes where progress is: another owner has taken over, or these records were handled before.
-    async fn follow(&mut self, partition: &TopicPartition, records: Vec<Record>) {
-        let (group, wanted) = (self.consumer.group, partition.clone());
-        let looked = self
-            .consumer
+    /// Writes rows, in the transaction that marks their records as done.
+    async fn park(&self, claim: &Claim, rows: &[Parking]) -> Report {
+        let (rows, owned, now) = (rows.to_vec(), claim.clone(), (self.clock.now(), Instant::now()));
+        let count = rows.len();
+        let written = self
             .store
-            .read(move |tx| async move { progress::look(&tx, group, &wanted).await })
+            .transact_in(Lane::Bulk, move |tx| async move {
+                let records: Vec<_> = rows.iter().map(|row| Arc::clone(&row.taken)).collect();
+                let Some(window) = progress::settle(&tx, &owned, &records).await? else {
+                    return Err(Undone::Fenced);
+                };
+                parked::put(&tx, &owned, &rows, now).await?;
+                Ok(window)
+            })
             .await;
-        let Some(owned) = self.owned.get(partition) else { return };
-        match looked {
-            Ok(Some((epoch, next))) if epoch == owned.epoch => self.member.seek(partition, next),
-            Ok(_) => {
-                tracing::warn!(
-                    group,
-                    topic = partition.topic,
-                    partition = partition.partition,
-                    "another owner has taken the partition over; this one leaves it alone"
-                );
-                self.member.pause(partition);
-                self.owned.remove(partition);
+        match written {
+            Ok(window) => {
+                self.tell(claim, &Event::Parked { partition: claim.at.clone(), records: count });
+                Report { done: count, window: Some(window), ..Report::default() }
             }
-            Err(cause) => {
-                tracing::warn!(group, %cause, "progress could not be read; the partition waits");
-                self.hold(partition, records, 0, AWAY_PAUSE);
+            Err(Undone::Fenced) => Report { fenced: true, ..Report::default() },
+            Err(Undone::Handler(error)) => self.away(claim, &error.chain()),
+        }
+    }
+
+    /// Attempts the first rows of a parked line.
+    async fn work_parked(
+        &self,
+        claim: &Claim,
+        handler: &Arc<dyn Handler>,
+        line: &Line,
+        attempts: u32,
+        limit: usize,
+    ) -> Report {
+        // One that failed before is tried alone, so that its failure costs no one else an attempt.
+        let limit = if attempts > 0 { 1 } else { limit };
+        let (owned, wanted) = (claim.clone(), line.clone());
+        let rows =
+            self.store.read(move |tx| async move { parked::first(&tx, &owned, &wanted, limit).await }).await;
+        let records: Vec<_> = match rows {
+            Ok(rows) => {
+                rows.into_iter().map(|record| Arc::new(Taken { covers: record.offset, record })).collect()
             }
+            Err(cause) => return self.away(claim, &cause.to_string()),
+        };
+        if records.is_empty() {
+            // Not as this owner left it.
+            return Report { fenced: true, ..Report::default() };
+        }
+        self.work(claim, handler, Source::Rows(line.clone()), &records, attempts).await
+    }
+
+    /// Keeps the attempts of a row for whoever owns the partition next. That it may fail costs only a count.
+    async fn note_failed(&self, claim: &Claim, line: Line, offset: u64, attempts: u32, wait: Duration) {
+        let (owned, due_at) = (claim.clone(), self.clock.now().plus(wait));
+        let noted = self
+            .store
+            .transact_in(Lane::Bulk, move |tx| async move {
+                if progress::hold(&tx, &owned).await?.is_some() {
+                    parked::failed(&tx, &owned, (&line, offset), attempts, due_at).await?;
+                }
+                Ok::<_, StoreError>(())
+            })
+            .await;
+        if let Err(cause) = noted {
+            tracing::debug!(group = claim.group, %cause, "could not note an attempt");
+        }
+    }
+
+    fn away(&self, claim: &Claim, cause: &str) -> Report {
+        let partition = Some(claim.at.clone());
+        self.tell(claim, &Event::Away { partition, cause: cause.to_owned() });
+        Report { away: Some(AWAY_PAUSE), ..Report::default() }
+    }
+
+    fn tell(&self, claim: &Claim, event: &Event) {
+        self.observer.happened(claim.group, event);
+    }
+}
+
+/// Notes records as done where they came from, and asserts the claim. None: it does not hold, or they were done
+/// before; the transaction must be undone.
+async fn note(
+    tx: &Tx,
+    claim: &Claim,
+    source: &Source,
+    records: &[Arc<Taken>],
+) -> Result<Option<Option<Window>>, StoreError> {
+    match source {
+        Source::Log => Ok(progress::settle(tx, claim, records).await?.map(Some)),
+        Source::Rows(line) => {
+            if progress::hold(tx, claim).await?.is_none() {
+                return Ok(None);
+            }
+            let last = records.last().map_or(0, |taken| taken.record.offset);
+            let removed = parked::remove(tx, claim, line, last).await?;
+            Ok((removed == records.len() as u64).then_some(None))
         }
     }
 }
@@ -256,9 +366,9 @@ fn is_away(error: &HandlerError) -> bool {
 }
 
 /// A share of the jitter, in 0..1: other records and other attempts have other ones.
-fn chance(group: &str, record: Option<&Record>, attempts: u32) -> f64 {
+fn chance(group: &str, record: &Record, attempts: u32) -> f64 {
     let bytes = group.bytes().map(u64::from);
-    let place = record.map_or([0; 2], |record| [u64::from(record.partition), record.offset]);
+    let place = [u64::from(record.partition), record.offset];
     let mix = |seed: u64, part: u64| fastrand::Rng::with_seed(seed ^ part).u64(..);
     fastrand::Rng::with_seed(bytes.chain(place).chain([u64::from(attempts)]).fold(0, mix)).f64()
 }
@@ -278,12 +388,12 @@ mod tests {
             headers: Vec::new(),
             value: None,
         };
-        let chances: Vec<f64> = (0..100).map(|offset| chance("group", Some(&record(offset)), 1)).collect();
+        let chances: Vec<f64> = (0..100).map(|offset| chance("group", &record(offset), 1)).collect();
         assert!(chances.iter().all(|chance| (0.0..1.0).contains(chance)));
         let spread = chances
             .iter()
             .fold((1.0_f64, 0.0_f64), |(low, high), chance| (low.min(*chance), high.max(*chance)));
         assert!(spread.0 < 0.1 && spread.1 > 0.9, "{spread:?}");
-        assert!((chance("group", Some(&record(7)), 1) - chances[7]).abs() < f64::EPSILON);
+        assert!((chance("group", &record(7), 1) - chances[7]).abs() < f64::EPSILON);
     }
 }

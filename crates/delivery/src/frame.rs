@@ -20,6 +20,7 @@ struct Inner {
     facts: core::DeliveryRecord,
     generation: GenerationId,
     frame_type: String,
+    trace_parent: Option<String>,
     json: Bytes,
     // What a gateway needs to know and clients do not: the changes of a person's channels.
     membership: Option<Membership>,
@@ -80,6 +81,7 @@ impl Delivery {
             facts: record.facts(place, removal),
             generation,
             frame_type: record.frame_type.clone(),
+            trace_parent: record.trace_parent.clone(),
             json,
             membership: internal.then(|| serde_json::from_str(data.get()).unwrap_or_default()),
             sse: OnceLock::new(),
@@ -112,6 +114,11 @@ impl Delivery {
     /// The frame's type: `broadcast.created`.
     pub fn frame_type(&self) -> &str {
         &self.0.frame_type
+    }
+
+    /// The trace of the request that caused it, as W3C `traceparent`; none where nobody asked for it.
+    pub fn trace_parent(&self) -> Option<&str> {
+        self.0.trace_parent.as_deref()
     }
 
     /// The cursor that names this place.

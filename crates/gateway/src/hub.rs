@@ -14,6 +14,7 @@ use std::{
 
 use tidings_delivery::{Delivery, Listener, core::Generations, core::Place};
 use tidings_model::{Channel, Clock, UserId};
+use tidings_telemetry::DeliveryPushed;
 use tokio::sync::Notify;
 
 use crate::connection::Connection;
@@ -208,10 +209,13 @@ impl Listener for Hub {
                     settled.push(Arc::clone(connection));
                 }
             }
+            let mut connections = 0;
             state.show(delivery, |connection| {
                 connection.tailed(delivery, &self.generations, now);
+                connections += 1;
             });
             state.resubscribe(delivery);
+            pushed(delivery, connections);
         }
         state.shown = head;
         drop(state);
@@ -220,4 +224,18 @@ impl Listener for Hub {
             self.settle(&connection);
         }
     }
+}
+
+/// Tells that a delivery was shown to so many live connections.
+fn pushed(delivery: &Delivery, connections: usize) {
+    let facts = delivery.facts();
+    DeliveryPushed {
+        trace_parent: delivery.trace_parent(),
+        event_id: facts.event_id.as_str(),
+        frame_type: delivery.frame_type(),
+        subject: &facts.subject,
+        place: facts.place.0,
+        connections,
+    }
+    .emit();
 }

@@ -18,6 +18,8 @@ pub mod header {
     pub const CONTENT_TYPE: &str = "content-type";
     /// The trace it belongs to.
     pub const TRACE_PARENT: &str = "traceparent";
+    /// The number that the relay gave the record, from 1, without holes in each partition.
+    pub const SEQ: &str = "tidings-seq";
 }
 
 /// The headers of a record, in order; names may repeat, as in Kafka.
@@ -87,6 +89,12 @@ impl Record {
         std::str::from_utf8(value).ok()
     }
 
+    /// The number that the relay gave it; none for a record that no relay sent. Whoever reads numbered records
+    /// takes the last one's number plus one and nothing else.
+    pub fn number(&self) -> Option<u64> {
+        self.header(header::SEQ)?.parse().ok()
+    }
+
     /// The event's id: its header, or `topic/partition/offset` for a record that brought none.
     pub fn event_id(&self) -> EventId {
         self.header(header::ID).and_then(|id| id.parse().ok()).unwrap_or_else(|| {
@@ -95,5 +103,29 @@ impl Record {
                 unreachable!("a topic's name has at most 249 bytes, so its places fit an event id")
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_read_from_its_header_and_nothing_else_is_one() {
+        let with = |headers: &[(&str, &str)]| Record {
+            topic: "orders".to_owned(),
+            partition: 0,
+            offset: 0,
+            time: Timestamp(0),
+            key: None,
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+                .collect(),
+            value: None,
+        };
+        assert_eq!(with(&[(header::ID, "evt_1"), (header::SEQ, "42")]).number(), Some(42));
+        assert_eq!(with(&[(header::ID, "42")]).number(), None);
+        assert_eq!(with(&[(header::SEQ, "-1")]).number(), None);
     }
 }

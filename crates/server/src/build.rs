@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tidings::{Deps, Feature};
 use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes, with_reference};
 use tidings_config::Config;
-use tidings_consumer::{Backoff, Consumer, dead_letter_topic};
+use tidings_consumer::{Consumer, Keeper, Logged, Options, dead_letter_topic};
 use tidings_delivery::{
     Feed, FeedOptions, Mark,
     api::DeliveryApi,
@@ -146,6 +146,7 @@ impl Server {
         tasks.spawn(async move { keeper.keep_lines(keeper_stop).await });
 
         // 5 consume, and what comes due
+        tasks.spawn(Keeper { store: store.clone(), clock: Arc::clone(&clock) }.run(stop.clone()));
         let mut routes = OpenApiRouter::<()>::new();
         for feature in features {
             start_feature(&feature, &store, &log, &clock, &tasks, &stop);
@@ -356,7 +357,8 @@ fn start_feature(
             store: store.clone(),
             log: Arc::clone(log),
             clock: Arc::clone(clock),
-            backoff: Backoff::default(),
+            options: Options::default(),
+            observer: Arc::new(Logged),
         };
         let stop = stop.clone();
         tasks.spawn(async move {

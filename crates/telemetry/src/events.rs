@@ -121,3 +121,35 @@ impl ConsumerEnded<'_> {
         tracing::error!(group = self.group, cause = %self.cause, "a consumer ended");
     }
 }
+
+/// A delivery was shown to the connections of this process: the last that its trace is told of here.
+#[derive(Clone, Copy, Debug)]
+pub struct DeliveryPushed<'a> {
+    /// The trace of the request that caused it, as W3C `traceparent`; none where nobody asked for it.
+    pub trace_parent: Option<&'a str>,
+    /// The event.
+    pub event_id: &'a str,
+    /// The frame's type: `broadcast.created`.
+    pub frame_type: &'a str,
+    /// What receipts name.
+    pub subject: &'a str,
+    /// Its place in the delivery log.
+    pub place: u64,
+    /// How many connections listened to its channels.
+    pub connections: usize,
+}
+
+impl DeliveryPushed<'_> {
+    /// Tells it.
+    pub fn emit(self) {
+        tracing::debug!(
+            trace_id = self.trace_parent.and_then(|parent| parent.split('-').nth(1)),
+            event_id = self.event_id,
+            frame_type = self.frame_type,
+            subject = self.subject,
+            place = self.place,
+            connections = self.connections,
+            "pushed a delivery"
+        );
+    }
+}

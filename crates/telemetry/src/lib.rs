@@ -8,7 +8,8 @@ mod metrics;
 mod observed;
 
 pub use events::{
-    ConsumerEnded, DatabaseAway, FeedEnded, RequestAnswered, RoutePanicked, TokenRefused, TopicDrifts,
+    ConsumerEnded, DatabaseAway, DeliveryPushed, FeedEnded, RequestAnswered, RoutePanicked, TokenRefused,
+    TopicDrifts,
 };
 pub use metrics::Metrics;
 pub use observed::{GroupLag, Observed, PartitionEnds, StoreNumbers};

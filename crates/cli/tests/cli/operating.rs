@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::running::{Demo, eventually};
+use crate::running::{Demo, Folder, eventually};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|cause| panic!("{cause}: {text}"))
@@ -135,4 +135,26 @@ fn operators_routes_are_for_operators_and_on_their_listener_alone() {
     assert!(says.contains("no topic `nothing`; there are ") && says.contains("broadcast-messages"), "{says}");
     let says = demo.run(["consume", "broadcast-messages"]).fails(2);
     assert!(says.contains("--from-beginning"), "{says}");
+}
+
+#[test]
+fn the_log_tells_one_trace_from_the_request_to_the_push() {
+    let demo =
+        Demo::start_with(Folder::new(), &[("RUST_LOG", "warn,tidings_telemetry=debug,tidings_api=info")]);
+    let lines = || demo.server.err();
+    let traced = |line: &str| {
+        let after = line.split("trace_id").nth(1)?;
+        after.trim_start_matches(['=', '"', ':']).get(..32).map(str::to_owned)
+    };
+    let trace = eventually("the request's line names its trace", || {
+        let said = lines();
+        let create = said.lines().find(|line| line.contains("POST") && line.contains("/broadcasts"))?;
+        traced(create)
+    });
+    eventually("the push names the same trace", || {
+        let said = lines();
+        let pushed = said.lines().find(|line| line.contains("pushed a delivery") && line.contains(&trace))?;
+        assert!(pushed.contains("broadcast.created") && pushed.contains("connections=2"), "{pushed}");
+        Some(())
+    });
 }

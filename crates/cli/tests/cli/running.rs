@@ -189,8 +189,14 @@ impl Demo {
     }
 
     pub(crate) fn start_in(folder: Folder) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    /// Starts it with these environment variables.
+    pub(crate) fn start_with(folder: Folder, variables: &[(&str, &str)]) -> Self {
         let mut serve = folder.tidings(["serve", "--demo", "--listen", "127.0.0.1:0"]);
         serve.args(["--admin-listen", "127.0.0.1:0", "--ready-file", "ready.json"]);
+        serve.envs(variables.iter().copied());
         let mut server = folder.start(&mut serve);
         server.prints("Ctrl-C stops it");
         let ready = fs::read_to_string(folder.path.path().join("ready.json")).expect("the file is written");

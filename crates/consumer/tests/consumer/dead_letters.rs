@@ -50,7 +50,7 @@ async fn a_dead_letter_lies_in_its_topic_as_spring_kafka_writes_it() {
     assert_eq!(header("kafka_dlt-original-consumer-group"), b"group");
     assert_eq!(header("kafka_dlt-exception-fqcn"), b"tidings.HandlerError.Reject");
     assert_eq!(header("kafka_dlt-exception-message"), b"the outer cause");
-    assert_eq!(header("kafka_dlt-exception-stacktrace"), b"the outer cause");
+    assert_eq!(header("kafka_dlt-exception-stacktrace"), b"tidings.HandlerError.Reject: the outer cause");
     assert_eq!(header("tidings-attempts"), b"1");
 }
 

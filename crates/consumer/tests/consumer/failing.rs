@@ -9,11 +9,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tidings_consumer::{Backoff, Consumer, Handler, HandlerError, dead_letters};
+use tidings_consumer::{Handler, HandlerError, Options, dead_letters};
 use tidings_log::Log;
 use tidings_model::{Headers, Record, Timestamp};
 use tidings_store::{NewRecord, Store, Tx};
-use tokio_util::sync::CancellationToken;
 
 use crate::world::{Scripted, World, away, topic};
 
@@ -180,15 +179,7 @@ async fn a_log_that_is_full_holds_the_group_up_until_there_is_room() {
     // A value of five bytes and headers of two: the first fills the topic.
     world.put(0, "first").await;
     world.put(0, "second").await;
-    let consumer = Consumer {
-        group: "group",
-        handlers: vec![Arc::new(Forward)],
-        store: world.store.clone(),
-        log: Arc::new(world.log.clone()),
-        clock: Arc::clone(&world.clock) as Arc<dyn tidings_model::Clock>,
-        backoff: Backoff::default(),
-    };
-    world.tasks.spawn(async move { consumer.run(CancellationToken::new()).await.unwrap() });
+    world.run_with(&Arc::new(Forward), &world.log, Options::default());
     let forwarded =
         async || world.log.topics().await.unwrap().last().map(|topic| topic.partitions[0].next_offset);
     world.until("the first", async || forwarded().await == Some(1)).await;

@@ -5,5 +5,7 @@
 mod dead_letters;
 mod failing;
 mod owning;
+mod parking;
+mod repeats;
 mod sharing;
 mod world;

@@ -6,10 +6,9 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use tidings_consumer::{Backoff, Consumer, Handler, HandlerError};
-use tidings_model::{Clock, Record};
+use tidings_consumer::{Handler, HandlerError, Options};
+use tidings_model::Record;
 use tidings_store::{Tx, params};
-use tokio_util::sync::CancellationToken;
 
 use crate::world::World;
 
@@ -53,17 +52,7 @@ async fn records_that_write_much_share_a_short_transaction_and_none_is_left_out_
         world.put(0, value).await;
     }
     let handler = Arc::new(Wide::default());
-    let consumer = Consumer {
-        group: "group",
-        handlers: vec![Arc::clone(&handler) as Arc<dyn Handler>],
-        store: world.store.clone(),
-        log: Arc::new(world.log.clone()),
-        clock: Arc::clone(&world.clock) as Arc<dyn Clock>,
-        backoff: Backoff::default(),
-    };
-    let stop = CancellationToken::new();
-    let until = stop.clone();
-    world.tasks.spawn(async move { consumer.run(until).await.unwrap() });
+    let stop = world.run_with(&handler, &world.log, Options::default());
     world.until_effects(values.len() * WIDE).await;
     stop.cancel();
     world.ended().await;

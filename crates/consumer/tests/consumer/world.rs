@@ -8,10 +8,10 @@ use std::{
 
 use async_trait::async_trait;
 use tempfile::TempDir;
-use tidings_consumer::{Backoff, Consumer, Handler, HandlerError};
+use tidings_consumer::{Consumer, Event, Handler, HandlerError, Observer, Options};
 use tidings_log::{Durability, EmbeddedLog, Log, Produce, TopicConfig, TopicPartition};
-use tidings_model::{ManualClock, Record, Timestamp};
-use tidings_store::{Migration, Store, StoreError, StoreOptions, Tx, params};
+use tidings_model::{Clock as _, Headers, ManualClock, Record, Timestamp};
+use tidings_store::{Migration, NewRecord, Store, StoreError, StoreOptions, Tx, params};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long a test waits for what must happen, by the clock on the wall.
@@ -31,7 +31,24 @@ pub(crate) struct World {
     pub(crate) log: EmbeddedLog,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) tasks: TaskTracker,
+    pub(crate) told: Arc<Told>,
     folder: TempDir,
+}
+
+/// What consumers told.
+#[derive(Default)]
+pub(crate) struct Told(Mutex<Vec<Event>>);
+
+impl Told {
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Observer for Told {
+    fn happened(&self, _group: &str, event: &Event) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+    }
 }
 
 impl World {
@@ -53,38 +70,87 @@ impl World {
             topics.push(topic("orders-dlt", dead, 1 << 30));
         }
         log.ensure_topics(&topics).await.unwrap();
-        Self { store, log, clock, tasks: TaskTracker::new(), folder }
+        Self { store, log, clock, tasks: TaskTracker::new(), told: Arc::default(), folder }
     }
 
     /// The same file, as another process would find it later.
     pub(crate) async fn reopened(self, partitions: u32, dead: u32) -> Self {
-        let Self { store, log, clock, tasks, folder } = self;
-        drop((store, log, tasks));
+        let Self { store, log, clock, tasks, told, folder } = self;
+        drop((store, log, tasks, told));
         Self::open(folder, clock, partitions, dead).await
     }
 
     pub(crate) async fn put(&self, partition: u32, value: &str) {
+        self.put_keyed(partition, Some("key"), value).await;
+    }
+
+    pub(crate) async fn put_keyed(&self, partition: u32, key: Option<&str>, value: &str) {
+        self.put_record(partition, key, value, vec![("kept".to_owned(), vec![0, 255])]).await;
+    }
+
+    pub(crate) async fn put_record(&self, partition: u32, key: Option<&str>, value: &str, headers: Headers) {
         let record = Produce {
             topic: "orders".to_owned(),
             partition: Some(partition),
-            key: Some(b"key".to_vec()),
-            headers: vec![("kept".to_owned(), vec![0, 255])],
+            key: key.map(|key| key.as_bytes().to_vec()),
+            headers,
             value: Some(value.as_bytes().to_vec()),
         };
         self.log.produce(record).await.unwrap();
     }
 
-    /// Starts a group of one handler on a log; it ends with the token.
-    pub(crate) fn run(&self, handler: &Arc<Scripted>, log: &EmbeddedLog) -> CancellationToken {
-        let handler: Arc<dyn Handler> = Arc::clone(handler) as Arc<dyn Handler>;
-        let consumer = Consumer {
+    /// Puts many records at once, in order: partition, key, value.
+    pub(crate) async fn put_all(&self, records: Vec<(u32, Option<String>, String)>) {
+        let time = self.clock.now();
+        let put = self.store.transact(move |tx| async move {
+            for (partition, key, value) in records {
+                let record = NewRecord {
+                    topic: "orders",
+                    partition: Some(partition),
+                    key: key.as_deref().map(str::as_bytes),
+                    headers: &Headers::new(),
+                    value: Some(value.as_bytes()),
+                    time,
+                };
+                tx.append(&record).await?;
+            }
+            Ok::<_, StoreError>(())
+        });
+        put.await.unwrap();
+    }
+
+    /// A group of these handlers, on a log.
+    pub(crate) fn consumer(
+        &self,
+        handlers: Vec<Arc<dyn Handler>>,
+        log: &EmbeddedLog,
+        options: Options,
+    ) -> Consumer {
+        Consumer {
             group: "group",
-            handlers: vec![handler],
+            handlers,
             store: self.store.clone(),
             log: Arc::new(log.clone()),
             clock: Arc::clone(&self.clock) as Arc<dyn tidings_model::Clock>,
-            backoff: Backoff::default(),
-        };
+            options,
+            observer: Arc::clone(&self.told) as Arc<dyn Observer>,
+        }
+    }
+
+    /// Starts a group of one handler on a log; it ends with the token.
+    pub(crate) fn run(&self, handler: &Arc<Scripted>, log: &EmbeddedLog) -> CancellationToken {
+        self.run_with(handler, log, Options::default())
+    }
+
+    /// [`World::run`] with options, of any handler.
+    pub(crate) fn run_with<H: Handler + 'static>(
+        &self,
+        handler: &Arc<H>,
+        log: &EmbeddedLog,
+        options: Options,
+    ) -> CancellationToken {
+        let handler: Arc<dyn Handler> = Arc::clone(handler) as Arc<dyn Handler>;
+        let consumer = self.consumer(vec![handler], log, options);
         let stop = CancellationToken::new();
         let until = stop.clone();
         self.tasks.spawn(async move { consumer.run(until).await.unwrap() });
@@ -125,11 +191,14 @@ impl World {
     pub(crate) async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
         let started = Instant::now();
         while !holds().await {
-            assert!(
-                started.elapsed() < LIMIT,
-                "{what} did not come in time; so far {:?}",
-                self.effects().await
-            );
+            if started.elapsed() > LIMIT {
+                let effects = self.effects().await;
+                panic!(
+                    "{what} did not come in time; {} effects, the last {:?}",
+                    effects.len(),
+                    effects.last()
+                );
+            }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

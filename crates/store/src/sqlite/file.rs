@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use rustix::fs::{FlockOperation, flock, fstatfs};
 
 use crate::StoreError;
@@ -94,7 +94,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
              PRAGMA cache_size = -65536;",
         )
         .map_err(|cause| refused(path, cause.to_string()))?;
-    connection.set_prepared_statement_cache_capacity(256);
+    keep_statements(&connection, path, 256)?;
     Ok(connection)
 }
 
@@ -111,8 +111,18 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
              PRAGMA cache_size = -16384;",
         )
         .map_err(|cause| refused(path, cause.to_string()))?;
-    connection.set_prepared_statement_cache_capacity(128);
+    keep_statements(&connection, path, 128)?;
     Ok(connection)
+}
+
+/// Keeps statements parsed and planned. Without the guarantee of stable plans, SQLite parses a kept statement
+/// again whenever a parameter that its plan depends on has another value: nearly each time.
+fn keep_statements(connection: &Connection, path: &Path, kept: usize) -> Result<(), StoreError> {
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(|cause| refused(path, cause.to_string()))?;
+    connection.set_prepared_statement_cache_capacity(kept);
+    Ok(())
 }
 
 #[cfg(test)]

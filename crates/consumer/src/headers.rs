@@ -1,0 +1,14 @@
+//! Names of the headers that consumers read and write, beside those of every record.
+
+/// The group that a record was sent through again for; all others skip it.
+pub const REDRIVE_GROUP: &str = "tidings-redrive-group";
+/// How often a record was sent through again.
+pub const REDRIVES: &str = "tidings-redrives";
+/// The dead letter that a record was sent through again from.
+pub const DEAD_LETTER: &str = "tidings-dead-letter";
+/// How often a dead letter was tried.
+pub const ATTEMPTS: &str = "tidings-attempts";
+/// The relay's number of a record.
+pub(crate) const SEQ: &str = "tidings-seq";
+/// What our own transactions write as an event's source.
+pub(crate) const OWN_SOURCE: &str = "tidings";
