@@ -69,9 +69,9 @@ pub async fn list(
             "SELECT dead_letter_id, group_id, handler, topic, partition_id, record_offset, recorded_at, event_id,
                     record_key, headers, value, cause, attempts, created_at
              FROM dead_letters
-             WHERE ($1 IS NULL OR topic = $1)
-               AND ($2 IS NULL OR group_id = $2)
-               AND ($3 IS NULL OR (created_at, dead_letter_id) < ($3, $4))
+             WHERE (CAST($1 AS TEXT) IS NULL OR topic = $1)
+               AND (CAST($2 AS TEXT) IS NULL OR group_id = $2)
+               AND (CAST($3 AS BIGINT) IS NULL OR (created_at, dead_letter_id) < ($3, $4))
              ORDER BY created_at DESC, dead_letter_id DESC
              LIMIT $5",
             params![
@@ -91,7 +91,7 @@ pub async fn count(tx: &Tx, filter: &Filter) -> Result<u64, StoreError> {
     tx.one(
         "SELECT COUNT(*)
          FROM dead_letters
-         WHERE ($1 IS NULL OR topic = $1) AND ($2 IS NULL OR group_id = $2)",
+         WHERE (CAST($1 AS TEXT) IS NULL OR topic = $1) AND (CAST($2 AS TEXT) IS NULL OR group_id = $2)",
         params![filter.topic.clone(), filter.group.clone()],
     )
     .await?

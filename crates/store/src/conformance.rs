@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub use self::{
     events::*,
-    fresh::{FreshDatabase, NO_POSTGRES, each_store},
+    fresh::{FreshDatabase, NO_POSTGRES, each_store, prepare},
     lanes::*,
     life::*,
     outbox::*,

@@ -9,6 +9,9 @@
 //! goes away leaves nothing half done, and opening and closing need no runtime around them.
 
 mod address;
+#[cfg(feature = "conformance")]
+mod alone;
+mod dialect;
 mod ear;
 mod errors;
 mod lanes;
@@ -31,6 +34,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+#[cfg(feature = "conformance")]
+pub(crate) use alone::{prepare_alone, run_alone};
 pub(crate) use errors::is_unavailable;
 pub(crate) use running::Running;
 
@@ -53,21 +58,6 @@ pub(crate) struct Postgres {
     stop: CancellationToken,
     // Taken when the store closes.
     runtime: Option<Runtime>,
-}
-
-/// Runs one statement outside of any transaction, on a connection of its own.
-#[cfg(feature = "conformance")]
-pub(crate) fn run_alone(url: &str, sql: String) -> Result<(), StoreError> {
-    let address = address::Address::parse(url)?;
-    let run = move || {
-        let runtime = Builder::new_current_thread().enable_all().build();
-        runtime.map_err(|cause| address.refused(cause.to_string()))?.block_on(async {
-            let session = pool::Pool::new(address, Arc::default()).connect().await?;
-            session.run(&sql).await.map_err(|error| StoreError::statement(&sql, error))
-        })
-    };
-    // A runtime is not started on a thread of another one, which this may be.
-    std::thread::spawn(run).join().map_err(|_panic| StoreError::Panicked)?
 }
 
 /// What every transaction needs.

@@ -47,6 +47,14 @@ impl Drop for FreshDatabase {
     }
 }
 
+/// The types of each statement's parameters, or why PostgreSQL does not take it.
+pub fn prepare(
+    url: &str,
+    statements: &[&'static str],
+) -> Result<Vec<Result<Vec<String>, String>>, StoreError> {
+    postgres::prepare_alone(url, statements.to_vec())
+}
+
 /// Runs a test on each store there is: on a SQLite file in `folder` and, where the tests were told of a server,
 /// on PostgreSQL. Tells the test which one it has.
 #[expect(clippy::print_stdout, reason = "a test says what it passes over")]

@@ -1,10 +1,8 @@
-//! Migrations on PostgreSQL: the text of SQLite's, in the words of PostgreSQL.
-//!
-//! Owners write each step once, for SQLite. Three words differ, and one meaning: text is compared by its bytes
-//! on SQLite, and by whatever the database was made with on PostgreSQL, unless its column says otherwise.
+//! Migrations on PostgreSQL: forward only, each once, by one process at a time.
 
 use super::{
     address::{Address, reason},
+    dialect,
     session::Session,
 };
 use crate::{Migration, Row, StoreError, params};
@@ -62,7 +60,7 @@ async fn apply_locked(
         let statements = if migration.owner == OUTBOX.owner {
             migration.sqlite.to_owned()
         } else {
-            translate(migration.sqlite)
+            dialect::migration(migration.sqlite)
         };
         // Names of steps are ours; no quotes in them.
         let noted = format!(
@@ -84,37 +82,4 @@ async fn apply_locked(
         }
     }
     Ok(())
-}
-
-/// A step in PostgreSQL's words.
-fn translate(sqlite: &str) -> String {
-    let code = |line: &str| {
-        let (code, comment) = line.split_once("--").unwrap_or((line, ""));
-        let code = code
-            .replace(" WITHOUT ROWID", "")
-            .replace("INTEGER PRIMARY KEY", "BIGINT PRIMARY KEY")
-            .replace(" BLOB", " BYTEA");
-        let code = if is_column(&code) { code.replacen(" TEXT", " TEXT COLLATE \"C\"", 1) } else { code };
-        if comment.is_empty() { code } else { format!("{code}--{comment}") }
-    };
-    sqlite.lines().map(code).collect::<Vec<_>>().join("\n")
-}
-
-/// Whether a line declares a column of text: a name and its type, or one that is added.
-fn is_column(code: &str) -> bool {
-    code.contains(" TEXT") && !code.contains(" AS TEXT")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_step_is_said_in_the_words_of_postgresql() {
-        let sqlite = "-- BLOB and TEXT in a comment stay\nCREATE TABLE t (\n  a  TEXT   NOT NULL PRIMARY KEY,\n  b  BLOB,\n  \
-                      c  BIGINT\n) WITHOUT ROWID;\nALTER TABLE t ADD COLUMN d TEXT;\nSELECT CAST(c AS TEXT) FROM t;";
-        let postgres = "-- BLOB and TEXT in a comment stay\nCREATE TABLE t (\n  a  TEXT COLLATE \"C\"   NOT NULL PRIMARY KEY,\n  \
-                        b  BYTEA,\n  c  BIGINT\n);\nALTER TABLE t ADD COLUMN d TEXT COLLATE \"C\";\nSELECT CAST(c AS TEXT) FROM t;";
-        assert_eq!(translate(sqlite), postgres);
-    }
 }

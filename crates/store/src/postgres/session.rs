@@ -11,6 +11,7 @@ use tokio_postgres::{AsyncMessage, Client, Connection, Error, NoTls, Statement};
 
 use super::{
     address::Address,
+    dialect,
     value::{Column, Param},
 };
 use crate::{Row, Value, wakes::Wakes};
@@ -81,13 +82,20 @@ impl Session {
         Ok((answer.into_iter().collect::<Result<_, _>>()?, prepared.writes))
     }
 
+    /// The types of a statement's parameters.
+    #[cfg(feature = "conformance")]
+    pub(super) async fn types(&self, sql: &'static str) -> Result<Vec<String>, Error> {
+        let prepared = self.prepare(sql).await?;
+        Ok(prepared.statement.params().iter().map(|kind| kind.name().to_owned()).collect())
+    }
+
     async fn prepare(&self, sql: &'static str) -> Result<Prepared, Error> {
         let known = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(sql).cloned();
         if let Some(prepared) = known {
             return Ok(prepared);
         }
         let writes = sql.contains("RETURNING");
-        let prepared = Prepared { statement: self.client.prepare(sql).await?, writes };
+        let prepared = Prepared { statement: self.client.prepare(&dialect::statement(sql)).await?, writes };
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert(sql, prepared.clone());
         Ok(prepared)
     }
