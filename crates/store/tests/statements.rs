@@ -158,7 +158,7 @@ fn postgresql_takes_every_migration_and_every_statement() {
         match types {
             Ok(types) if types.iter().all(|name| TYPES.contains(&name.as_str())) => {}
             Ok(types) => {
-                refused.push(format!("{place}: parameters are {types:?}; say CAST($n AS BIGINT)\n  {text}"))
+                refused.push(format!("{place}: parameters are {types:?}; say CAST($n AS BIGINT)\n  {text}"));
             }
             Err(reason) => refused.push(format!("{place}: {reason}\n  {text}")),
         }

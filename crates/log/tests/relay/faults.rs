@@ -21,7 +21,7 @@ async fn write(world: &World, values: std::ops::Range<u64>) {
 }
 
 async fn accepted(world: &World) -> Vec<u64> {
-    world.accepted(0).await.iter().map(|value| value.parse().unwrap()).collect()
+    world.accepted(0).await.iter().map(|value| value.parse().expect("a value is a number")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 6)]
@@ -92,7 +92,9 @@ async fn relays_that_are_suspended_in_turn_show_everything_once_and_in_order() {
         relays[(round + 2) % 3].gate.open();
         tokio::time::sleep(LEASE / 2).await;
     }
-    relays.iter().for_each(|relay| relay.gate.open());
+    for relay in &relays {
+        relay.gate.open();
+    }
     until("the outbox is empty", async || world.waiting().await == 0).await;
     assert_eq!(accepted(&world).await, values(written));
 }

@@ -54,11 +54,11 @@ pub(crate) struct Running {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a temporary folder");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mut options = StoreOptions::at(folder.path().join("outbox.db"));
         options.appends = Appends::Outbox;
-        let outbox = Store::open(&options).unwrap();
+        let outbox = Store::open(&options).expect("the outbox opens");
         for name in [TOPIC, UNKNOWN] {
             let name = name.to_owned();
             let topic = TopicPartitions {
@@ -69,7 +69,7 @@ impl World {
             };
             outbox.register_topic(&name, topic);
         }
-        let file = Store::open(&StoreOptions::at(folder.path().join("log.db"))).unwrap();
+        let file = Store::open(&StoreOptions::at(folder.path().join("log.db"))).expect("the log opens");
         let log = Arc::new(EmbeddedLog::new(file, clock));
         let topic = TopicConfig {
             alias: TOPIC.to_owned(),
@@ -79,7 +79,7 @@ impl World {
             retention_bytes: TopicConfig::RETENTION_BYTES,
             durability: tidings_log::Durability::Durable,
         };
-        log.ensure_topics(&[topic]).await.unwrap();
+        log.ensure_topics(&[topic]).await.expect("the topic is made");
         Self { outbox, log, relays: TaskTracker::new(), _folder: folder }
     }
 
@@ -113,7 +113,7 @@ impl World {
             tx.append(&record(topic, key.as_deref(), &value)).await?;
             Ok::<_, StoreError>(())
         });
-        put.await.unwrap();
+        put.await.expect("the events are put");
     }
 
     /// Writes one event to a partition.
@@ -123,7 +123,7 @@ impl World {
             tx.append(&NewRecord { partition: Some(partition), ..record(TOPIC, None, &value) }).await?;
             Ok::<_, StoreError>(())
         });
-        put.await.unwrap();
+        put.await.expect("the events are put");
     }
 
     /// Writes events of one partition in one transaction, so that they share rows.
@@ -137,7 +137,7 @@ impl World {
             tx.append_all(&records).await?;
             Ok::<_, StoreError>(())
         });
-        put.await.unwrap();
+        put.await.expect("the events are put");
     }
 
     /// Every record of a partition, as it lies in the log.
@@ -145,7 +145,7 @@ impl World {
         let (mut all, at) = (Vec::new(), TopicPartition { topic: TOPIC.to_owned(), partition });
         loop {
             let from = all.last().map_or(0, |last: &Record| last.offset + 1);
-            let page = self.log.records(at.clone(), from, 500).await.unwrap();
+            let page = self.log.records(at.clone(), from, 500).await.expect("the log is read");
             if page.is_empty() {
                 return all;
             }
@@ -161,7 +161,11 @@ impl World {
             let number = record.number().map(Number);
             assert!(number.is_some(), "a relay numbers all that it sends");
             if acceptor.offer(Place::of_offset(record.offset), number, Timestamp(0)) == Acceptance::Accept {
-                accepted.push(record.value.map_or("-".to_owned(), |value| String::from_utf8(value).unwrap()));
+                accepted.push(
+                    record
+                        .value
+                        .map_or("-".to_owned(), |value| String::from_utf8(value).expect("a value is text")),
+                );
             }
         }
         accepted
@@ -171,7 +175,13 @@ impl World {
     pub(crate) async fn all_accepted(&self) -> Vec<Vec<u64>> {
         let mut all = Vec::new();
         for partition in 0..PARTITIONS {
-            all.push(self.accepted(partition).await.iter().map(|value| value.parse().unwrap()).collect());
+            all.push(
+                self.accepted(partition)
+                    .await
+                    .iter()
+                    .map(|value| value.parse().expect("a value is a number"))
+                    .collect(),
+            );
         }
         all
     }
@@ -190,7 +200,7 @@ impl World {
     /// Runs a statement on the outbox, as a fault would.
     pub(crate) async fn tamper(&self, sql: &'static str) {
         let done = self.outbox.transact(move |tx| async move { tx.execute(sql, params![]).await });
-        done.await.unwrap();
+        done.await.expect("it is done");
     }
 
     /// Rows that wait or are in flight.
@@ -205,7 +215,7 @@ impl World {
 
     async fn count(&self, sql: &'static str) -> u64 {
         let counted = self.outbox.read(move |tx| async move { tx.one(sql, params![]).await?.get::<u64>(0) });
-        counted.await.unwrap()
+        counted.await.expect("the rows are counted")
     }
 }
 
@@ -247,33 +257,33 @@ pub(crate) struct Gate {
 impl Gate {
     /// Lets so many records pass and suspends the relay before the next.
     pub(crate) fn hold_after(&self, records: usize) {
-        self.state.lock().unwrap().pass = Some(records);
+        self.state.lock().expect("no holder panicked").pass = Some(records);
     }
 
     /// Lets the relay go on.
     pub(crate) fn open(&self) {
-        self.state.lock().unwrap().pass = None;
+        self.state.lock().expect("no holder panicked").pass = None;
         self.moved.notify_all();
     }
 
     /// Whether the relay stands still.
     pub(crate) fn holds(&self) -> bool {
-        self.state.lock().unwrap().held
+        self.state.lock().expect("no holder panicked").held
     }
 
     /// Refuses records of this value for ever.
     pub(crate) fn refuse(&self, value: &str) {
-        self.state.lock().unwrap().refused = Some(value.as_bytes().to_vec());
+        self.state.lock().expect("no holder panicked").refused = Some(value.as_bytes().to_vec());
     }
 
     /// Says so often that the queue is full.
     pub(crate) fn fill(&self, times: usize) {
-        self.state.lock().unwrap().full = times;
+        self.state.lock().expect("no holder panicked").full = times;
     }
 
     /// Loses the acknowledgement of the record after so many: it is written, and the relay is told otherwise.
     pub(crate) fn lose_ack_after(&self, records: usize) {
-        self.state.lock().unwrap().lose_ack_after = Some(records);
+        self.state.lock().expect("no holder panicked").lose_ack_after = Some(records);
     }
 }
 
@@ -288,11 +298,11 @@ impl Log for Gate {
     }
 
     fn enqueue(&self, record: Produce) -> Result<Ack, LogError> {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock().expect("no holder panicked");
         while state.pass == Some(0) {
             state.held = true;
             // The whole relay stands still, its signs of life too.
-            state = self.moved.wait(state).unwrap();
+            state = self.moved.wait(state).expect("no holder panicked");
         }
         state.held = false;
         if state.refused.is_some() && state.refused == record.value {
