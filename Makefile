@@ -3,7 +3,7 @@ export TIDINGS_CACHE    ?= $(HOME)/.cache/tidings
 export CARGO_TARGET_DIR ?= $(TIDINGS_CACHE)/target
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check dev-postgres bench autobahn interop nightly fmt
+.PHONY: help setup run dev-kafka dev-postgres test check bench autobahn interop nightly fmt
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,11 @@ run: ## start with demo people on http://127.0.0.1:8080 and send them a broadcas
 	@scripts/setup build
 	@scripts/cargo build --package tidings-cli
 	@bin/tidings serve --demo
+
+dev-kafka: ## start a Kafka broker of its own on this machine, and say how to reach it
+	@scripts/setup
+	@scripts/kafka start dev
+	@echo "stop it with scripts/kafka stop dev"
 
 test: ## everything: lints, unit, conformance, crash, security, browsers
 	@scripts/setup

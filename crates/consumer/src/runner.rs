@@ -238,7 +238,7 @@ impl Running {
                 }
                 Ok(())
             }
-            Err(source) if is_away(&source) => {
+            Err(source) if source.is_away() => {
                 let cause = source.to_string();
                 self.context.observer.happened(group, &Event::Away { partition: None, cause });
                 self.log_rests_until = Some(Instant::now() + AWAY_PAUSE);
@@ -260,17 +260,5 @@ impl Running {
         owned.partition.landed(landed, Instant::now());
         self.copies.note(&claim.at, owned.partition.next_offset());
         Ok(())
-    }
-}
-
-/// Whether the log is no group's fault: it is asked again.
-fn is_away(error: &LogError) -> bool {
-    match error {
-        LogError::Store { source, .. } => {
-            source.is_unavailable() || matches!(source, StoreError::ReadLimit { .. })
-        }
-        LogError::UnknownTopic { .. } | LogError::UnknownPartition { .. } | LogError::InvalidTopic { .. } => {
-            false
-        }
     }
 }

@@ -7,7 +7,10 @@ mod retention;
 mod tail;
 mod topics;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use async_trait::async_trait;
 use tidings_model::{Clock, Record};
@@ -16,8 +19,8 @@ use tidings_store::{NewRecord, Store, StoreError};
 pub use retention::Retained;
 
 use crate::{
-    Drift, Durability, GroupOffset, Log, LogError, LogPlace, Member, Produce, Start, Tail, TopicConfig,
-    TopicPartition, TopicState,
+    Ack, Drift, Durability, GroupOffset, Log, LogError, LogPlace, Member, Produce, Start, Tail, TopicConfig,
+    TopicName, TopicPartition, TopicState,
 };
 
 /// The log in the store's file.
@@ -58,7 +61,7 @@ impl Log for EmbeddedLog {
         let (in_memory, durable): (Vec<_>, Vec<_>) =
             specs.iter().cloned().partition(|spec| spec.durability == Durability::Memory);
         for spec in &in_memory {
-            topics::check(spec)?;
+            spec.check()?;
             self.memory.ensure(spec);
         }
         topics::ensure(&self.store, &durable, self.clock.now()).await
@@ -86,6 +89,28 @@ impl Log for EmbeddedLog {
             .map_err(LogError::store("append a record"))?;
         let offset = appended.offset().map_err(LogError::store("append a record"))?;
         Ok(LogPlace { topic: appended.topic, partition: appended.partition, offset })
+    }
+
+    fn enqueue(&self, record: Produce) -> Result<Ack, LogError> {
+        if self.topic(&record.topic).is_none() {
+            return Err(LogError::UnknownTopic { topic: record.topic });
+        }
+        let log = self.clone();
+        let mut appending: Ack = Box::pin(async move { log.produce(record).await });
+        // The first poll hands the record to the writer, who takes what comes in order.
+        match appending.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => Ok(appending),
+            Poll::Ready(Err(LogError::Store { source: StoreError::Busy { .. }, .. })) => Err(LogError::Full),
+            Poll::Ready(appended) => Ok(Box::pin(std::future::ready(appended))),
+        }
+    }
+
+    fn topic(&self, name: &str) -> Option<TopicName> {
+        let in_memory = self.memory.get(name).map(|topic| topic.name());
+        in_memory.or_else(|| {
+            let topic = self.store.topic(name)?;
+            Some(TopicName { name: topic.name.clone(), partitions: topic.partitions })
+        })
     }
 
     async fn join(&self, group: &str, topics: &[String], start: Start) -> Result<Box<dyn Member>, LogError> {

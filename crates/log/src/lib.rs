@@ -1,20 +1,25 @@
 //! Steps 3 and 4 of a message's way: the log, one promise with two keepers.
 //!
 //! The embedded keeper's records lie in the store's file, so an event put into a transaction is a record
-//! the moment the transaction commits; there is no relay. What the promise is, the conformance suite says.
+//! the moment the transaction commits; there is no relay. The other keeper is Kafka. What the promise is, the
+//! conformance suite says.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod embedded;
 mod error;
+mod kafka;
 mod topic;
+
+use std::{future::Future, pin::Pin};
 
 use async_trait::async_trait;
 use tidings_model::{Headers, Record};
 
 pub use embedded::{EmbeddedLog, Retained};
 pub use error::LogError;
-pub use topic::{Durability, TopicConfig, TopicSpec};
+pub use kafka::{GroupMember, GroupProtocol, GroupState, KafkaLog, KafkaSecurity, KafkaSettings};
+pub use topic::{Durability, TopicConfig, TopicName, TopicSpec};
 
 /// A record that a direct producer sends, outside any transaction of a feature.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +35,10 @@ pub struct Produce {
     /// Its value; none is a tombstone.
     pub value: Option<Vec<u8>>,
 }
+
+/// The answer to a record that was enqueued: its place, once it is durable. It is to be awaited: one that is
+/// dropped may take its record along.
+pub type Ack = Pin<Box<dyn Future<Output = Result<LogPlace, LogError>> + Send>>;
 
 /// A record's place.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,8 +102,8 @@ pub struct PartitionState {
     pub first_offset: u64,
     /// The offset of the next record.
     pub next_offset: u64,
-    /// Bytes of keys, headers and values.
-    pub bytes: u64,
+    /// Bytes of keys, headers and values, where the keeper knows.
+    pub bytes: Option<u64>,
 }
 
 /// How far a group is in one partition.
@@ -128,6 +137,14 @@ pub trait Log: Send + Sync + std::fmt::Debug {
     /// Appends a record; resolves when it is durable.
     async fn produce(&self, record: Produce) -> Result<LogPlace, LogError>;
 
+    /// Puts a record behind those enqueued before it: in each partition, the order of the calls is the order of
+    /// the records. [`LogError::Full`] where the queue has no room: wait for an acknowledgement, then call again.
+    fn enqueue(&self, record: Produce) -> Result<Ack, LogError>;
+
+    /// A topic that [`Log::ensure_topics`] or an earlier call met, by the name features know it by or its name in
+    /// the log.
+    fn topic(&self, name: &str) -> Option<TopicName>;
+
     /// Becomes a member of a group; a group without an offset begins at `start`.
     async fn join(&self, group: &str, topics: &[String], start: Start) -> Result<Box<dyn Member>, LogError>;
 
@@ -148,8 +165,8 @@ pub trait Log: Send + Sync + std::fmt::Debug {
     /// How far all groups are.
     async fn group_offsets(&self) -> Result<Vec<GroupOffset>, LogError>;
 
-    /// Sets a group's offset, forwards or back. Its members go on where they are; those that join later begin
-    /// here.
+    /// Sets a group's offset, forwards or back; those that join later begin here. A group that has members may
+    /// be refused ([`LogError::GroupActive`]); where it is not, they go on where they are.
     async fn reset(&self, group: &str, partition: TopicPartition, next_offset: u64) -> Result<(), LogError>;
 }
 

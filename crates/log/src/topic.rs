@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::LogError;
+
 /// How a topic's records are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -44,8 +46,38 @@ pub struct TopicConfig {
 }
 
 impl TopicConfig {
-    /// The bytes that a topic keeps by default: 2 GiB.
+    /// The bytes that a topic keeps by default: 2 GiB. It is a bound of the one file: on Kafka, which has the disks of
+    /// many, a topic with this bound keeps by time alone.
     pub const RETENTION_BYTES: u64 = 2 << 30;
+
+    /// Kafka's rule for names, so that a topic can move there.
+    pub(crate) fn check(&self) -> Result<(), LogError> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let reason = if self.name.is_empty() || self.name.len() > 249 {
+            "a name has 1 to 249 characters"
+        } else if !self.name.bytes().all(allowed) || matches!(self.name.as_str(), "." | "..") {
+            "a name has only letters, digits, `.`, `_` and `-`"
+        } else if self.partitions == 0 || self.partitions > 1024 {
+            "a topic has 1 to 1,024 partitions"
+        } else {
+            return Ok(());
+        };
+        Err(LogError::InvalidTopic { topic: self.name.clone(), reason: reason.to_owned() })
+    }
+
+    /// How long records are kept, in milliseconds, as SQL's and Java's numbers can say it.
+    pub(crate) fn retention_ms(&self) -> u64 {
+        u64::try_from(self.retention.as_millis()).unwrap_or(u64::MAX).min(i64::MAX.cast_unsigned())
+    }
+}
+
+/// A topic, as the log knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicName {
+    /// The name in the log.
+    pub name: String,
+    /// How many partitions.
+    pub partitions: u32,
 }
 
 impl From<&TopicSpec> for TopicConfig {

@@ -67,7 +67,7 @@ async fn a_ring_holds_a_bounded_number_of_records_and_a_slow_tail_skips() {
     assert_eq!(slow.position(), 914);
     let topics = typing.log.topics().await.expect("topics are listed");
     assert_eq!((topics[0].partitions[0].first_offset, topics[0].partitions[0].next_offset), (904, 5000));
-    assert_eq!(topics[0].partitions[0].bytes, 4096);
+    assert_eq!(topics[0].partitions[0].bytes, Some(4096));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod build;
 mod identity;
+mod kafka;
 mod limits;
 mod routes;
 mod schedules;
@@ -11,3 +12,4 @@ mod standings;
 mod tcp;
 
 pub use build::{Server, StartError, migrate, migrations};
+pub use kafka::kafka_settings;

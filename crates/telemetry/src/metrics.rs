@@ -202,7 +202,9 @@ impl Metrics {
             let labels = PartitionLabels { topic: partition.topic.clone(), partition: partition.partition };
             self.topic_newest.get_or_create(&labels).set(whole(partition.next_offset));
             self.topic_oldest.get_or_create(&labels).set(whole(partition.first_offset));
-            self.topic_bytes.get_or_create(&labels).set(whole(partition.bytes));
+            if let Some(bytes) = partition.bytes {
+                self.topic_bytes.get_or_create(&labels).set(whole(bytes));
+            }
         }
         for group in &observed.groups {
             let labels = GroupLabels {

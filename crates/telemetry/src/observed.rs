@@ -55,8 +55,8 @@ pub struct PartitionEnds {
     pub first_offset: u64,
     /// The offset of the next record.
     pub next_offset: u64,
-    /// Bytes that are kept.
-    pub bytes: u64,
+    /// Bytes that are kept, where the log says.
+    pub bytes: Option<u64>,
 }
 
 /// How far a group is behind in a partition.

@@ -42,7 +42,7 @@ pub(super) struct Partition {
     pub(super) number: u32,
     pub(super) first_offset: u64,
     pub(super) next_offset: u64,
-    bytes: u64,
+    bytes: Option<u64>,
 }
 
 impl Topics {
@@ -54,9 +54,10 @@ impl Topics {
         let rows = list.items.into_iter().map(|topic| {
             let records: u64 =
                 topic.partitions.iter().map(|part| part.next_offset.saturating_sub(part.first_offset)).sum();
-            let bytes: u64 = topic.partitions.iter().map(|part| part.bytes).sum();
+            let bytes: Option<u64> = topic.partitions.iter().map(|part| part.bytes).sum();
+            let bytes = bytes.map_or_else(|| "-".to_owned(), size);
             let partitions = topic.partitions.len().to_string();
-            [topic.name, partitions, records.to_string(), size(bytes), span(topic.retention_ms)]
+            [topic.name, partitions, records.to_string(), bytes, span(topic.retention_ms)]
         });
         let heading = ["topic", "partitions", "records", "bytes", "kept for"];
         say(table(Paint::stdout(), heading, rows.collect()))

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use tidings_model::Record;
+
 use super::{Keeper, assigned, groups::join, orders, partition, polled, put, soon, values};
 use crate::{Member, Polled, Start, TopicPartition};
 
@@ -10,15 +12,24 @@ const TURN: Duration = Duration::from_millis(20);
 
 /// Polls the members by turns until together they hold all partitions of `orders`, each of them some.
 async fn settle(members: &mut [Box<dyn Member>], partitions: u32) -> Vec<Vec<TopicPartition>> {
+    settle_and_read(members, partitions, &mut Vec::new()).await
+}
+
+/// The same, with the records that they are given meanwhile.
+async fn settle_and_read(
+    members: &mut [Box<dyn Member>],
+    partitions: u32,
+    read: &mut Vec<Record>,
+) -> Vec<Vec<TopicPartition>> {
     let all: BTreeSet<TopicPartition> = (0..partitions).map(partition).collect();
     let mut shares: Vec<Vec<TopicPartition>> = vec![Vec::new(); members.len()];
     let settling = async {
         loop {
             for (member, share) in members.iter_mut().zip(&mut shares) {
-                if let Ok(polled) = tokio::time::timeout(TURN, member.poll(1)).await
-                    && let Polled::Assigned(partitions) = polled.expect("a member polls")
-                {
-                    *share = partitions;
+                let Ok(polled) = tokio::time::timeout(TURN, member.poll(1)).await else { continue };
+                match polled.expect("a member polls") {
+                    Polled::Assigned(partitions) => *share = partitions,
+                    Polled::Records(records) => read.extend(records),
                 }
             }
             let held: Vec<_> = shares.iter().flatten().cloned().collect();
@@ -78,14 +89,12 @@ pub async fn a_member_that_leaves_hands_its_partitions_over(keeper: &dyn Keeper)
         members[0].commit(&[(of.clone(), 1)]).await.expect("it commits");
     }
     members.remove(0);
-    settle(&mut members, 4).await;
     // What the other one had read, it does not read again; the rest comes from where the first one committed.
-    let mut read = BTreeSet::new();
-    while read.len() < 4 + share.len() {
-        for record in polled(&mut *members[0], 1).await {
-            read.insert((record.partition, record.offset));
-        }
-    }
+    let mut records = Vec::new();
+    settle_and_read(&mut members, 4, &mut records).await;
+    let wanted = 2 * (4 - share.len()) + share.len();
+    records.extend(polled(&mut *members[0], wanted.saturating_sub(records.len())).await);
+    let read: BTreeSet<(u32, u64)> = records.iter().map(|record| (record.partition, record.offset)).collect();
     for of in 0..4 {
         assert_eq!(read.contains(&(of, 0)), !share.contains(&partition(of)), "{read:?}");
         assert!(read.contains(&(of, 1)), "{read:?}");
@@ -146,7 +155,7 @@ pub async fn a_poll_that_is_given_up_loses_nothing(keeper: &dyn Keeper) {
 /// However much lies in one partition.
 pub async fn a_busy_partition_does_not_starve_the_others(keeper: &dyn Keeper) {
     let log = orders(keeper, 2).await;
-    for _ in 0..50 {
+    for _ in 0..200 {
         put(&*log, 0, "one of many").await;
     }
     put(&*log, 1, "the only one").await;
@@ -161,5 +170,6 @@ pub async fn a_busy_partition_does_not_starve_the_others(keeper: &dyn Keeper) {
             break;
         }
     }
-    assert!(polls <= 2, "the other partition came after {polls} polls");
+    // In the first polls, what of it is read ahead may still be on its way.
+    assert!(polls <= 5, "the other partition came after {polls} of 20 polls");
 }

@@ -3,7 +3,7 @@
 use tidings_model::Headers;
 
 use super::{Keeper, orders, partition, put, soon, values};
-use crate::{Log, Produce};
+use crate::{Log, LogError, Produce};
 
 /// The murmur2 partitions of Kafka's Java client, computed there for ten partitions.
 const JAVA: [(&str, u32); 3] = [("21", 0), ("foobar", 6), ("a-little-bit-long-string", 2)];
@@ -63,6 +63,33 @@ pub async fn records_of_a_partition_keep_their_order(keeper: &dyn Keeper) {
         let of_one: Vec<_> = read.iter().filter(|value| value.starts_with(name)).collect();
         assert!(of_one.is_sorted(), "{of_one:?}");
     }
+}
+
+/// Who waits for each answer before the next record waits for the disk each time.
+pub async fn what_is_enqueued_keeps_the_order_of_the_calls(keeper: &dyn Keeper) {
+    let log = orders(keeper, 2).await;
+    let mut acks = Vec::new();
+    for number in 0..100_u32 {
+        let record = Produce {
+            topic: "orders".to_owned(),
+            partition: Some(number % 2),
+            value: Some(format!("{number:03}").into_bytes()),
+            ..Produce::default()
+        };
+        acks.push(log.enqueue(record).expect("there is room"));
+    }
+    for (number, ack) in (0..).zip(acks) {
+        let place = soon("the answer", ack).await.expect("it is written");
+        assert_eq!((place.partition, place.offset), (number % 2, u64::from(number / 2)));
+    }
+    for of in 0..2 {
+        let read = values(&log.records(partition(of), 0, 100).await.expect("it is read"));
+        let wanted: Vec<String> =
+            (0..100).filter(|number| number % 2 == of).map(|number| format!("{number:03}")).collect();
+        assert_eq!(read, wanted);
+    }
+    let nowhere = Produce { topic: "nowhere".to_owned(), ..Produce::default() };
+    assert!(matches!(log.enqueue(nowhere).map(drop), Err(LogError::UnknownTopic { .. })));
 }
 
 /// A hole would read as a loss.

@@ -47,6 +47,7 @@ pub async fn a_tail_whose_place_was_forgotten_goes_on_at_the_oldest(keeper: &dyn
     assert_eq!((records[0].offset, values(&records)), (4, vec!["4".to_owned()]));
     let mut earliest = log.tail(partition(0), Start::Earliest).await.expect("it opens");
     assert_eq!(tailed(&mut *earliest, 2).await, ["4", "5"]);
+    assert_eq!(tailed(&mut *slow, 1).await, ["5"], "it goes on from there");
     // Also when nothing is left.
     keeper.forget(&partition(0), 6).await;
     let mut none = log.tail(partition(0), Start::At(2)).await.expect("it opens");

@@ -14,7 +14,7 @@ use tidings_model::{Record, Timestamp};
 use tidings_store::{StoreError, partition_for};
 use tokio::sync::watch;
 
-use crate::{LogError, LogPlace, PartitionState, Produce, Start, Tail, TopicConfig, TopicState};
+use crate::{LogError, LogPlace, PartitionState, Produce, Start, Tail, TopicConfig, TopicName, TopicState};
 
 /// The most records of one ring.
 const RING_RECORDS: usize = 4096;
@@ -94,6 +94,11 @@ impl Kept {
 }
 
 impl MemoryTopic {
+    /// What it is called, and how it is split.
+    pub(super) fn name(&self) -> TopicName {
+        TopicName { name: self.config.name.clone(), partitions: self.config.partitions }
+    }
+
     /// Puts a record at the end of its ring, and drops what the ring no longer holds.
     pub(super) fn produce(&self, produce: Produce, now: Timestamp) -> Result<LogPlace, LogError> {
         let partitions = self.config.partitions;
@@ -160,7 +165,12 @@ impl MemoryTopic {
         let partitions = self.rings.iter().zip(0..).map(|(ring, partition)| {
             let kept = ring.kept();
             let next_offset = kept.records.back().map_or(kept.first_offset, |last| last.offset + 1);
-            PartitionState { partition, first_offset: kept.first_offset, next_offset, bytes: kept.bytes }
+            PartitionState {
+                partition,
+                first_offset: kept.first_offset,
+                next_offset,
+                bytes: Some(kept.bytes),
+            }
         });
         TopicState {
             name: self.config.name.clone(),

@@ -208,7 +208,7 @@ impl EmbeddedLog {
 }
 
 fn bytes(topic: &TopicState) -> u64 {
-    topic.partitions.iter().map(|partition| partition.bytes).sum()
+    topic.partitions.iter().filter_map(|partition| partition.bytes).sum()
 }
 
 /// How many bytes are more than 7/8 of a bound.

@@ -12,7 +12,7 @@ pub(super) async fn ensure(
 ) -> Result<Vec<Drift>, LogError> {
     let mut drift = Vec::new();
     for spec in specs {
-        check(spec)?;
+        spec.check()?;
         let wanted = spec.clone();
         let found = store
             .transact_in(Lane::People, move |tx| async move { find_or_create(&tx, &wanted, now).await })
@@ -22,8 +22,12 @@ pub(super) async fn ensure(
         if found.topic.partitions != spec.partitions {
             differs(format!("has {} partitions, wanted {}", found.topic.partitions, spec.partitions));
         }
-        if found.retention_ms != retention_ms(spec) {
-            differs(format!("keeps records for {} ms, wanted {} ms", found.retention_ms, retention_ms(spec)));
+        if found.retention_ms != spec.retention_ms() {
+            differs(format!(
+                "keeps records for {} ms, wanted {} ms",
+                found.retention_ms,
+                spec.retention_ms()
+            ));
         }
         if found.topic.bytes_limit != spec.retention_bytes {
             differs(format!("keeps {} bytes, wanted {}", found.topic.bytes_limit, spec.retention_bytes));
@@ -34,30 +38,10 @@ pub(super) async fn ensure(
     Ok(drift)
 }
 
-/// Kafka's rule for names, so that a topic can move there.
-pub(super) fn check(spec: &TopicConfig) -> Result<(), LogError> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let reason = if spec.name.is_empty() || spec.name.len() > 249 {
-        "a name has 1 to 249 characters"
-    } else if !spec.name.bytes().all(allowed) || matches!(spec.name.as_str(), "." | "..") {
-        "a name has only letters, digits, `.`, `_` and `-`"
-    } else if spec.partitions == 0 || spec.partitions > 1024 {
-        "a topic has 1 to 1,024 partitions"
-    } else {
-        return Ok(());
-    };
-    Err(LogError::InvalidTopic { topic: spec.name.clone(), reason: reason.to_owned() })
-}
-
 /// A topic as the file has it.
 struct Found {
     topic: TopicPartitions,
     retention_ms: u64,
-}
-
-fn retention_ms(spec: &TopicConfig) -> u64 {
-    // SQL's numbers end at 2^63.
-    u64::try_from(spec.retention.as_millis()).unwrap_or(u64::MAX).min(i64::MAX.cast_unsigned())
 }
 
 async fn find_or_create(tx: &Tx, spec: &TopicConfig, now: Timestamp) -> Result<Found, StoreError> {
@@ -87,7 +71,7 @@ async fn find_or_create(tx: &Tx, spec: &TopicConfig, now: Timestamp) -> Result<F
             &spec.name,
             first_partition,
             spec.partitions,
-            retention_ms(spec),
+            spec.retention_ms(),
             spec.retention_bytes,
             now
         ],
@@ -106,7 +90,7 @@ async fn find_or_create(tx: &Tx, spec: &TopicConfig, now: Timestamp) -> Result<F
         partitions: spec.partitions,
         bytes_limit: spec.retention_bytes,
     };
-    Ok(Found { topic, retention_ms: retention_ms(spec) })
+    Ok(Found { topic, retention_ms: spec.retention_ms() })
 }
 
 pub(super) async fn list(store: &Store) -> Result<Vec<TopicState>, LogError> {
@@ -130,7 +114,7 @@ pub(super) async fn list(store: &Store) -> Result<Vec<TopicState>, LogError> {
                     partition: row.get(3)?,
                     first_offset: row.get(4)?,
                     next_offset: row.get(5)?,
-                    bytes: row.get(6)?,
+                    bytes: Some(row.get(6)?),
                 };
                 match topics.last_mut().filter(|topic| topic.name == name) {
                     Some(topic) => topic.partitions.push(partition),

@@ -43,8 +43,8 @@ struct PartitionBody {
     first_offset: u64,
     /// The offset of the next record.
     next_offset: u64,
-    /// Bytes of keys, headers and values.
-    bytes: u64,
+    /// Bytes of keys, headers and values; null where the log does not say.
+    bytes: Option<u64>,
 }
 
 impl From<PartitionState> for PartitionBody {

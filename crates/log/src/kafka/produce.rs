@@ -1,0 +1,124 @@
+//! The producer: records in the order in which they were enqueued, acknowledged by all replicas that are in sync.
+
+use std::sync::atomic::Ordering;
+
+use rdkafka::{
+    error::RDKafkaErrorCode as Code,
+    message::{Header, OwnedHeaders},
+    producer::{DeliveryFuture, FutureRecord, Producer},
+};
+use tidings_store::partition_for;
+
+use super::{Inner, failure, settings::RECORD_BYTES};
+use crate::{Ack, LogError, LogPlace, Produce, TopicName};
+
+/// What a record needs beside its key, headers and value, at most.
+const ROOM: usize = 512;
+
+impl Inner {
+    pub(super) async fn produce(&self, record: Produce) -> Result<LogPlace, LogError> {
+        let topic = self.known(&record.topic).await?;
+        let name = topic.name.clone();
+        let ack = self.send(&topic, &record)?;
+        match tokio::time::timeout(self.settings.produce_limit, ack).await {
+            Ok(answered) => answered,
+            // The producer goes on trying.
+            Err(_late) => Err(LogError::Unknown { topic: name }),
+        }
+    }
+
+    pub(super) fn enqueue(&self, record: &Produce) -> Result<Ack, LogError> {
+        let topic = self.met.get(&record.topic);
+        let topic = topic.ok_or_else(|| LogError::UnknownTopic { topic: record.topic.clone() })?;
+        self.send(&topic, record)
+    }
+
+    fn send(&self, topic: &TopicName, record: &Produce) -> Result<Ack, LogError> {
+        check(record)?;
+        let partition = self.partition(topic, record)?;
+        let headers = record
+            .headers
+            .iter()
+            .fold(OwnedHeaders::new_with_capacity(record.headers.len()), |headers, (key, value)| {
+                headers.insert(Header { key, value: Some(value.as_slice()) })
+            });
+        let number = i32::try_from(partition).unwrap_or(i32::MAX);
+        let mut sent = FutureRecord::<[u8], [u8]>::to(&topic.name).partition(number);
+        if !record.headers.is_empty() {
+            sent = sent.headers(headers);
+        }
+        sent.key = record.key.as_deref();
+        sent.payload = record.value.as_deref();
+        let delivery = self.producer.send_result(sent).map_err(|(cause, _record)| {
+            self.fatal().unwrap_or_else(|| LogError::kafka_about("send a record", &topic.name)(cause))
+        })?;
+        Ok(Box::pin(acknowledged(delivery, topic.name.clone(), partition)))
+    }
+
+    /// The partition of a record: its own, that of its key, or each in turn.
+    fn partition(&self, topic: &TopicName, record: &Produce) -> Result<u32, LogError> {
+        match (record.partition, record.key.as_deref()) {
+            (Some(partition), _) if partition >= topic.partitions => Err(LogError::UnknownPartition {
+                topic: topic.name.clone(),
+                partition,
+                partitions: topic.partitions,
+            }),
+            (Some(partition), _) => Ok(partition),
+            (None, Some(key)) => Ok(partition_for(key, topic.partitions)),
+            (None, None) => Ok(self.spread.fetch_add(1, Ordering::Relaxed) % topic.partitions.max(1)),
+        }
+    }
+
+    /// Why the producer can never send again, if it cannot.
+    pub(super) fn fatal(&self) -> Option<LogError> {
+        let (code, reason) = self.producer.client().fatal_error()?;
+        let operation = "send records";
+        let source = rdkafka::error::KafkaError::Global(code);
+        Some(match failure::meaning(code) {
+            failure::Meaning::Refused => {
+                LogError::Refused { operation, advice: failure::advice(code, "", &reason) }
+            }
+            failure::Meaning::Away | failure::Meaning::Missing | failure::Meaning::Failed => {
+                tracing::error!(%code, reason, "the producer cannot go on");
+                LogError::Kafka { operation, source }
+            }
+        })
+    }
+}
+
+async fn acknowledged(delivery: DeliveryFuture, topic: String, partition: u32) -> Result<LogPlace, LogError> {
+    match delivery.await {
+        Ok(Ok(delivered)) => match u64::try_from(delivered.offset) {
+            Ok(offset) => Ok(LogPlace { topic, partition, offset }),
+            // Written, but the broker did not say where.
+            Err(_unknown) => Err(LogError::Unknown { topic }),
+        },
+        Ok(Err((cause, _message))) => Err(match cause.rdkafka_error_code() {
+            // Given up on the way, or by the end of the producer: it may have arrived.
+            Some(Code::MessageTimedOut | Code::PurgeInflight | Code::BrokerTransportFailure) => {
+                LogError::Unknown { topic }
+            }
+            Some(Code::InvalidMessageSize | Code::MessageSizeTooLarge) => too_large(&topic),
+            Some(_) | None => LogError::kafka_about("send a record", &topic)(cause),
+        }),
+        Err(_producer_ended) => Err(LogError::Unknown { topic }),
+    }
+}
+
+/// Refuses what no broker would take, or what would arrive as something else.
+fn check(record: &Produce) -> Result<(), LogError> {
+    let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let bytes = record.key.as_ref().map_or(0, Vec::len) + headers + record.value.as_ref().map_or(0, Vec::len);
+    if bytes + ROOM > RECORD_BYTES as usize {
+        return Err(too_large(&record.topic));
+    }
+    if record.headers.iter().any(|(name, _)| name.contains('\0')) {
+        let reason = "has a header with a zero byte in its name".to_owned();
+        return Err(LogError::InvalidRecord { topic: record.topic.clone(), reason });
+    }
+    Ok(())
+}
+
+fn too_large(topic: &str) -> LogError {
+    LogError::InvalidRecord { topic: topic.to_owned(), reason: format!("has more than {RECORD_BYTES} bytes") }
+}

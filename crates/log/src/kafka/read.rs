@@ -1,0 +1,158 @@
+//! Reading without a group: what all readers share, and looking at a run of records.
+
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt};
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{Consumer, ConsumerContext, MessageStream, StreamConsumer},
+    error::KafkaError,
+    message::BorrowedMessage,
+};
+use tidings_model::{Record, Timestamp};
+use tokio::sync::Mutex;
+
+use super::{
+    Inner,
+    client::Listener,
+    failure::{Meaning, code_of, meaning},
+    native, settings,
+};
+use crate::{LogError, TopicPartition};
+
+/// The most bytes of values that one read answers with, so that large records do not gather in memory.
+pub(super) const RUN_BYTES: usize = 4 << 20;
+/// How long a look may wait for what it knows to be there.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A reader without a group.
+pub(super) type Reader = StreamConsumer<Listener>;
+
+/// The one reader that looks at runs of records for operators; none until the first look.
+pub(super) type Looker = Mutex<Option<Reader>>;
+
+pub(super) fn record(message: &BorrowedMessage<'_>) -> Record {
+    Record {
+        topic: message.topic().to_owned(),
+        partition: u32::try_from(message.partition()).unwrap_or_default(),
+        offset: u64::try_from(message.offset()).unwrap_or_default(),
+        time: Timestamp(message.timestamp().to_millis().unwrap_or_default()),
+        key: message.key().map(<[u8]>::to_vec),
+        headers: native::headers(message),
+        value: message.payload().map(<[u8]>::to_vec),
+    }
+}
+
+/// What is left of an error that a reader met: brokers that are away come back by themselves, and a topic that is
+/// gone may be made again.
+pub(super) fn serious(cause: KafkaError) -> Option<LogError> {
+    const OPERATION: &str = "read records";
+    match (&cause, code_of(&cause).map(meaning)) {
+        (KafkaError::MessageConsumptionFatal(_), _) => {
+            Some(LogError::Kafka { operation: OPERATION, source: cause })
+        }
+        (_, Some(Meaning::Refused)) => Some(LogError::kafka(OPERATION)(cause)),
+        (_, Some(Meaning::Away)) => {
+            tracing::debug!(%cause, "a reader waits for its broker");
+            None
+        }
+        (_, Some(Meaning::Missing | Meaning::Failed) | None) => {
+            tracing::warn!(%cause, "a reader met an error and goes on");
+            None
+        }
+    }
+}
+
+/// What lies ready, without waiting: a message, or what went wrong.
+pub(super) fn ready<'a, C: ConsumerContext + 'static>(
+    stream: &mut MessageStream<'a, C>,
+) -> Option<Result<BorrowedMessage<'a>, KafkaError>> {
+    stream.next().now_or_never().flatten()
+}
+
+pub(super) fn at(partition: &TopicPartition, offset: u64) -> Result<TopicPartitionList, LogError> {
+    let mut places = TopicPartitionList::new();
+    let number = i32::try_from(partition.partition).unwrap_or(i32::MAX);
+    let offset = Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX));
+    places.add_partition_offset(&partition.topic, number, offset).map_err(LogError::kafka("name a place"))?;
+    Ok(places)
+}
+
+impl Inner {
+    pub(super) fn reader(&self) -> Result<Reader, LogError> {
+        let config = settings::reader(&self.settings)?;
+        config.create_with_context(Listener::default()).map_err(LogError::kafka("make a reader"))
+    }
+
+    /// A reader that is told where a partition ends.
+    fn looker(&self) -> Result<Reader, LogError> {
+        let mut config = settings::reader(&self.settings)?;
+        config.set("enable.partition.eof", "true");
+        config.create_with_context(Listener::default()).map_err(LogError::kafka("make a reader"))
+    }
+
+    /// Records of a partition from an offset on, at most `limit`: what is there now.
+    pub(super) async fn look(
+        &self,
+        partition: &TopicPartition,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, LogError> {
+        let both = tokio::try_join!(
+            self.offsets(vec![partition.clone()], Offset::Beginning),
+            self.offsets(vec![partition.clone()], Offset::End),
+        )?;
+        let (Some(first), Some(end)) = (both.0.get(partition), both.1.get(partition)) else {
+            return Err(LogError::Silent { operation: "read records" });
+        };
+        let from = from.max(*first);
+        if from >= *end || limit == 0 {
+            return Ok(Vec::new());
+        }
+        let mut looker = self.looker.lock().await;
+        let reader = looker.take().map_or_else(|| self.looker(), Ok)?;
+        reader.assign(&at(partition, from)?).map_err(LogError::kafka("read records"))?;
+        let records = tokio::time::timeout(PATIENCE, run(&reader, partition, *end, limit)).await;
+        // One that was given up or failed is not used again: what it fetched belongs to an earlier look.
+        let records = records.map_err(|_late| LogError::Silent { operation: "read records" })??;
+        if reader.unassign().is_ok() {
+            *looker = Some(reader);
+        }
+        Ok(records)
+    }
+}
+
+/// Reads to `end`, which may lie behind places without a record: a reader is told when it is there.
+async fn run(
+    reader: &Reader,
+    partition: &TopicPartition,
+    end: u64,
+    limit: usize,
+) -> Result<Vec<Record>, LogError> {
+    let (mut records, mut bytes) = (Vec::new(), 0);
+    let mut stream = reader.stream();
+    while let Some(next) = stream.next().await {
+        match next {
+            Ok(message) if message.topic() == partition.topic => {
+                let record = record(&message);
+                let last = record.offset + 1 >= end;
+                bytes += record.value.as_ref().map_or(0, Vec::len);
+                if bytes > RUN_BYTES && !records.is_empty() {
+                    break;
+                }
+                records.push(record);
+                if last || records.len() >= limit {
+                    break;
+                }
+            }
+            Ok(_earlier) => {}
+            Err(KafkaError::PartitionEOF(_)) => break,
+            Err(cause) => {
+                if let Some(serious) = serious(cause) {
+                    return Err(serious);
+                }
+            }
+        }
+    }
+    Ok(records)
+}
