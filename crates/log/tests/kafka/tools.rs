@@ -10,8 +10,8 @@ use tidings_log::{GroupProtocol, KafkaLog, Log, LogPlace, Polled, Produce, Start
 use tidings_model::Record;
 
 use crate::{
-    broker::kafka,
-    world::{connect, pass_over, shared, topic},
+    broker::{kafka, script},
+    world::{connect, is_old, pass_over, shared, topic},
 };
 
 /// Partitions of a topic on which Java's choice is compared with ours.
@@ -21,10 +21,14 @@ fn brokers() -> Vec<String> {
     shared().expect("asked for before")
 }
 
+/// The broker's name for the script.
+fn name() -> String {
+    tidings_config::variable("TIDINGS_TEST_KAFKA_NAME").expect("the script says it")
+}
+
 /// One of Kafka's own tools; what it says.
 async fn java(tool: &str, arguments: &[&str]) -> String {
-    let name = tidings_config::variable("TIDINGS_TEST_KAFKA_NAME").expect("the script says it");
-    let mut all = vec!["tool".to_owned(), name, tool.to_owned()];
+    let mut all = vec!["tool".to_owned(), name(), tool.to_owned()];
     all.extend(arguments.iter().map(|&argument| argument.to_owned()));
     kafka(all).await
 }
@@ -101,21 +105,11 @@ async fn kafkas_own_tools_read_write_and_choose_the_partitions_that_we_choose() 
     for key in keys {
         ours.push(write(&log, &topic, key, "ours").await.partition);
     }
-    let arguments = [
-        "--topic",
-        &topic,
-        "--from-beginning",
-        "--max-messages",
-        "6",
-        "--formatter-property",
-        "print.key=true",
-    ];
-    // The name of this option is another in the tools of before 4.2.
-    let arguments = if log_is_old() {
-        arguments.map(|argument| if argument == "--formatter-property" { "--property" } else { argument })
-    } else {
-        arguments
-    };
+    // The options have other names in the tools of before 4.2.
+    let (formatter, reader) =
+        if is_old() { ("--property", "--property") } else { ("--formatter-property", "--reader-property") };
+    let arguments =
+        ["--topic", &topic, "--from-beginning", "--max-messages", "6", formatter, "print.key=true"];
     let read = java("consume", &arguments).await;
     let mut lines: Vec<&str> = read.lines().collect();
     lines.sort_unstable();
@@ -123,22 +117,16 @@ async fn kafkas_own_tools_read_write_and_choose_the_partitions_that_we_choose() 
     wanted.sort_unstable();
     assert_eq!(lines, wanted);
 
-    let name = tidings_config::variable("TIDINGS_TEST_KAFKA_NAME").expect("the script says it");
-    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/kafka");
-    let mut producer = Command::new(script);
-    let option = if log_is_old() { "--property" } else { "--reader-property" };
-    producer.args(["tool", &name, "produce", "--topic", &topic, option, "parse.key=true"]);
-    run(producer, keys.iter().map(|key| format!("{key}\ttheirs\n")).collect()).await;
+    let mut producer = Command::new(script());
+    producer.args(["tool", &name(), "produce", "--topic", &topic, reader, "parse.key=true"]);
+    let lines: Vec<String> = keys.iter().map(|key| format!("{key}\ttheirs\n")).collect();
+    run(producer, lines.concat()).await;
     let records = all(&log, &topic).await;
     for (key, partition) in keys.iter().zip(ours) {
         let of_key = records.iter().filter(|record| text(record.key.as_ref()) == *key);
         let of_key: Vec<_> = of_key.map(|record| (record.partition, text(record.value.as_ref()))).collect();
         assert_eq!(of_key, [(partition, "ours".to_owned()), (partition, "theirs".to_owned())], "{key}");
     }
-}
-
-fn log_is_old() -> bool {
-    tidings_config::variable("TIDINGS_TEST_KAFKA_VERSION").is_some_and(|version| version.starts_with('3'))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -160,9 +148,18 @@ async fn kafkas_own_tools_list_our_topics_and_groups_with_their_lag() {
     for word in ["PartitionCount: 1", "retention.ms=3600000", "max.message.bytes=2097152"] {
         assert!(described.contains(word), "{word} is not in {described}");
     }
-    let described = java("groups", &["--describe", "--group", &group]).await;
-    let line = described.lines().find(|line| line.contains(&topic)).expect("its topic is listed");
-    let words: Vec<&str> = line.split_whitespace().collect();
+    // A tool that meets a busy broker says so and ends.
+    let listed = async {
+        loop {
+            let described = java("groups", &["--describe", "--group", &group]).await;
+            let mut lines =
+                described.lines().map(|line| line.split_whitespace().map(str::to_owned).collect());
+            if let Some(words) = lines.find(|words: &Vec<String>| words.get(1) == Some(&topic)) {
+                return words;
+            }
+        }
+    };
+    let words = tokio::time::timeout(Duration::from_secs(60), listed).await.expect("its topic is listed");
     // GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG
     assert_eq!(words[..6], [group.as_str(), topic.as_str(), "0", "2", "5", "3"]);
 }
