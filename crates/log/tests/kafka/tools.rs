@@ -159,7 +159,7 @@ async fn kafkas_own_tools_list_our_topics_and_groups_with_their_lag() {
             }
         }
     };
-    let words = tokio::time::timeout(Duration::from_secs(60), listed).await.expect("its topic is listed");
+    let words = tokio::time::timeout(Duration::from_mins(1), listed).await.expect("its topic is listed");
     // GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG
     assert_eq!(words[..6], [group.as_str(), topic.as_str(), "0", "2", "5", "3"]);
 }
