@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tidings::{Deps, Feature};
 use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes, with_reference};
 use tidings_config::Config;
-use tidings_consumer::{Consumer, Keeper, Options, dead_letter_topic};
+use tidings_consumer::{Consumer, Keeper, Options, dead_letter_topic, faults::Faulty};
 use tidings_delivery::{
     Feed, FeedOptions, Mark,
     api::DeliveryApi,
@@ -91,7 +91,8 @@ impl Server {
         let store = open_store(&config)?;
         let identity = identity::open(&config.auth, &store, &clock).await?;
         let tickets = Tickets { store: store.clone(), clock: Arc::clone(&clock) };
-        let deps = Deps { store: store.clone(), clock: Arc::clone(&clock), ids: Arc::clone(&ids) };
+        let faults = config.testing.faults;
+        let deps = Deps { store: store.clone(), clock: Arc::clone(&clock), ids: Arc::clone(&ids), faults };
         let features = features(&deps);
 
         // 3–4 log
@@ -145,7 +146,10 @@ impl Server {
         // 5 consume, and what comes due
         tasks.spawn(Keeper { store: store.clone(), clock: Arc::clone(&clock) }.run(stop.clone()));
         let mut routes = OpenApiRouter::<()>::new();
-        for feature in features {
+        for mut feature in features {
+            if faults {
+                feature.handlers = feature.handlers.into_iter().map(Faulty::around).collect();
+            }
             start_feature(&feature, &store, &log, &clock, &metrics, &tasks, &stop);
             routes = routes.merge(feature.routes);
         }
@@ -181,7 +185,7 @@ impl Server {
             .merge(health::routes(health))
             .split_for_parts();
         let (operators, operators_reference) =
-            routes::operators(operators).merge(metrics::routes(scrape)).split_for_parts();
+            routes::operators(operators, faults).merge(metrics::routes(scrape)).split_for_parts();
         let cors = Cors::new(&config.server.origins).map_err(StartError::Setting)?;
         let identity = Arc::new(identity);
         let frame = Arc::new(Frame { identity, tickets, traces: Traces::new(seed), cors, metrics });

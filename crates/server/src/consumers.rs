@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidings_consumer::{Event, Observer};
 use tidings_telemetry::{
     AttemptFailed, GroupSteered, GroupWaits, Metrics, PartitionAssigned, PartitionRevoked, PartitionStalled,
-    RecordGivenUp, RecordsParked,
+    RecordGivenUp, RecordsLost, RecordsParked,
 };
 
 /// Tells what happens to the consumers of this process.
@@ -40,6 +40,9 @@ impl Observer for Told {
             }
             Event::Stalled { partition: at } => {
                 PartitionStalled { group, topic: &at.topic, partition: at.partition }.emit(metrics);
+            }
+            Event::RecordsLost { partition: at } => {
+                RecordsLost { group, topic: &at.topic, partition: at.partition }.emit();
             }
             Event::Away { partition: _, cause } => GroupWaits { group, cause }.emit(),
             Event::Paused => GroupSteered { group, paused: true }.emit(),
