@@ -3,10 +3,13 @@
 use std::{path::Path, sync::Arc};
 
 use tidings::Deps;
-use tidings_delivery::{DELIVERIES_TOPIC, directory};
+use tidings_delivery::{
+    DELIVERIES_TOPIC,
+    change::{self, Wish},
+};
 use tidings_log::{EmbeddedLog, Log, TopicConfig};
 use tidings_model::{Clock, Ids, SystemClock, UserId};
-use tidings_store::{Lane, Store, StoreError, StoreOptions, Tx};
+use tidings_store::{Lane, Store, StoreOptions};
 
 use crate::{Failure, server};
 
@@ -47,15 +50,8 @@ pub(crate) fn enter(folder: &Path, people: usize) -> Result<(), Failure> {
             let users: Vec<UserId> = slice.map(|number| id(number).parse()).collect::<Result<_, _>>()?;
             let store = store.clone();
             waiting.spawn(async move {
-                let enter = move |tx: Tx| async move {
-                    for user_id in users {
-                        let display_name = user_id.to_string();
-                        let user = directory::DirectoryUser { user_id, display_name, channels: Vec::new() };
-                        directory::put(&tx, &user, now).await?;
-                    }
-                    Ok::<_, StoreError>(())
-                };
-                store.transact_in(Lane::Bulk, enter).await
+                let wishes = users.into_iter().map(Wish::of).collect();
+                change::change(&store, Lane::Bulk, wishes, now).await.map(drop)
             });
             if waiting.len() >= SLICES
                 && let Some(entered) = waiting.join_next().await

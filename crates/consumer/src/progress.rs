@@ -42,13 +42,7 @@ pub(crate) async fn take_over(
     partition: &TopicPartition,
     owner: Option<&str>,
 ) -> Result<Progress, StoreError> {
-    let within = tx
-        .optional(
-            "SELECT last_seq FROM outbox_numbers WHERE topic = $1 AND partition_id = $2",
-            params![&partition.topic, partition.partition],
-        )
-        .await?;
-    let within: u64 = within.map_or(Ok(0), |row| row.get(0))?;
+    let within = tidings_log::last_number(tx, &partition.topic, partition.partition).await?;
     let row = tx
         .one(
             "INSERT INTO consumer_progress (group_id, topic, partition_id, epoch, next_offset, owner, seq_within)

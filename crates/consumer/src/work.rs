@@ -237,6 +237,8 @@ impl Context {
     ) -> Result<Option<(String, Option<Window>)>, StoreError> {
         let name = dead_letter::dead_letter_topic(&taken.record.topic);
         let topic = self.store.topic(&name);
+        // A body may run twice, so it shares what it cannot copy.
+        let error = Arc::new(error);
         let (claim, handler, now) = (claim.clone(), Arc::clone(handler), self.clock.now());
         let ended = self
             .store

@@ -49,15 +49,7 @@ pub fn routes(api: DeliveryApi) -> OpenApiRouter {
 impl DeliveryApi {
     /// Enters a caller whom the directory does not know yet, or whose newer token brings other channels.
     async fn entered(&self, caller: &Caller) -> Result<UserId, Problem> {
-        let asked = caller.clone();
-        let known =
-            self.store.read(move |tx| async move { crate::directory::knows(&tx, &asked).await }).await?;
-        if !known {
-            let (caller, now) = (caller.clone(), self.clock.now());
-            self.store
-                .transact(move |tx| async move { crate::directory::enter(&tx, &caller, now).await })
-                .await?;
-        }
+        crate::change::enter(&self.store, caller, self.clock.now()).await?;
         Ok(caller.user_id.clone())
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 use tidings_delivery_core::{End, GenerationId, Place, Removal};
-use tidings_model::{Channel, UserId};
+use tidings_model::{Channel, Timestamp, UserId};
 use tidings_store::{Row, Store, StoreError, Tx, params};
 
-use crate::{Delivery, DeliveryRecord};
+use crate::{Delivery, DeliveryRecord, deliver};
 
 /// A page of somebody's records.
 #[derive(Debug)]
@@ -43,7 +43,8 @@ async fn channels(tx: &Tx, user: &UserId) -> Result<Vec<String>, StoreError> {
     Ok(channels)
 }
 
-/// All of a person's records after one place and up to another, at most `limit`, whatever their verdict.
+/// All of a person's records after one place and up to another, or up to the projection's if that is less; at most
+/// `limit`, whatever their verdict.
 pub async fn after(
     store: &Store,
     generation: GenerationId,
@@ -54,6 +55,7 @@ pub async fn after(
     let user = user.clone();
     store
         .read(move |tx| async move {
+            let upto = upto.min(deliver::head(&tx).await?).max(after);
             let mut places = BTreeSet::new();
             // One run of the index per channel, each cut at the limit: what is behind it is not looked at.
             for channel in channels(&tx, &user).await? {
@@ -93,7 +95,7 @@ pub(crate) async fn at(
 ) -> Result<Option<Delivery>, StoreError> {
     let row = tx
         .optional(
-            "SELECT r.place, r.record, r.ended_place, r.end_reason, i.data
+            "SELECT r.place, r.record, r.ended_place, COALESCE(r.end_reason, i.end_reason), i.data, i.ended_at
              FROM delivery_records r
              LEFT JOIN inbox_items i ON i.item_id = r.subject
              WHERE r.place = $1",
@@ -115,7 +117,7 @@ pub(crate) async fn unconfirmed(
     let names = serde_json::to_string(&channels(tx, user).await?).unwrap_or_default();
     let rows = tx
         .query(
-            "SELECT r.place, r.record, r.ended_place, r.end_reason, i.data
+            "SELECT r.place, r.record, r.ended_place, COALESCE(r.end_reason, i.end_reason), i.data, i.ended_at
              FROM delivery_records r
              LEFT JOIN inbox_items i ON i.item_id = r.subject
              WHERE r.place IN (
@@ -123,6 +125,7 @@ pub(crate) async fn unconfirmed(
                      WHERE channel IN (SELECT value FROM json_each($1)) AND place > $2 AND place <= $3)
                AND r.kind = 'message'
                AND r.ended_place IS NULL
+               AND i.ended_at IS NULL
                AND NOT EXISTS (SELECT 1 FROM item_receipts x WHERE x.user_id = $4 AND x.item_id = r.subject)
              ORDER BY r.place
              LIMIT $5",
@@ -142,11 +145,12 @@ pub(crate) async fn active_on(
 ) -> Result<Vec<Delivery>, StoreError> {
     let rows = tx
         .query(
-            "SELECT r.place, r.record, r.ended_place, r.end_reason, i.data
+            "SELECT r.place, r.record, r.ended_place, COALESCE(r.end_reason, i.end_reason), i.data, i.ended_at
              FROM delivery_channels c
              JOIN delivery_records r ON r.place = c.place
              LEFT JOIN inbox_items i ON i.item_id = r.subject
-             WHERE c.channel = $1 AND c.place > $2 AND r.kind = 'message' AND r.ended_place IS NULL
+             WHERE c.channel = $1 AND c.place > $2 AND r.kind = 'message'
+               AND r.ended_place IS NULL AND i.ended_at IS NULL
              ORDER BY c.place
              LIMIT $3",
             params![channel.to_string(), after.0, limit],
@@ -167,7 +171,7 @@ pub(crate) async fn of_subject(
     let names = serde_json::to_string(&channels(tx, user).await?).unwrap_or_default();
     let theirs = tx
         .query(
-            "SELECT r.place, r.record, r.ended_place, r.end_reason, i.data
+            "SELECT r.place, r.record, r.ended_place, COALESCE(r.end_reason, i.end_reason), i.data, i.ended_at
              FROM delivery_records r
              LEFT JOIN inbox_items i ON i.item_id = r.subject
              WHERE r.subject = $1
@@ -201,9 +205,9 @@ fn delivery(row: &Row, generation: GenerationId) -> Result<Delivery, StoreError>
     let record: DeliveryRecord = serde_json::from_slice(&row.get::<Vec<u8>>(1)?).map_err(|_cause| {
         StoreError::Row { column: 1, found: "another text", wanted: "a delivery record" }
     })?;
-    let removal = row.get::<Option<u64>>(2)?.map(|place| {
-        let cancelled = matches!(row.get::<String>(3).as_deref(), Ok("cancelled"));
-        Removal { place: Place(place), end: if cancelled { End::Cancelled } else { End::Expired } }
+    let removal = removed_at(row)?.map(|place| {
+        let cancelled = !matches!(row.get::<String>(3).as_deref(), Ok("expired"));
+        Removal { place, end: if cancelled { End::Cancelled } else { End::Expired } }
     });
     let data = if let Some(data) = &record.data {
         data.clone()
@@ -212,4 +216,11 @@ fn delivery(row: &Row, generation: GenerationId) -> Result<Delivery, StoreError>
         RawValue::from_string(data.unwrap_or_else(|| "{}".to_owned())).unwrap_or_default()
     };
     Ok(Delivery::new(place, generation, &record, removal, &data))
+}
+
+/// From which place on a record is over. An item that has ended is left out at once; the place is known when the
+/// record that says so is projected.
+fn removed_at(row: &Row) -> Result<Option<Place>, StoreError> {
+    let ended: Option<Timestamp> = row.get(5)?;
+    Ok(row.get::<Option<u64>>(2)?.map(Place).or(ended.map(|_at| Place::MAX)))
 }

@@ -1,11 +1,11 @@
-//! Writing deliveries: the record that gateways tail, and with it the rows that catch-up and inbox read.
+//! Writing deliveries: the record that gateways tail, and the item that lists show.
 
 use serde_json::value::RawValue;
 use tidings_delivery_core::{End, Place};
-use tidings_model::{Kind, Timestamp, planted};
-use tidings_store::{NewRecord, StoreError, Tx, params};
+use tidings_model::{Timestamp, planted};
+use tidings_store::{Appends, NewRecord, StoreError, Tx, params};
 
-use crate::{DELIVERIES, DeliveryRecord, MEMBERSHIP};
+use crate::{DELIVERIES, DeliveryRecord, project};
 
 /// Data up to this many bytes travels in each record; longer data is written once and referred to.
 const INLINE_BYTES: usize = 1024;
@@ -19,8 +19,14 @@ pub struct Item<'a> {
     pub data: &'a RawValue,
 }
 
-/// Writes a delivery, and for a message its inbox item, once however often it is delivered.
-pub async fn deliver(tx: &Tx, record: &DeliveryRecord, item: Option<Item<'_>>) -> Result<Place, StoreError> {
+/// Writes a delivery, and for a message its inbox item, once however often it is delivered. Answers its place where
+/// the log is embedded; elsewhere the log gives the place when a relay brings the record there, and the
+/// projection goes on from that.
+pub async fn deliver(
+    tx: &Tx,
+    record: &DeliveryRecord,
+    item: Option<Item<'_>>,
+) -> Result<Option<Place>, StoreError> {
     planted::crash_point("before_deliver");
     if let (Some(item), Some(expires_at)) = (item, record.expires_at) {
         put_item(tx, record, item, expires_at).await?;
@@ -44,48 +50,12 @@ pub async fn deliver(tx: &Tx, record: &DeliveryRecord, item: Option<Item<'_>>) -
             time: record.time,
         })
         .await?;
-    let place = Place::of_offset(appended.offset()?);
-    // A signal is never resumed, and a change of channels is for the gateways alone.
-    if record.kind != Kind::Signal && record.frame_type != MEMBERSHIP {
-        project(tx, record, place, json).await?;
+    let place = appended.offset.map(Place::of_offset);
+    if let Some(place) = place {
+        project::project(tx, record, place, json).await?;
     }
     planted::crash_point("after_deliver");
     Ok(place)
-}
-
-async fn project(tx: &Tx, record: &DeliveryRecord, place: Place, json: Vec<u8>) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT INTO delivery_records (place, event_id, kind, subject, record, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        params![
-            place.0,
-            record.event_id.as_str(),
-            record.kind.as_str(),
-            &record.subject,
-            json,
-            record.time,
-            record.expires_at
-        ],
-    )
-    .await?;
-    // What is repeated late for one person stands in their inbox already.
-    let listed = record.kind == Kind::Message && record.first.is_none();
-    for channel in &record.audience.any {
-        tx.execute(
-            "INSERT INTO delivery_channels (channel, place) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            params![channel.to_string(), place.0],
-        )
-        .await?;
-        if listed {
-            tx.execute(
-                "INSERT INTO inbox_places (channel, priority, place, item_id) VALUES ($1, $2, $3, $4)
-                 ON CONFLICT DO NOTHING",
-                params![channel.to_string(), record.priority as u32, place.0, &record.subject],
-            )
-            .await?;
-        }
-    }
-    Ok(())
 }
 
 async fn put_item(
@@ -105,20 +75,19 @@ async fn put_item(
 }
 
 /// Ends an item: it leaves lists and catch-up with this transaction. Answers whether it was still active.
+///
+/// Where a relay fills the log, its records end at the place of the record that says so.
 pub async fn end_item(tx: &Tx, subject: &str, end: End, at: Timestamp) -> Result<bool, StoreError> {
     let ended = tx
         .execute(
-            "UPDATE inbox_items SET ended_at = $2 WHERE item_id = $1 AND ended_at IS NULL",
-            params![subject, at],
+            "UPDATE inbox_items SET ended_at = $2, end_reason = $3 WHERE item_id = $1 AND ended_at IS NULL",
+            params![subject, at, end_word(end)],
         )
         .await?;
-    let place = head(tx).await?.next();
-    tx.execute(
-        "UPDATE delivery_records SET ended_place = $2, end_reason = $3
-         WHERE subject = $1 AND kind = 'message' AND ended_place IS NULL",
-        params![subject, place.0, end_word(end)],
-    )
-    .await?;
+    if tx.appends() == Appends::Log {
+        let place = head(tx).await?.next();
+        project::end_records(tx, subject, place, end).await?;
+    }
     Ok(ended == 1)
 }
 
@@ -130,16 +99,23 @@ pub const fn end_word(end: End) -> &'static str {
     }
 }
 
-/// The newest place of the delivery log, as this transaction sees it.
+/// The place up to which the projection is complete, as this transaction sees it: where the log is embedded, its
+/// newest one.
 pub async fn head(tx: &Tx) -> Result<Place, StoreError> {
-    let row = tx
-        .one(
-            "SELECT next_offset
-             FROM log_partitions
-             JOIN log_topics ON first_partition = partition_number
-             WHERE topic = $1",
-            params![DELIVERIES],
-        )
-        .await?;
-    Ok(Place(row.get(0)?))
+    let row = match tx.appends() {
+        Appends::Outbox => {
+            tx.optional("SELECT place FROM delivery_projection WHERE one = 1", params![]).await?
+        }
+        Appends::Log => {
+            tx.optional(
+                "SELECT next_offset
+                 FROM log_partitions
+                 JOIN log_topics ON first_partition = partition_number
+                 WHERE topic = $1",
+                params![DELIVERIES],
+            )
+            .await?
+        }
+    };
+    row.map_or(Ok(Place::ORIGIN), |row| Ok(Place(row.get(0)?)))
 }

@@ -3,10 +3,10 @@
 use tidings_api::{Caller, Standing};
 use tidings_delivery_core as core;
 use tidings_delivery_core::{PersonChange, Place};
-use tidings_model::{Audience, Channel, Timestamp, UserId};
+use tidings_model::{Audience, Channel, UserId};
 use tidings_store::{StoreError, Tx, params};
 
-use crate::{Person, membership};
+use crate::Person;
 
 /// Somebody as the directory knows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,40 +19,10 @@ pub struct DirectoryUser {
     pub channels: Vec<Channel>,
 }
 
-/// Enters a person, or brings name and channels up to date. Answers whether anything changed.
-pub async fn put(tx: &Tx, user: &DirectoryUser, now: Timestamp) -> Result<bool, StoreError> {
-    let id = user.user_id.as_str();
-    let known = tx
-        .optional("SELECT display_name FROM directory_users WHERE user_id = $1", params![id])
-        .await?
-        .map(|row| row.get::<String>(0))
-        .transpose()?;
-    let mut entered = None;
-    if known.is_none() {
-        let from = membership::quiet_place(tx, &user.user_id, now).await?;
-        entered = Some(from);
-        tx.execute(
-            "INSERT INTO directory_users (user_id, display_name, joined_place, changed_place, created_at)
-             VALUES ($1, $2, $3, $3, $4)",
-            params![id, &user.display_name, from.0, now],
-        )
-        .await?;
-        count(tx, "all", 1).await?;
-    } else if known.as_deref() != Some(user.display_name.as_str()) {
-        tx.execute(
-            "UPDATE directory_users SET display_name = $2 WHERE user_id = $1",
-            params![id, &user.display_name],
-        )
-        .await?;
-    }
-    let changed = membership::set_channels(tx, &user.user_id, &user.channels, entered, now).await?;
-    Ok(known.is_none() || changed)
-}
-
 pub(crate) async fn count(tx: &Tx, channel: &str, by: i64) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO channel_counts (channel, members) VALUES ($1, $2)
-         ON CONFLICT (channel) DO UPDATE SET members = members + excluded.members",
+         ON CONFLICT (channel) DO UPDATE SET members = channel_counts.members + excluded.members",
         params![channel, by],
     )
     .await?;
@@ -108,35 +78,6 @@ pub async fn caller(tx: &Tx, caller: &Caller) -> Result<Person, StoreError> {
     channels.extend(of(&caller.groups, "group"));
     channels.extend(of(&caller.apps, "app"));
     Ok(Person::new(caller.user_id.clone(), channels))
-}
-
-/// Enters a caller whom the directory does not know, or whose newer token brings other channels.
-pub async fn enter(tx: &Tx, caller_: &Caller, now: Timestamp) -> Result<Person, StoreError> {
-    let row = tx
-        .optional(
-            "SELECT display_name, claimed_at FROM directory_users WHERE user_id = $1",
-            params![caller_.user_id.as_str()],
-        )
-        .await?;
-    let (display_name, claimed_at) = match &row {
-        Some(row) => (row.get(0)?, row.get(1)?),
-        None => (caller_.user_id.to_string(), Timestamp(0)),
-    };
-    if row.is_some() && caller_.issued_at < claimed_at {
-        return person(tx, &caller_.user_id).await;
-    }
-    let person = caller(tx, caller_).await?;
-    let own = [Channel::All, Channel::User(person.user_id.clone())];
-    let channels = person.channels.iter().filter(|channel| !own.contains(channel)).cloned().collect();
-    put(tx, &DirectoryUser { user_id: person.user_id.clone(), display_name, channels }, now).await?;
-    if caller_.issued_at > claimed_at {
-        tx.execute(
-            "UPDATE directory_users SET claimed_at = $2 WHERE user_id = $1",
-            params![person.user_id.as_str(), caller_.issued_at],
-        )
-        .await?;
-    }
-    Ok(person)
 }
 
 /// Whether entering a caller would change nothing.
@@ -205,7 +146,7 @@ pub async fn targeted(tx: &Tx, audience: &Audience, item: &str) -> Result<u64, S
             "SELECT COUNT(*) FROM (
                SELECT user_id FROM directory_members WHERE channel IN (SELECT value FROM json_each($1))
                UNION
-               SELECT user_id FROM item_receipts WHERE item_id = $2)",
+               SELECT user_id FROM item_receipts WHERE item_id = $2) AS people",
             params![names(&audience.any), item],
         )
         .await?;

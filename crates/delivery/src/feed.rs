@@ -1,24 +1,31 @@
 //! The feed: the delivery log's tail, decoded and encoded once, with a window of what came last.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use serde_json::value::RawValue;
 use tidings_delivery_core::{
-    Generations, Place,
+    Generations, Number, Place,
+    accept::{Acceptance, Accepted, Acceptor},
     window::{Window, WindowLimits},
 };
-use tidings_log::{Log, LogError, Start, TopicPartition};
-use tidings_model::{Clock, Record, planted};
-use tidings_store::{Store, StoreError};
+use tidings_log::{Log, LogError};
+use tidings_model::{Clock, Record, Timestamp, planted};
+use tidings_store::{Appends, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use crate::{DELIVERIES, Delivery, DeliveryRecord, Mark, backlog};
+use crate::{Delivery, DeliveryRecord, Mark, backlog, deliver, projection};
 
 /// The pause while the database is away.
 const AWAY_PAUSE: Duration = Duration::from_millis(250);
+
+/// Pause between two looks for numbers that were given up.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How much of the delivery log is kept in memory.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +50,12 @@ pub struct Feed {
     store: Store,
     generations: Generations,
     options: FeedOptions,
-    mark: Mark,
+    // Only beside a log that lies in the database's own file.
+    mark: Option<Mark>,
+    begin: Accepted,
     window: Mutex<Window<Delivery>>,
+    // The place up to which the projection was complete when it was last looked at.
+    projected: AtomicU64,
 }
 
 /// Who is told of new deliveries.
@@ -54,15 +65,23 @@ pub trait Listener: Send + Sync {
 }
 
 impl Feed {
-    /// A feed whose window is empty and begins at `head`.
-    pub fn new(
+    /// A feed whose window is empty and begins where the projection is complete: what lies before is read there.
+    pub async fn open(
         store: Store,
         generations: Generations,
-        mark: Mark,
-        head: Place,
+        mark: Option<Mark>,
         options: FeedOptions,
-    ) -> Self {
-        Self { store, generations, options, mark, window: Mutex::new(Window::new(head)) }
+    ) -> Result<Self, StoreError> {
+        let begin = store
+            .read(|tx| async move {
+                match projection::stored(&tx).await? {
+                    Some(stored) => Ok(stored),
+                    None => Ok(Accepted { place: deliver::head(&tx).await?, ..Accepted::default() }),
+                }
+            })
+            .await?;
+        let (window, projected) = (Mutex::new(Window::new(begin.place)), AtomicU64::new(begin.place.0));
+        Ok(Self { store, generations, options, mark, begin, window, projected })
     }
 
     /// The generations of the log.
@@ -100,42 +119,124 @@ impl Feed {
         clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> Result<(), LogError> {
-        let partition = TopicPartition { topic: DELIVERIES.to_owned(), partition: 0 };
-        let mut tail = log.tail(partition, Start::At(self.head().0)).await?;
+        let mut acceptor = Acceptor::from_stored(self.begin);
         self.note(self.head());
         loop {
-            let records = tokio::select! {
+            let read = self.read_on(&mut acceptor, &*log, &*listener, &*clock);
+            let Err(cause) = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                records = tail.next(self.options.batch) => records?,
+                read = read => read,
             };
-            let deliveries = self.decode(records).await;
-            let head = Place(tail.position());
-            self.keep(&deliveries, head, clock.now());
+            if !cause.is_away() {
+                return Err(cause);
+            }
+            tracing::warn!(%cause, "the delivery log cannot be read; streams wait for it");
+            tokio::time::sleep(AWAY_PAUSE).await;
+        }
+    }
+
+    async fn read_on(
+        &self,
+        acceptor: &mut Acceptor,
+        log: &dyn Log,
+        listener: &dyn Listener,
+        clock: &dyn Clock,
+    ) -> Result<std::convert::Infallible, LogError> {
+        let mut from = acceptor.accepted().place;
+        loop {
+            let mut tail = projection::tail_at(log, projection::topic(&self.store), from).await?;
+            // Until something has to be read again.
+            from = loop {
+                let records = tokio::select! {
+                    records = tail.next(self.options.batch) => records?,
+                    () = tokio::time::sleep(LOOK), if acceptor.hole().is_some() => Vec::new(),
+                };
+                if let Some(from) = self.take(acceptor, records, listener, clock).await {
+                    break from;
+                }
+                if let Some(from) = self.pass_holes(acceptor).await {
+                    break from;
+                }
+            };
+        }
+    }
+
+    /// Takes what is new of these records; answers from where to read again, if that is so.
+    async fn take(
+        &self,
+        acceptor: &mut Acceptor,
+        records: Vec<Record>,
+        listener: &dyn Listener,
+        clock: &dyn Clock,
+    ) -> Option<Place> {
+        let (now, before) = (clock.now(), acceptor.accepted().place);
+        let (mut accepted, mut again) = (Vec::with_capacity(records.len()), None);
+        for record in records {
+            match acceptor.offer(Place::of_offset(record.offset), record.number().map(Number), now) {
+                Acceptance::Accept => accepted.push(record),
+                Acceptance::Drop | Acceptance::Hold => {}
+                Acceptance::Reread(from) => {
+                    again = Some(from);
+                    break;
+                }
+                Acceptance::NewGeneration => {
+                    tracing::error!("the delivery log is not the one that was read before");
+                }
+            }
+        }
+        let head = acceptor.accepted().place;
+        if head > before {
+            let deliveries = self.decode(accepted).await;
+            let projected = self.projected(head).await;
+            self.keep(&deliveries, head, projected, now);
             planted::crash_point("before_push");
             // After the window, so that whoever is told finds there what lies before.
             listener.take(&deliveries, head);
             planted::crash_point("after_push");
             self.note(head);
         }
+        again
     }
 
-    fn keep(&self, deliveries: &[Delivery], head: Place, now: tidings_model::Timestamp) {
+    /// Passes the missing numbers that the projection has given up; answers from where to read again.
+    async fn pass_holes(&self, acceptor: &mut Acceptor) -> Option<Place> {
+        acceptor.hole()?;
+        let holes = self.store.read(|tx| async move { projection::holes(&tx).await }).await;
+        let holes = holes.inspect_err(|cause| tracing::warn!(%cause, "lost numbers could not be looked up"));
+        holes.ok()?.iter().find_map(|hole| acceptor.pass(hole))
+    }
+
+    /// Up to where the window may let go. Where the log is embedded, the projection is written with the append
+    /// itself, so it has all that was read; elsewhere an older answer only keeps more.
+    async fn projected(&self, head: Place) -> Place {
+        if self.store.appends() == Appends::Log {
+            return head;
+        }
+        let known = self.store.read(|tx| async move { deliver::head(&tx).await }).await;
+        if let Ok(known) = known {
+            self.projected.store(known.0, Ordering::Relaxed);
+        }
+        Place(self.projected.load(Ordering::Relaxed))
+    }
+
+    fn keep(&self, deliveries: &[Delivery], head: Place, projected: Place, now: Timestamp) {
         let limits = WindowLimits {
             age: self.options.window,
             bytes: self.options.window_bytes,
-            hard_bytes: self.options.window_bytes,
+            hard_bytes: self.options.window_bytes * 2,
         };
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         for delivery in deliveries {
             window.push(delivery.clone(), delivery.json().len(), now);
         }
-        // The projection is written with the append itself, so it has all that was read.
-        window.trim(head, &limits, now);
+        window.advance(head);
+        window.trim(projected, &limits, now);
     }
 
     fn note(&self, head: Place) {
-        if let Err(cause) = self.mark.note(self.generations.current().id, head) {
+        let Some(mark) = &self.mark else { return };
+        if let Err(cause) = mark.note(self.generations.current().id, head) {
             tracing::warn!(%cause, "the mark beside the database could not be written");
         }
     }
@@ -144,9 +245,9 @@ impl Feed {
         let mut deliveries = Vec::with_capacity(records.len());
         for record in records {
             let place = Place::of_offset(record.offset);
-            let stored: Option<DeliveryRecord> =
-                record.value.as_deref().and_then(|value| serde_json::from_slice(value).ok());
-            let Some(stored) = stored else {
+            // Its number was sent empty.
+            let Some(value) = record.value.as_deref() else { continue };
+            let Ok(stored) = serde_json::from_slice::<DeliveryRecord>(value) else {
                 tracing::error!(place = place.0, "a delivery record cannot be read; it is passed over");
                 continue;
             };

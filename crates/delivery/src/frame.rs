@@ -7,9 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tidings_delivery_core as core;
 use tidings_delivery_core::{Cursor, GenerationId, Narrowing, Place, Removal};
-use tidings_model::{Channel, EventId, Kind, Timestamp};
+use tidings_model::{Channel, EventId, Kind, Timestamp, UserId};
 
-use crate::{DeliveryRecord, MEMBERSHIP};
+use crate::{
+    DeliveryRecord, MEMBERSHIP,
+    membership::{Change, Changes},
+};
 
 /// A delivery at its place, with its frame. Handles are cheap to clone; they share what was encoded.
 #[derive(Clone, Debug)]
@@ -22,21 +25,12 @@ struct Inner {
     frame_type: String,
     trace_parent: Option<String>,
     json: Bytes,
-    // What a gateway needs to know and clients do not: the changes of a person's channels.
-    membership: Option<Membership>,
+    // What a gateway needs to know and clients do not: the changes of people's channels.
+    changes: Vec<Change>,
     sse: OnceLock<Bytes>,
     sse_without_id: OnceLock<Bytes>,
     websocket: OnceLock<Bytes>,
     websocket_without_cursor: OnceLock<Bytes>,
-}
-
-/// A change of a person's channels, in force from its record's place.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Membership {
-    /// Channels gained.
-    pub joined: Vec<Channel>,
-    /// Channels lost.
-    pub left: Vec<Channel>,
 }
 
 impl AsRef<core::DeliveryRecord> for Delivery {
@@ -76,14 +70,18 @@ impl Delivery {
             data,
         };
         let json = escape_separators(serde_json::to_vec(&frame).unwrap_or_default());
-        let internal = record.frame_type == MEMBERSHIP;
+        let changes = if record.frame_type == MEMBERSHIP {
+            serde_json::from_str(data.get()).unwrap_or_else(|_cause| Changes::default()).changes
+        } else {
+            Vec::new()
+        };
         Self(Arc::new(Inner {
             facts: record.facts(place, removal),
             generation,
             frame_type: record.frame_type.clone(),
             trace_parent: record.trace_parent.clone(),
             json,
-            membership: internal.then(|| serde_json::from_str(data.get()).unwrap_or_default()),
+            changes,
             sse: OnceLock::new(),
             sse_without_id: OnceLock::new(),
             websocket: OnceLock::new(),
@@ -106,9 +104,14 @@ impl Delivery {
         &self.0.json
     }
 
-    /// The change of a person's channels, where it is one; clients are not shown it.
-    pub fn membership(&self) -> Option<&Membership> {
-        self.0.membership.as_ref()
+    /// The changes of people's channels that it carries; clients are not shown them.
+    pub fn changes(&self) -> &[Change] {
+        &self.0.changes
+    }
+
+    /// The change of one person that it carries.
+    pub fn change_of(&self, user: &UserId) -> Option<&Change> {
+        self.0.changes.iter().find(|change| change.user_id == *user)
     }
 
     /// The frame's type: `broadcast.created`.

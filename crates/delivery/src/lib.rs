@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod backlog;
+pub mod change;
 mod deliver;
 pub mod directory;
 mod feed;
@@ -16,6 +17,8 @@ pub mod inbox;
 mod mark;
 mod membership;
 mod person;
+mod project;
+mod projection;
 pub mod receipts;
 mod record;
 pub mod sessions;
@@ -29,9 +32,11 @@ use tidings_store::Migration;
 
 pub use deliver::{Item, deliver, end_item, end_word, head};
 pub use feed::{Feed, FeedOptions, Listener};
-pub use frame::{Delivery, Membership, WEBSOCKET_TEXT, websocket_frame};
+pub use frame::{Delivery, WEBSOCKET_TEXT, websocket_frame};
 pub use mark::Mark;
+pub use membership::Change;
 pub use person::Person;
+pub use projection::{PROJECTED, Projection};
 pub use record::{DeliveryRecord, MEMBERSHIP, MEMBERSHIP_EVENT};
 pub use tidings_delivery_core::End;
 
@@ -46,6 +51,11 @@ pub const MIGRATIONS: &[Migration] = &[
         owner: "delivery",
         name: "0002_inbox",
         sqlite: include_str!("../migrations/sqlite/0002_inbox.sql"),
+    },
+    Migration {
+        owner: "delivery",
+        name: "0003_projection",
+        sqlite: include_str!("../migrations/sqlite/0003_projection.sql"),
     },
 ];
 

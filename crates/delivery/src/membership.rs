@@ -1,102 +1,188 @@
 //! Changes of a person's channels: in force from a place, told to gateways, and owed what is active.
 //!
-//! Whoever has a session may be connected anywhere, so the change is itself a record on `user:<id>`, and what is
-//! active on a channel gained is written once more for them, late. Whoever has none finds it all on connecting;
-//! their changes share places that nothing was delivered at.
+//! A change is itself a record, for whoever has a session may be connected anywhere. Where the log is embedded it
+//! is in force with the transaction that writes it, and changes of people without a session, whom nobody need
+//! tell, share places that nothing was delivered at. Where a relay fills the log, the record carries the change and
+//! the projection applies it at its place. What is active on a channel gained is written once more for people who
+//! have a session, late; who has none finds it on connecting.
 
+use serde::{Deserialize, Serialize};
 use tidings_delivery_core::{
     self as core, Moment, Place,
     late::{self, Said},
     session::Session,
 };
-use tidings_model::{Audience, Channel, Timestamp, UserId};
-use tidings_store::{StoreError, Tx, params};
+use tidings_model::{Audience, Channel, EventId, Timestamp, UserId};
+use tidings_store::{Appends, StoreError, Tx, params};
 
 use crate::{
-    Delivery, DeliveryRecord, MEMBERSHIP, MEMBERSHIP_EVENT, Membership, backlog, deliver, directory, frame,
-    generations, sessions,
+    Delivery, DeliveryRecord, MEMBERSHIP, MEMBERSHIP_EVENT, backlog, deliver, directory, frame, generations,
+    sessions,
 };
 
 /// Active messages that one change repeats for a person; what is beyond them is found by paging the inbox.
 const LATE_MAX: usize = 200;
 
-/// Gives a person exactly these roles, groups and app channels. Answers whether they had others. `entered` is the
-/// place at which they entered the directory in this transaction.
-pub(crate) async fn set_channels(
-    tx: &Tx,
-    user: &UserId,
-    channels: &[Channel],
-    entered: Option<Place>,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let had = directory::channels_of(tx, user).await?;
-    let joined: Vec<Channel> = channels.iter().filter(|channel| !had.contains(channel)).cloned().collect();
-    let left: Vec<Channel> = had.iter().filter(|channel| !channels.contains(channel)).cloned().collect();
-    if joined.is_empty() && left.is_empty() {
-        return Ok(false);
-    }
-    let sessions = sessions::of(tx, user).await?;
-    let at = match entered {
-        Some(entered) if sessions.is_empty() => entered,
-        None if sessions.is_empty() => quiet_place(tx, user, now).await?,
-        _told => tell(tx, user, &Membership { joined: joined.clone(), left: left.clone() }, now).await?,
+/// A change of one person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Change {
+    /// Whom it changes.
+    pub user_id: UserId,
+    /// How they are shown, if this enters them in the directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entered_as: Option<String>,
+    /// Channels gained.
+    pub joined: Vec<Channel>,
+    /// Channels lost.
+    pub left: Vec<Channel>,
+    /// When the token was made whose claims it takes over; none if it takes over none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_at: Option<Timestamp>,
+}
+
+/// The data of a record of changes.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Changes {
+    pub(crate) changes: Vec<Change>,
+}
+
+/// Brings a change into force with this transaction: the log is embedded.
+pub(crate) async fn change_now(tx: &Tx, change: &Change, now: Timestamp) -> Result<(), StoreError> {
+    let sessions = sessions::of(tx, &change.user_id).await?;
+    let place = if sessions.is_empty() {
+        quiet_place(tx, &change.user_id, now).await?
+    } else {
+        let audience = Audience::of(Channel::User(change.user_id.clone()));
+        write(tx, &change.user_id, audience, vec![change.clone()], now).await?
     };
-    for channel in &joined {
-        join(tx, user, channel, at).await?;
-    }
-    for channel in &left {
-        leave(tx, user, channel, at).await?;
-    }
-    tx.execute(
-        "UPDATE directory_users SET changed_place = $2 WHERE user_id = $1",
-        params![user.as_str(), at.0],
-    )
-    .await?;
-    if !sessions.is_empty() {
-        offer_active(tx, user, &joined, &sessions, Moment { place: at, time: now }).await?;
-    }
-    Ok(true)
+    apply(tx, change, Moment { place, time: now }, &sessions).await
 }
 
 /// A place for a change that nobody has to be told of: later than the person's last change, and not the place of
 /// a delivery, of which it would be unclear which came first. An import of a million people needs one such place.
-pub(crate) async fn quiet_place(tx: &Tx, user: &UserId, now: Timestamp) -> Result<Place, StoreError> {
+async fn quiet_place(tx: &Tx, user: &UserId, now: Timestamp) -> Result<Place, StoreError> {
     let head = deliver::head(tx).await?;
     let row = tx.one("SELECT COALESCE(MAX(place), 0) FROM delivery_records", params![]).await?;
     let delivered = Place(row.get(0)?);
     if delivered < head && directory::changed_place(tx, user).await? < head {
         return Ok(head);
     }
-    write(tx, user, Audience::default(), &Membership::default(), now).await
-}
-
-/// Writes the record that gateways resubscribe by.
-async fn tell(tx: &Tx, user: &UserId, change: &Membership, now: Timestamp) -> Result<Place, StoreError> {
-    write(tx, user, Audience::of(Channel::User(user.clone())), change, now).await
+    write(tx, user, Audience::default(), Vec::new(), now).await
 }
 
 async fn write(
     tx: &Tx,
     user: &UserId,
     audience: Audience,
-    change: &Membership,
+    changes: Vec<Change>,
     now: Timestamp,
 ) -> Result<Place, StoreError> {
     let next = deliver::head(tx).await?.next();
-    let id = format!("{MEMBERSHIP_EVENT}{user}/{next}").parse();
-    let Ok(event_id) = id else { return Err(StoreError::Suspended) };
-    let data = serde_json::value::to_raw_value(change).unwrap_or_default();
-    let record = DeliveryRecord::change(event_id, MEMBERSHIP, user.as_str(), audience, now, data);
-    deliver(tx, &record, None).await
+    let event_id = event_id(&format!("{user}/{next}"))?;
+    let place = deliver(tx, &record(event_id, user, audience, changes, now), None).await?;
+    place.ok_or(StoreError::Suspended)
+}
+
+/// Writes the record that carries changes to their place.
+pub(crate) async fn announce(
+    tx: &Tx,
+    event_id: EventId,
+    changes: Vec<Change>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(first) = changes.first() else { return Ok(()) };
+    let user = first.user_id.clone();
+    let any = changes.iter().map(|change| Channel::User(change.user_id.clone())).collect();
+    let audience = Audience { any, none: Vec::new() };
+    deliver(tx, &record(event_id, &user, audience, changes, now), None).await?;
+    Ok(())
+}
+
+/// Forgets that a change of a person was on its way.
+pub(crate) async fn arrived(tx: &Tx, user: &UserId, event: &EventId) -> Result<(), StoreError> {
+    tx.execute(
+        "DELETE FROM directory_changes WHERE user_id = $1 AND event_id = $2",
+        params![user.as_str(), event.as_str()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The event id of a change.
+pub(crate) fn event_id(rest: &str) -> Result<EventId, StoreError> {
+    format!("{MEMBERSHIP_EVENT}{rest}").parse().map_err(|_too_long| StoreError::Suspended)
+}
+
+fn record(
+    event_id: EventId,
+    user: &UserId,
+    audience: Audience,
+    changes: Vec<Change>,
+    now: Timestamp,
+) -> DeliveryRecord {
+    let data = serde_json::value::to_raw_value(&Changes { changes }).unwrap_or_default();
+    DeliveryRecord::change(event_id, MEMBERSHIP, user.as_str(), audience, now, data)
+}
+
+/// Brings the changes of a record into force that came back from the log with its place.
+pub(crate) async fn arrive(
+    tx: &Tx,
+    record: &DeliveryRecord,
+    place: Place,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(data) = &record.data else { return Ok(()) };
+    let Changes { changes } = serde_json::from_str(data.get()).unwrap_or_default();
+    for change in &changes {
+        let sessions = sessions::of(tx, &change.user_id).await?;
+        apply(tx, change, Moment { place, time: now }, &sessions).await?;
+        arrived(tx, &change.user_id, &record.event_id).await?;
+    }
+    Ok(())
+}
+
+/// Applies a change at its place.
+async fn apply(tx: &Tx, change: &Change, at: Moment, sessions: &[Session]) -> Result<(), StoreError> {
+    let user = &change.user_id;
+    if let Some(name) = &change.entered_as {
+        let entered = tx
+            .execute(
+                "INSERT INTO directory_users (user_id, display_name, joined_place, changed_place, created_at)
+                 VALUES ($1, $2, $3, $3, $4)
+                 ON CONFLICT (user_id) DO NOTHING",
+                params![user.as_str(), name, at.place.0, at.time],
+            )
+            .await?;
+        if entered == 1 {
+            directory::count(tx, "all", 1).await?;
+        }
+    }
+    for channel in &change.joined {
+        join(tx, user, channel, at.place).await?;
+    }
+    for channel in &change.left {
+        leave(tx, user, channel, at.place).await?;
+    }
+    tx.execute(
+        "UPDATE directory_users SET changed_place = $2, claimed_at = COALESCE($3, claimed_at) WHERE user_id = $1",
+        params![user.as_str(), at.place.0, change.claimed_at],
+    )
+    .await?;
+    if !sessions.is_empty() {
+        offer_active(tx, user, &change.joined, sessions, at).await?;
+    }
+    Ok(())
 }
 
 async fn join(tx: &Tx, user: &UserId, channel: &Channel, at: Place) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT INTO directory_members (channel, user_id, joined_place) VALUES ($1, $2, $3)",
-        params![channel.to_string(), user.as_str(), at.0],
-    )
-    .await?;
-    directory::count(tx, &channel.to_string(), 1).await
+    let joined = tx
+        .execute(
+            "INSERT INTO directory_members (channel, user_id, joined_place) VALUES ($1, $2, $3)
+             ON CONFLICT (channel, user_id) DO NOTHING",
+            params![channel.to_string(), user.as_str(), at.0],
+        )
+        .await?;
+    if joined == 1 { directory::count(tx, &channel.to_string(), 1).await } else { Ok(()) }
 }
 
 async fn leave(tx: &Tx, user: &UserId, channel: &Channel, at: Place) -> Result<(), StoreError> {
@@ -109,12 +195,13 @@ async fn leave(tx: &Tx, user: &UserId, channel: &Channel, at: Place) -> Result<(
         params![channel.to_string(), user.as_str(), at.0],
     )
     .await?;
-    tx.execute(
-        "DELETE FROM directory_members WHERE channel = $1 AND user_id = $2",
-        params![channel.to_string(), user.as_str()],
-    )
-    .await?;
-    directory::count(tx, &channel.to_string(), -1).await
+    let left = tx
+        .execute(
+            "DELETE FROM directory_members WHERE channel = $1 AND user_id = $2",
+            params![channel.to_string(), user.as_str()],
+        )
+        .await?;
+    if left == 1 { directory::count(tx, &channel.to_string(), -1).await } else { Ok(()) }
 }
 
 /// Repeats, late, what is active on the channels gained and what the person is owed by now.
@@ -138,12 +225,27 @@ async fn offer_active(
                 newest_late: newest_late.map(Delivery::facts),
                 on_its_way: false,
             };
-            if late::owed(&person, sessions, known, now).is_some() {
+            if late::owed(&person, sessions, known, now).is_some() && sets_out(tx, &person, &said).await? {
                 repeat(tx, &person, &said, now.time).await?;
             }
         }
     }
     Ok(())
+}
+
+/// Notes that an event is on its way to a person once more. False: it is already.
+async fn sets_out(tx: &Tx, person: &core::Person, said: &Delivery) -> Result<bool, StoreError> {
+    if tx.appends() == Appends::Log {
+        return Ok(true);
+    }
+    let noted = tx
+        .execute(
+            "INSERT INTO late_on_its_way (user_id, event_id) VALUES ($1, $2)
+             ON CONFLICT (user_id, event_id) DO NOTHING",
+            params![person.id().as_str(), said.facts().event_id.as_str()],
+        )
+        .await?;
+    Ok(noted == 1)
 }
 
 /// Writes an event once more for one person, at a new place.

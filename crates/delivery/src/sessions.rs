@@ -1,6 +1,9 @@
 //! Sessions: one person on one device, across reconnects; how each opened and how far its cursor confirmed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use tidings_delivery_core::{
     GenerationId, Moment, Narrowing, NotRecovered, Person, Place,
@@ -12,10 +15,12 @@ use tidings_delivery_core::{
 use tidings_model::{Channel, SessionId, Timestamp, UserId, planted};
 use tidings_store::{Store, StoreError, Tx, params};
 
-use crate::{Delivery, backlog, deliver, directory, receipts};
+use crate::{Delivery, backlog, deliver, directory, projection, receipts};
 
 /// Messages that one transaction confirms; the rest follows in further ones.
 const SLICE: usize = 100;
+/// How long a confirmation waits for the projection.
+const REACH: Duration = Duration::from_secs(2);
 /// The most messages that are pending for one person.
 const INBOX_MAX: usize = 10_000;
 
@@ -199,6 +204,9 @@ pub async fn confirm(
     ack: Ack,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    // A client may have seen more than the projection has: what is not there yet is remembered, and found when the
+    // session confirms again.
+    let _complete = projection::reached(store, ack.place, REACH).await?;
     let mut from = Place::ORIGIN;
     loop {
         let (user, session) = (user.clone(), session.clone());

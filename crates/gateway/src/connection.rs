@@ -265,7 +265,7 @@ impl Stream {
 
     fn tailed(&mut self, user: &UserId, delivery: &Delivery, now: Timestamp) -> Vec<Effect<Delivery>> {
         let Some(begun) = &mut self.begun else { return Vec::new() };
-        if delivery.membership().is_some() && *delivery.facts().subject == *user.as_str() {
+        if delivery.change_of(user).is_some() {
             apply(&mut begun.person, delivery);
             if !begun.resume.is_live() {
                 self.changes.push(delivery.clone());
@@ -287,7 +287,7 @@ impl Stream {
 
 /// Applies a change of a person's channels at its place; a repeat changes nothing.
 fn apply(person: &mut Person, delivery: &Delivery) {
-    let Some(change) = delivery.membership() else { return };
+    let Some(change) = delivery.change_of(person.id()) else { return };
     for channel in &change.joined {
         person.apply(&PersonChange::Joined(channel.clone()), delivery.place());
     }

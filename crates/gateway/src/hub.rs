@@ -168,14 +168,14 @@ impl State {
         }
     }
 
-    /// A person's live connections listen to other channels from here on.
+    /// The live connections of people whose channels change listen to other ones from here on.
     fn resubscribe(&mut self, delivery: &Delivery) {
-        let Some(change) = delivery.membership() else { return };
-        let Ok(user) = delivery.facts().subject.parse::<UserId>() else { return };
-        for connection in self.by_user.get(&user).cloned().unwrap_or_default() {
-            if !self.catching_up.contains_key(&connection.id) {
-                self.forget(connection.id, &change.left);
-                self.listen(&connection, &change.joined);
+        for change in delivery.changes() {
+            for connection in self.by_user.get(&change.user_id).cloned().unwrap_or_default() {
+                if !self.catching_up.contains_key(&connection.id) {
+                    self.forget(connection.id, &change.left);
+                    self.listen(&connection, &change.joined);
+                }
             }
         }
     }

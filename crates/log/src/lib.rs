@@ -9,6 +9,7 @@ pub mod conformance;
 mod embedded;
 mod error;
 mod kafka;
+pub mod relay;
 mod topic;
 
 use std::{future::Future, pin::Pin};
@@ -19,6 +20,7 @@ use tidings_model::{Headers, Record};
 pub use embedded::{EmbeddedLog, Retained};
 pub use error::LogError;
 pub use kafka::{GroupMember, GroupProtocol, GroupState, KafkaLog, KafkaSecurity, KafkaSettings};
+pub use relay::last_number;
 pub use topic::{Durability, TopicConfig, TopicName, TopicSpec};
 
 /// A record that a direct producer sends, outside any transaction of a feature.

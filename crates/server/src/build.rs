@@ -5,24 +5,20 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tidings::{Deps, Feature};
 use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes, with_reference};
 use tidings_config::Config;
-use tidings_consumer::{Consumer, Keeper, Options, dead_letter_topic, faults::Faulty};
-use tidings_delivery::{
-    Feed, FeedOptions, Mark,
-    api::DeliveryApi,
-    core::{GenerationId, Place},
-    generations,
-};
+use tidings_consumer::{Keeper, Options, Repeats, dead_letter_topic, faults::Faulty};
+use tidings_delivery::{Feed, FeedOptions, api::DeliveryApi, core::GenerationId, generations};
 use tidings_gateway::{Admission, Budget, Gateway, GatewayOptions, Hub, Origins};
-use tidings_log::{EmbeddedLog, Log, LogError, TopicConfig};
+use tidings_log::{Log, LogError, TopicConfig};
 use tidings_model::{Clock, Ids};
-use tidings_store::{Migration, Store, StoreError, StoreOptions};
-use tidings_telemetry::{ConsumerEnded, FeedEnded, Metrics, TopicDrifts};
+use tidings_store::{Migration, Store, StoreError};
+use tidings_telemetry::{ConsumerEnded, FeedEnded, Metrics};
 use tokio::{net::TcpListener, sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    consumers, identity, limits,
+    consumers::{self, Consumers},
+    identity, keepers, limits,
     routes::{
         self, Operators,
         health::{self, Health},
@@ -80,6 +76,16 @@ pub struct Server {
 impl Server {
     /// Builds everything, in the order in which a message meets it, and starts it.
     pub async fn start(config: Config, clock: Arc<dyn Clock>, seed: u64) -> Result<Self, StartError> {
+        Self::start_on(None, config, clock, seed).await
+    }
+
+    /// Starts on another log than that of the database's own file, which a relay fills.
+    pub async fn start_on(
+        other: Option<Arc<dyn Log>>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        seed: u64,
+    ) -> Result<Self, StartError> {
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let (connections, drain) = (TaskTracker::new(), CancellationToken::new());
@@ -88,30 +94,26 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
 
         // 1–2 create and store: who may come in, and where everything is kept
-        let store = open_store(&config)?;
+        let repeats = if other.is_some() { Repeats::Unnumbered } else { Repeats::Foreign };
+        let store = keepers::open_store(&config, other.is_some())?;
         let identity = identity::open(&config.auth, &store, &clock).await?;
         let tickets = Tickets { store: store.clone(), clock: Arc::clone(&clock) };
         let faults = config.testing.faults;
         let deps = Deps { store: store.clone(), clock: Arc::clone(&clock), ids: Arc::clone(&ids), faults };
         let features = features(&deps);
 
-        // 3–4 log
-        let embedded = EmbeddedLog::new(store.clone(), Arc::clone(&clock));
-        tasks.spawn(embedded.clone().run_retention(EmbeddedLog::RETENTION_PAUSE, stop.clone()));
-        let log: Arc<dyn Log> = Arc::new(embedded);
+        // 3–4 relay and log
         let specs = topics(&features, &config)?;
         let feature_topics = feature_topics(&features, &specs);
-        let drift = log.ensure_topics(&specs).await?;
-        for drift in &drift {
-            TopicDrifts { topic: &drift.topic, what: &drift.what }.emit();
-        }
+        let keepers = keepers::open(store.clone(), other, &specs, Arc::clone(&clock)).await?;
+        let (log, mark, head) = (keepers.log(), keepers.mark()?, keepers.head()?);
+        keepers.start(&tasks, &stop, random());
 
         // 6, 9 delivery
-        let mark = Mark::open(store.path()).map_err(StartError::Mark)?;
-        let generations = generations::load(&store, &mark, GenerationId(random())).await?;
-        let head = delivery_head(&store)?;
-        let hub = Arc::new(Hub::new(head, generations.clone(), Arc::clone(&clock)));
-        let feed = Arc::new(Feed::new(store.clone(), generations, mark, head, FeedOptions::default()));
+        let generations = generations::load(&store, mark.as_ref(), GenerationId(random())).await?;
+        let feed = Feed::open(store.clone(), generations.clone(), mark, FeedOptions::default()).await?;
+        let feed = Arc::new(feed);
+        let hub = Arc::new(Hub::new(feed.head(), generations, Arc::clone(&clock)));
         let (reader, reader_log, reader_clock, reader_stop) =
             (Arc::clone(&feed), Arc::clone(&log), Arc::clone(&clock), stop.clone());
 
@@ -145,12 +147,19 @@ impl Server {
 
         // 5 consume, and what comes due
         tasks.spawn(Keeper { store: store.clone(), clock: Arc::clone(&clock) }.run(stop.clone()));
+        let consumers = Consumers {
+            store: store.clone(),
+            log: Arc::clone(&log),
+            clock: Arc::clone(&clock),
+            options: Options { repeats, instance: Some(consumers::instance()), ..Options::default() },
+            metrics: Arc::clone(&metrics),
+        };
         let mut routes = OpenApiRouter::<()>::new();
         for mut feature in features {
             if faults {
                 feature.handlers = feature.handlers.into_iter().map(Faulty::around).collect();
             }
-            start_feature(&feature, &store, &log, &clock, &metrics, &tasks, &stop);
+            start_feature(&feature, &consumers, &tasks, &stop);
             routes = routes.merge(feature.routes);
         }
 
@@ -165,12 +174,8 @@ impl Server {
             feature_topics,
         };
         let ready = watch::Sender::new(true);
-        let health = Health {
-            store: store.clone(),
-            gateway: gateway.clone(),
-            head: delivery_heads(&store)?,
-            takes_work: ready.subscribe(),
-        };
+        let health =
+            Health { store: store.clone(), gateway: gateway.clone(), head, takes_work: ready.subscribe() };
         let scrape = Scrape {
             metrics: Arc::clone(&metrics),
             health: health.clone(),
@@ -241,14 +246,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 
 /// Brings the database up to date without starting anything.
 pub fn migrate(config: &Config) -> Result<(), StartError> {
-    open_store(config).map(drop)
-}
-
-fn open_store(config: &Config) -> Result<Store, StartError> {
-    let path = config.database.url.strip_prefix("sqlite://").unwrap_or(&config.database.url);
-    let mut options = StoreOptions::at(path);
-    options.migrations = migrations();
-    Ok(Store::open(&options)?)
+    keepers::open_store(config, false).map(drop)
 }
 
 /// The tables of all crates, in the order in which they are made.
@@ -305,18 +303,6 @@ fn feature_topics(features: &[Feature], topics: &[TopicConfig]) -> Arc<[String]>
     aliases.filter_map(named).collect()
 }
 
-fn delivery_head(store: &Store) -> Result<Place, StartError> {
-    Ok(Place(*delivery_heads(store)?.borrow()))
-}
-
-/// Follows the newest place of the delivery log.
-fn delivery_heads(store: &Store) -> Result<watch::Receiver<u64>, StartError> {
-    let topic = store.topic(tidings_delivery::DELIVERIES).ok_or_else(|| {
-        StartError::Setting(format!("the topic {} was not made", tidings_delivery::DELIVERIES))
-    })?;
-    Ok(store.heads().watch(topic.first_partition))
-}
-
 /// How many clients may catch up at once; what memory can do grows with the cores.
 fn admission(config: &Config) -> Admission {
     let cores =
@@ -340,29 +326,9 @@ fn gateway_options(config: &Config) -> GatewayOptions {
     }
 }
 
-fn start_feature(
-    feature: &Feature,
-    store: &Store,
-    log: &Arc<dyn Log>,
-    clock: &Arc<dyn Clock>,
-    metrics: &Arc<Metrics>,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) {
-    let mut groups: Vec<&'static str> = feature.handlers.iter().map(|handler| handler.group()).collect();
-    groups.sort_unstable();
-    groups.dedup();
-    for group in groups {
-        let consumer = Consumer {
-            group,
-            handlers: feature.handlers.iter().filter(|handler| handler.group() == group).cloned().collect(),
-            store: store.clone(),
-            log: Arc::clone(log),
-            clock: Arc::clone(clock),
-            options: Options { instance: Some(consumers::instance()), ..Options::default() },
-            observer: Arc::new(consumers::Told { metrics: Arc::clone(metrics) }),
-        };
-        let stop = stop.clone();
+fn start_feature(feature: &Feature, consumers: &Consumers, tasks: &TaskTracker, stop: &CancellationToken) {
+    for consumer in consumers.of(&feature.handlers) {
+        let (group, stop) = (consumer.group, stop.clone());
         tasks.spawn(async move {
             if let Err(cause) = consumer.run(stop).await {
                 ConsumerEnded { group, cause: &cause }.emit();
@@ -370,12 +336,13 @@ fn start_feature(
         });
     }
     for schedule in &feature.schedules {
-        tasks.spawn(schedules::run(Arc::clone(schedule), store.clone(), Arc::clone(clock), stop.clone()));
+        let (store, clock) = (consumers.store.clone(), Arc::clone(&consumers.clock));
+        tasks.spawn(schedules::run(Arc::clone(schedule), store, clock, stop.clone()));
     }
 }
 
 /// A random number from the operating system.
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     getrandom::u64().unwrap_or_else(|cause| {
         tracing::error!(%cause, "the operating system gave no randomness");
         std::process::abort()

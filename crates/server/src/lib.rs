@@ -4,6 +4,7 @@ mod build;
 mod consumers;
 mod identity;
 mod kafka;
+mod keepers;
 mod limits;
 mod routes;
 mod schedules;

@@ -7,6 +7,7 @@ use tidings_api::{Caller, Problem};
 use tidings_delivery::{
     Feed,
     backlog::{self, Backlog},
+    change,
     core::{Cursor, Moment, NotRecovered, Person, Place, session::Session},
     directory, inbox,
     sessions::{self, Ack, Opened},
@@ -27,13 +28,7 @@ pub(crate) struct StoreSource {
 #[async_trait]
 impl Source for StoreSource {
     async fn enter(&self, caller: &Caller) -> Result<(), Problem> {
-        let asked = caller.clone();
-        let known = self.store.read(move |tx| async move { directory::knows(&tx, &asked).await }).await?;
-        if known {
-            return Ok(());
-        }
-        let (caller, now) = (caller.clone(), self.clock.now());
-        self.store.transact(move |tx| async move { directory::enter(&tx, &caller, now).await }).await?;
+        change::enter(&self.store, caller, self.clock.now()).await?;
         Ok(())
     }
 

@@ -7,8 +7,10 @@ use tempfile::TempDir;
 use tidings_api::Mint;
 use tidings_client::{Answer, Client, ListenOptions};
 use tidings_config::Config;
+use tidings_log::{EmbeddedLog, Log};
 use tidings_model::{Clock, SystemClock};
 use tidings_server::Server;
+use tidings_store::{Store, StoreOptions};
 
 use crate::Device;
 
@@ -23,7 +25,28 @@ pub struct TestApp {
     folder: TempDir,
     config: Config,
     clock: Arc<dyn Clock>,
+    pair: Pair,
     server: Option<Server>,
+}
+
+/// Who keeps the database and who the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pair {
+    /// One SQLite file holds both.
+    Embedded,
+    /// A relay takes events from one SQLite file to the log in another: all that Kafka brings, without a broker.
+    TwoFiles,
+}
+
+impl Pair {
+    /// The pair that the environment asks for.
+    fn wanted() -> Self {
+        match std::env::var_os("TIDINGS_TEST_PAIR") {
+            None => Self::Embedded,
+            Some(pair) if pair == "two-files" => Self::TwoFiles,
+            Some(pair) => panic!("TIDINGS_TEST_PAIR: {} is not two-files", pair.display()),
+        }
+    }
 }
 
 /// Somebody who uses the server.
@@ -51,15 +74,19 @@ impl TestApp {
         config.database.url = format!("sqlite://{}", folder.path().join("t.db").display());
         config.auth.hs256_secret = Some(SECRET.to_owned());
         change(&mut config);
-        let mut app = Self { folder, config, clock, server: None };
+        let mut app = Self { folder, config, clock, pair: Pair::wanted(), server: None };
         app.resume().await;
         app
     }
 
     /// Starts the server again on the same address and folder.
     pub async fn resume(&mut self) {
-        let server =
-            Server::start(self.config.clone(), Arc::clone(&self.clock), fastrand_seed()).await.unwrap();
+        let log = (self.pair == Pair::TwoFiles).then(|| {
+            let log = Store::open(&StoreOptions::at(self.folder.path().join("log.db"))).unwrap();
+            Arc::new(EmbeddedLog::new(log, Arc::clone(&self.clock))) as Arc<dyn Log>
+        });
+        let (config, clock) = (self.config.clone(), Arc::clone(&self.clock));
+        let server = Server::start_on(log, config, clock, fastrand_seed()).await.unwrap();
         self.config.server.listen = server.address;
         self.server = Some(server);
     }

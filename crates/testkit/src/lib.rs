@@ -8,7 +8,7 @@ mod app;
 mod device;
 mod eventually;
 
-pub use app::{Person, TestApp};
+pub use app::{Pair, Person, TestApp};
 pub use device::Device;
 pub use eventually::{LIMIT, eventually};
 pub use tidings_config::Config;

@@ -24,16 +24,16 @@ async fn with_dead(count: usize) -> (App, Vec<Value>) {
             };
             tx.append(&record).await
         };
-        app.server().store().transact(broken).await.unwrap();
+        app.server().store().transact(broken).await.expect("the record is written");
     }
     let all_there = |body: &Value| body["items"].as_array().is_some_and(|items| items.len() == count);
     let listed = app.admin_until(LIST, all_there).await;
-    let items = listed["items"].as_array().unwrap().clone();
+    let items = listed["items"].as_array().expect("a list").clone();
     (app, items)
 }
 
 fn path(letter: &Value) -> String {
-    format!("{LIST}/{}", letter["id"].as_str().unwrap().replace('/', "%2F"))
+    format!("{LIST}/{}", letter["id"].as_str().expect("an id").replace('/', "%2F"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

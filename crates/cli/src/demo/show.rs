@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::json;
 use tidings_client::{Client, Frame, ListenOptions, Listener, Waits};
-use tidings_delivery::directory::{self, DirectoryUser};
+use tidings_delivery::change::{self, Wish};
 use tidings_model::{Channel, Clock, SystemClock};
 use tidings_server::Server;
-use tidings_store::StoreError;
+use tidings_store::Lane;
 
 use super::{ADMIN, Demo, PEOPLE};
 use crate::{
@@ -38,21 +38,16 @@ struct Stats {
 
 /// Enters the demo's people into the directory, as the application would.
 pub(crate) async fn enter_people(server: &Server) -> Result<(), Failure> {
-    let now = SystemClock.now();
-    let entered = server.store().transact(move |tx| async move {
-        for (user, name, roles) in PEOPLE {
-            let user_id = user.parse().map_err(|_cause| StoreError::Row {
-                column: 0,
-                found: "a name of the demo",
-                wanted: "a user id",
-            })?;
-            let channels = roles.iter().map(|role| Channel::Role((*role).to_owned())).collect();
-            directory::put(&tx, &DirectoryUser { user_id, display_name: name.to_owned(), channels }, now)
-                .await?;
-        }
-        Ok::<_, StoreError>(())
-    });
-    entered.await.map_err(|cause| Failure::of(&cause))
+    let mut wishes = Vec::new();
+    for (user, name, roles) in PEOPLE {
+        let user_id = user.parse().map_err(|cause| Failure::of(&cause))?;
+        let roles = roles.iter().map(|role| Channel::Role((*role).to_owned())).collect();
+        wishes.push(Wish { display_name: Some(name.to_owned()), roles: Some(roles), ..Wish::of(user_id) });
+    }
+    change::change(server.store(), Lane::People, wishes, SystemClock.now())
+        .await
+        .map_err(|cause| Failure::of(&cause))?;
+    Ok(())
 }
 
 /// Plays the show and prints what happens; answers the broadcast's id.

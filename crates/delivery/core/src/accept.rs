@@ -27,6 +27,9 @@ pub struct Accepted {
     /// The last number of a hole that was passed and that nothing was accepted after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passed: Option<Number>,
+    /// Up to this number a jump upwards is no hole: what it jumps over stands before the reader's start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_within: Option<Number>,
 }
 
 impl Accepted {
@@ -35,7 +38,16 @@ impl Accepted {
     /// The default state, which takes the first number it meets, is for a reader that joins a log whose beginning
     /// is gone or does not concern it.
     pub const fn beginning() -> Self {
-        Self { place: Place::ORIGIN, number: Some(Number(0)), passed: None }
+        Self { place: Place::ORIGIN, number: Some(Number(0)), passed: None, began_within: None }
+    }
+
+    /// A reader without a place that begins with the oldest record there is, told the last number that was given
+    /// before it began.
+    ///
+    /// The first record it meets may be a late repeat, with numbers missing behind it. Before any copy of a
+    /// number stands a copy of the one before, so these stand before the reader's start.
+    pub fn joining(last_given: Number) -> Self {
+        Self { began_within: (last_given > Number(0)).then_some(last_given), ..Self::default() }
     }
 }
 
@@ -120,6 +132,9 @@ impl Acceptor {
         if planted(Bug::HoleIgnored) {
             return self.accept(place, number);
         }
+        if self.hole.is_none() && self.accepted.began_within.is_some_and(|within| number <= within) {
+            return self.accept(place, number);
+        }
         if place < self.comes_again_until {
             return Acceptance::Drop;
         }
@@ -181,7 +196,8 @@ impl Acceptor {
     }
 
     fn accept(&mut self, place: Place, number: Number) -> Acceptance {
-        self.accepted = Accepted { place, number: Some(number), passed: None };
+        let began_within = self.accepted.began_within.filter(|within| number < *within);
+        self.accepted = Accepted { place, number: Some(number), passed: None, began_within };
         self.hole = None;
         Acceptance::Accept
     }
@@ -239,6 +255,18 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_that_begins_on_a_late_repeat_goes_on_with_what_follows() {
+        let numbers = [Some(50), Some(101), Some(102), Some(51), Some(103), Some(105), Some(104), Some(105)];
+        let mut joining = Acceptor::from_stored(Accepted::joining(Number(102)));
+        let numbers = read(&mut joining, &numbers);
+        assert_eq!(
+            numbers,
+            [(1, Some(50)), (2, Some(101)), (3, Some(102)), (5, Some(103)), (7, Some(104)), (8, Some(105))]
+        );
+        assert_eq!(joining.accepted().began_within, None, "behind its start a jump is a hole");
+    }
+
+    #[test]
     fn records_of_others_behind_a_hole_are_neither_lost_nor_reordered() {
         let numbers = [Some(1), Some(3), None, Some(2), Some(3), None];
         assert_eq!(
@@ -276,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_stored_pair_that_no_longer_agrees_or_a_log_that_went_back_is_a_new_generation() {
-        let stored = Accepted { place: Place(5), number: Some(Number(5)), passed: None };
+        let stored = Accepted { place: Place(5), number: Some(Number(5)), ..Accepted::default() };
         let offer = |place, number| Acceptor::from_stored(stored).offer(place, number, NOW);
         assert_eq!(offer(Place(5), Some(Number(5))), Acceptance::Drop);
         assert_eq!(offer(Place(5), Some(Number(2))), Acceptance::NewGeneration);

@@ -52,6 +52,11 @@ impl<F: AsRef<DeliveryRecord>> Window<F> {
         }
     }
 
+    /// Notes that nothing more lies up to a place: the records there were empty.
+    pub fn advance(&mut self, head: Place) {
+        self.head = self.head.max(head);
+    }
+
     /// Lets go what is too old or too much, and known to the projection, which is complete up to `projected`.
     pub fn trim(&mut self, projected: Place, limits: &WindowLimits, now: Timestamp) {
         while let Some(oldest) = self.entries.front() {

@@ -11,11 +11,14 @@ use tidings_api::{
     Caller, Code, Page, PageQuery, Params, Problem, RawBody, Scope, Segment, encode_page, parse_json,
 };
 use tidings_model::{Channel, UserId};
-use tidings_store::{Lane, Tx};
+use tidings_store::Lane;
 use utoipa::{IntoParams, ToSchema};
 
 use super::DeliveryApi;
-use crate::directory::{self, DirectoryUser};
+use crate::{
+    change::{self, Wish},
+    directory::{self, DirectoryUser},
+};
 
 /// The list's name in its cursors.
 const LIST: &str = "directory";
@@ -33,7 +36,7 @@ const MAX_CHANNELS: usize = 200;
 const NAME_BYTES: usize = 256;
 
 /// A person, as somebody puts them in. A list that is absent leaves what is known.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PutUser {
     /// How they are shown; their id where nobody said it.
@@ -171,7 +174,7 @@ struct Import {
     api: DeliveryApi,
     imported: Imported,
     line: u64,
-    slice: Vec<(UserId, PutUser)>,
+    slice: Vec<Wish>,
 }
 
 impl Import {
@@ -188,7 +191,13 @@ impl Import {
             Ok(ImportLine { user_id, display_name, roles, groups, channels }) => {
                 let user = PutUser { display_name, roles, groups, channels };
                 match user.check() {
-                    Ok(()) => self.slice.push((user_id, user)),
+                    Ok(()) => {
+                        // Somebody who comes twice: the second line is said of what the first made of them.
+                        if self.slice.iter().any(|wish| wish.user_id == user_id) {
+                            self.flush().await?;
+                        }
+                        self.slice.push(user.wish(user_id));
+                    }
                     Err(problem) => self.fail(&problem),
                 }
             }
@@ -207,16 +216,7 @@ impl Import {
     async fn flush(&mut self) -> Result<(), Problem> {
         let (slice, now) = (std::mem::take(&mut self.slice), self.api.clock.now());
         let count = slice.len() as u64;
-        self.api
-            .store
-            .transact_in(Lane::Bulk, move |tx| async move {
-                for (id, user) in slice {
-                    let user = user.over(&tx, id).await?;
-                    directory::put(&tx, &user, now).await?;
-                }
-                Ok::<_, Problem>(())
-            })
-            .await?;
+        change::change(&self.api.store, Lane::Bulk, slice, now).await?;
         self.imported.accepted += count;
         Ok(())
     }
@@ -249,26 +249,17 @@ impl PutUser {
         Ok(())
     }
 
-    /// The person as they are to be: what is said, over what is known.
-    async fn over(self, tx: &Tx, user_id: UserId) -> Result<DirectoryUser, Problem> {
-        let known = directory::find(tx, &user_id).await?;
-        let (name, had) =
-            known.map_or((None, Vec::new()), |known| (Some(known.display_name), known.channels));
-        let display_name = self.display_name.or(name).unwrap_or_else(|| user_id.to_string());
-        let mut channels = Vec::new();
-        for (said, channel, family) in [
-            (self.roles, Channel::Role as fn(String) -> Channel, "role"),
-            (self.groups, Channel::Group, "group"),
-            (self.channels, Channel::App, "app"),
-        ] {
-            match said {
-                Some(names) => channels.extend(names.into_iter().map(channel)),
-                None => channels.extend(had.iter().filter(|had| had.family() == family).cloned()),
-            }
+    fn wish(self, user_id: UserId) -> Wish {
+        let of = |names: Option<Vec<String>>, channel: fn(String) -> Channel| {
+            names.map(|names| names.into_iter().map(channel).collect())
+        };
+        Wish {
+            display_name: self.display_name,
+            roles: of(self.roles, Channel::Role),
+            groups: of(self.groups, Channel::Group),
+            apps: of(self.channels, Channel::App),
+            ..Wish::of(user_id)
         }
-        channels.sort_unstable();
-        channels.dedup();
-        Ok(DirectoryUser { user_id, display_name, channels })
     }
 }
 
@@ -288,13 +279,9 @@ pub(super) async fn put_user(
     body.limit(BODY_BYTES)?;
     let user: PutUser = body.parse()?;
     user.check()?;
-    let now = api.clock.now();
-    let put = api.store.transact(move |tx| async move {
-        let user = user.over(&tx, id).await?;
-        directory::put(&tx, &user, now).await?;
-        Ok::<_, Problem>(user)
-    });
-    Ok(Json(put.await?.into()))
+    let put = change::change(&api.store, Lane::People, vec![user.wish(id)], api.clock.now()).await?;
+    let user = put.into_iter().next().ok_or_else(|| Problem::not_found("person"))?;
+    Ok(Json(user.into()))
 }
 
 /// The channel and the person of `/channels/{name}/members/{user}`.
@@ -316,7 +303,8 @@ pub(super) async fn put_member(
     Path(path): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     caller.require(Scope::DirectoryWrite)?;
-    api.member(path, Vec::push).await
+    let (channel, user) = member(path)?;
+    api.wish(Wish { join: Some(channel), ..Wish::of(user) }).await
 }
 
 /// Let somebody no longer listen to an app channel.
@@ -331,27 +319,13 @@ pub(super) async fn delete_member(
     Path(path): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     caller.require(Scope::DirectoryWrite)?;
-    api.member(path, |channels, channel| channels.retain(|had| *had != channel)).await
+    let (channel, user) = member(path)?;
+    api.wish(Wish { leave: Some(channel), ..Wish::of(user) }).await
 }
 
 impl DeliveryApi {
-    async fn member(
-        &self,
-        path: (String, String),
-        change: fn(&mut Vec<Channel>, Channel),
-    ) -> Result<StatusCode, Problem> {
-        let (channel, id) = member(path)?;
-        let now = self.clock.now();
-        self.store
-            .transact(move |tx| async move {
-                let nothing = PutUser { display_name: None, roles: None, groups: None, channels: None };
-                let mut user = nothing.over(&tx, id).await?;
-                change(&mut user.channels, channel);
-                user.channels.sort_unstable();
-                user.channels.dedup();
-                directory::put(&tx, &user, now).await?;
-                Ok::<_, Problem>(StatusCode::NO_CONTENT)
-            })
-            .await
+    async fn wish(&self, wish: Wish) -> Result<StatusCode, Problem> {
+        change::change(&self.store, Lane::People, vec![wish], self.clock.now()).await?;
+        Ok(StatusCode::NO_CONTENT)
     }
 }

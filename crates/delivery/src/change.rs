@@ -1,0 +1,283 @@
+//! Changing the directory: what somebody wishes becomes a change, in force from a place of the delivery log.
+//!
+//! Where the log is embedded, that is the transaction itself. Where a relay fills the log, the change goes through
+//! the log, and who asked waits until it is in force; one change of a person is on its way at a time, so that the
+//! next is worked out from what this one makes of them.
+
+use std::time::Duration;
+
+use tidings_api::{Caller, Code, Problem};
+use tidings_model::{Channel, EventId, Timestamp, UserId};
+use tidings_store::{Appends, Lane, Store, StoreError, Tx, params};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    directory::{self, DirectoryUser},
+    membership::{self, Change},
+    projection::PROJECTED,
+};
+
+/// How long a change may take to come into force before who asked is told to come back.
+const LIMIT: Duration = Duration::from_secs(5);
+/// The longest pause between two looks, for a wake that was missed.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// What somebody is to be; what is absent stays as it is.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Who.
+    pub user_id: UserId,
+    /// How they are shown; their id where nobody ever said it.
+    pub display_name: Option<String>,
+    /// Exactly these roles.
+    pub roles: Option<Vec<Channel>>,
+    /// Exactly these groups.
+    pub groups: Option<Vec<Channel>>,
+    /// Exactly these app channels.
+    pub apps: Option<Vec<Channel>>,
+    /// This channel too.
+    pub join: Option<Channel>,
+    /// Not this channel.
+    pub leave: Option<Channel>,
+    /// When the token was made whose claims these are; a wish of an older one than was followed is ignored.
+    pub claimed_at: Option<Timestamp>,
+}
+
+impl Wish {
+    /// Somebody is to be in the directory, and nothing else.
+    pub fn of(user_id: UserId) -> Self {
+        Self {
+            user_id,
+            display_name: None,
+            roles: None,
+            groups: None,
+            apps: None,
+            join: None,
+            leave: None,
+            claimed_at: None,
+        }
+    }
+
+    /// Somebody is to be exactly this.
+    pub fn exactly(user: DirectoryUser) -> Self {
+        let of = |family: &str| {
+            Some(user.channels.iter().filter(|channel| channel.family() == family).cloned().collect())
+        };
+        let (roles, groups, apps) = (of("role"), of("group"), of("app"));
+        Self { display_name: Some(user.display_name), roles, groups, apps, ..Self::of(user.user_id) }
+    }
+
+    /// A caller is to have what their token claims.
+    pub fn of_caller(caller: &Caller) -> Self {
+        Self {
+            roles: caller.roles.clone(),
+            groups: caller.groups.clone(),
+            apps: caller.apps.clone(),
+            claimed_at: Some(caller.issued_at),
+            ..Self::of(caller.user_id.clone())
+        }
+    }
+
+    /// The channels that follow from it.
+    fn channels(&self, had: &[Channel]) -> Vec<Channel> {
+        let mut channels = Vec::new();
+        for (wished, family) in [(&self.roles, "role"), (&self.groups, "group"), (&self.apps, "app")] {
+            match wished {
+                Some(wished) => channels.extend(wished.iter().cloned()),
+                None => channels.extend(had.iter().filter(|had| had.family() == family).cloned()),
+            }
+        }
+        channels.extend(self.join.clone());
+        channels.retain(|channel| self.leave.as_ref() != Some(channel));
+        channels.sort_unstable();
+        channels.dedup();
+        channels
+    }
+}
+
+/// Why a change is not in force.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// The log or its projection is away; the change may come into force later.
+    #[error("the change did not come into force in time")]
+    Late,
+    /// It could not be written.
+    #[error("could not change the directory")]
+    Store(#[from] StoreError),
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Late => Self::new(
+                Code::Unavailable,
+                "the change was written and is not in force yet: the log or the server's projection is behind; ask again",
+            )
+            .retry_after(1),
+            ChangeError::Store(source) => source.into(),
+        }
+    }
+}
+
+/// What a transaction made of wishes.
+enum Written {
+    /// All is in force.
+    Now(Vec<DirectoryUser>),
+    /// It is on its way, in this event; one of these people.
+    OnItsWay(Vec<DirectoryUser>, UserId, EventId),
+}
+
+/// Why a transaction was undone.
+enum Undone {
+    /// Somebody has another change on its way.
+    Behind,
+    Store(StoreError),
+}
+
+impl From<StoreError> for Undone {
+    fn from(source: StoreError) -> Self {
+        Self::Store(source)
+    }
+}
+
+/// Changes people, each named once, in one transaction; answers what they are when it is in force.
+pub async fn change(
+    store: &Store,
+    lane: Lane,
+    wishes: Vec<Wish>,
+    now: Timestamp,
+) -> Result<Vec<DirectoryUser>, ChangeError> {
+    let limit = Instant::now() + LIMIT;
+    let mut wakes = store.wakes(PROJECTED);
+    loop {
+        wakes.mark_unchanged();
+        let all = wishes.clone();
+        match store.transact_in(lane, move |tx| async move { write(&tx, &all, now).await }).await {
+            Ok(Written::Now(users)) => return Ok(users),
+            Ok(Written::OnItsWay(users, user, event)) => {
+                while on_its_way(store, &user, &event).await? {
+                    wait(&mut wakes, limit).await?;
+                }
+                return Ok(users);
+            }
+            Err(Undone::Behind) => wait(&mut wakes, limit).await?,
+            Err(Undone::Store(source)) => return Err(source.into()),
+        }
+    }
+}
+
+/// Enters a caller in the directory, or brings what their token claims into force, unless that changes nothing.
+pub async fn enter(store: &Store, caller: &Caller, now: Timestamp) -> Result<(), ChangeError> {
+    let asked = caller.clone();
+    if !store.read(move |tx| async move { directory::knows(&tx, &asked).await }).await? {
+        change(store, Lane::People, vec![Wish::of_caller(caller)], now).await?;
+    }
+    Ok(())
+}
+
+async fn wait(wakes: &mut tokio::sync::watch::Receiver<u64>, limit: Instant) -> Result<(), ChangeError> {
+    if Instant::now() >= limit {
+        return Err(ChangeError::Late);
+    }
+    // Whatever woke us, the caller looks again.
+    drop(timeout_at(limit.min(Instant::now() + LOOK), wakes.changed()).await);
+    Ok(())
+}
+
+async fn on_its_way(store: &Store, user: &UserId, event: &EventId) -> Result<bool, StoreError> {
+    let (user, event) = (user.clone(), event.clone());
+    store
+        .read(move |tx| async move {
+            let row = tx
+                .optional(
+                    "SELECT 1 FROM directory_changes WHERE user_id = $1 AND event_id = $2",
+                    params![user.as_str(), event.as_str()],
+                )
+                .await?;
+            Ok(row.is_some())
+        })
+        .await
+}
+
+async fn write(tx: &Tx, wishes: &[Wish], now: Timestamp) -> Result<Written, Undone> {
+    let Some(first) = wishes.first() else { return Ok(Written::Now(Vec::new())) };
+    let event = membership::event_id(&format!("{}/{}", first.user_id, now.millis()))?;
+    let (mut users, mut changes) = (Vec::new(), Vec::new());
+    for wish in wishes {
+        let through_log = tx.appends() == Appends::Outbox;
+        // Before anything of the person is read, so that what is read stays as it is until the change is in force.
+        if through_log && !set_out(tx, &wish.user_id, &event, now).await? {
+            return Err(Undone::Behind);
+        }
+        let (user, change) = plan(tx, wish).await?;
+        users.push(user);
+        match change {
+            Some(change) if through_log => changes.push(change),
+            Some(change) => membership::change_now(tx, &change, now).await?,
+            None if through_log => membership::arrived(tx, &wish.user_id, &event).await?,
+            None => {}
+        }
+    }
+    let Some(first) = changes.first() else { return Ok(Written::Now(users)) };
+    let user = first.user_id.clone();
+    membership::announce(tx, event.clone(), changes, now).await?;
+    Ok(Written::OnItsWay(users, user, event))
+}
+
+/// Notes that a change of a person is on its way. False: another one is.
+async fn set_out(tx: &Tx, user: &UserId, event: &EventId, now: Timestamp) -> Result<bool, StoreError> {
+    let noted = tx
+        .execute(
+            "INSERT INTO directory_changes (user_id, event_id, created_at) VALUES ($1, $2, $3)
+             ON CONFLICT (user_id) DO NOTHING",
+            params![user.as_str(), event.as_str(), now],
+        )
+        .await?;
+    Ok(noted == 1)
+}
+
+/// What somebody is to be, and what has to change for it; names and the times of tokens change at once.
+async fn plan(tx: &Tx, wish: &Wish) -> Result<(DirectoryUser, Option<Change>), StoreError> {
+    let user = wish.user_id.clone();
+    let row = tx
+        .optional(
+            "SELECT display_name, claimed_at FROM directory_users WHERE user_id = $1",
+            params![user.as_str()],
+        )
+        .await?;
+    let known = row.map(|row| Ok::<_, StoreError>((row.get(0)?, row.get(1)?))).transpose()?;
+    let known: Option<(String, Timestamp)> = known;
+    let had = directory::channels_of(tx, &user).await?;
+    let older =
+        matches!((&known, wish.claimed_at), (Some((_, newest)), Some(claimed_at)) if claimed_at < *newest);
+    let channels = if older { had.clone() } else { wish.channels(&had) };
+    let name = wish.display_name.clone().or_else(|| known.as_ref().map(|(name, _)| name.clone()));
+    let display_name = name.unwrap_or_else(|| user.to_string());
+    let planned = DirectoryUser { user_id: user.clone(), display_name: display_name.clone(), channels };
+    let change = Change {
+        entered_as: known.is_none().then(|| display_name.clone()),
+        joined: planned.channels.iter().filter(|channel| !had.contains(channel)).cloned().collect(),
+        left: had.iter().filter(|channel| !planned.channels.contains(channel)).cloned().collect(),
+        claimed_at: wish.claimed_at.filter(|_| !older),
+        user_id: user.clone(),
+    };
+    let Some((shown_as, newest)) = known else { return Ok((planned, Some(change))) };
+    if shown_as != display_name {
+        tx.execute(
+            "UPDATE directory_users SET display_name = $2 WHERE user_id = $1",
+            params![user.as_str(), display_name],
+        )
+        .await?;
+    }
+    if !change.joined.is_empty() || !change.left.is_empty() {
+        return Ok((planned, Some(change)));
+    }
+    if let Some(claimed_at) = change.claimed_at.filter(|claimed_at| *claimed_at > newest) {
+        tx.execute(
+            "UPDATE directory_users SET claimed_at = $2 WHERE user_id = $1",
+            params![user.as_str(), claimed_at],
+        )
+        .await?;
+    }
+    Ok((planned, None))
+}
