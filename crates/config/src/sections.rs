@@ -26,6 +26,8 @@ pub struct Config {
     pub gateway: GatewayConfig,
     /// What the server tells about itself.
     pub logs: LogsConfig,
+    /// What is for tests alone.
+    pub testing: TestingConfig,
     /// Topics that are to differ from their defaults, by the name features know them by.
     pub topics: BTreeMap<String, TopicSettings>,
 }
@@ -181,6 +183,14 @@ section! {
         resumes_per_second: u32 = 2000;
         /// Clients that may read what they missed from the database at once.
         database_resumes: usize = 50;
+    }
+}
+
+section! {
+    /// What is for tests alone.
+    "testing" => TestingConfig {
+        /// Whether callers may let handlers fail: `simulate_failure` on a broadcast, `POST /testing/faults`.
+        faults: bool = false;
     }
 }
 

@@ -130,6 +130,13 @@ impl TestApp {
         Person { id: id.to_owned(), client: Client::new(&self.url(), Some(&token)).unwrap() }
     }
 
+    /// An administrator who speaks to the operators' listener.
+    pub fn operator(&self) -> Person {
+        let token = self.mint().token("admin", Some(vec!["admin".to_owned()]), None, LIFE).unwrap();
+        let admin = format!("http://{}", self.server().admin_address);
+        Person { id: "admin".to_owned(), client: Client::new(&admin, Some(&token)).unwrap() }
+    }
+
     /// The mint of the server's tokens.
     pub fn mint(&self) -> Mint {
         Mint::hs256(SECRET.as_bytes(), Arc::clone(&self.clock))
