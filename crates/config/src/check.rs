@@ -1,6 +1,6 @@
 //! What the values must be, each with a sentence that names the key.
 
-use crate::{Config, ConfigError, GatewayConfig};
+use crate::{Config, ConfigError, GatewayConfig, KafkaConfig};
 
 /// The shortest secret, in bytes.
 const SECRET_BYTES: usize = 32;
@@ -25,6 +25,7 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
         "database.url",
         "must begin with sqlite:// and name a file",
     )?;
+    kafka(&config.kafka)?;
     auth(config)?;
     holds((1..=300).contains(&gateway.heartbeat_secs), "gateway.heartbeat_secs", range(1, 300).as_str())?;
     holds(gateway.queue_frames >= 2, "gateway.queue_frames", "must be at least 2")?;
@@ -63,6 +64,49 @@ fn websocket(gateway: &GatewayConfig) -> Result<(), ConfigError> {
     )?;
     holds(gateway.resumes_per_second >= 1, "gateway.resumes_per_second", "must be at least 1")?;
     holds(gateway.database_resumes >= 1, "gateway.database_resumes", "must be at least 1")
+}
+
+fn kafka(kafka: &KafkaConfig) -> Result<(), ConfigError> {
+    for broker in &kafka.brokers {
+        let port = broker.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        holds(
+            port.is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0)),
+            "kafka.brokers",
+            &format!("must be addresses such as kafka-1:9092; `{}` is none", broker.escape_debug()),
+        )?;
+    }
+    let protocol = kafka.security_protocol.as_str();
+    holds(
+        ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"].contains(&protocol),
+        "kafka.security_protocol",
+        "must be PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
+    )?;
+    let login = [
+        ("kafka.sasl_mechanism", kafka.sasl_mechanism.is_some()),
+        ("kafka.sasl_username", kafka.sasl_username.is_some()),
+        ("kafka.sasl_password", kafka.sasl_password.is_some()),
+    ];
+    for (key, set) in login {
+        if protocol.starts_with("SASL_") {
+            holds(set, key, &format!("must be set where kafka.security_protocol is {protocol}"))?;
+        } else {
+            holds(!set, key, "needs kafka.security_protocol to be SASL_SSL or SASL_PLAINTEXT")?;
+        }
+    }
+    holds(
+        kafka
+            .sasl_mechanism
+            .as_deref()
+            .is_none_or(|mechanism| ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"].contains(&mechanism)),
+        "kafka.sasl_mechanism",
+        "must be PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+    )?;
+    holds(
+        kafka.ssl_ca_location.is_none() || protocol.ends_with("SSL"),
+        "kafka.ssl_ca_location",
+        "needs kafka.security_protocol to be SSL or SASL_SSL",
+    )?;
+    holds(kafka.replication != Some(0), "kafka.replication", "must be at least 1")
 }
 
 fn auth(config: &Config) -> Result<(), ConfigError> {

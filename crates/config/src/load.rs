@@ -1,6 +1,6 @@
 //! File, then environment: one table, checked once.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use toml::{Table, Value};
 
@@ -36,8 +36,18 @@ pub enum ConfigError {
 }
 
 /// Names people know, and the keys they set.
-pub(crate) const WELL_KNOWN: [(&str, &str); 2] =
-    [("DATABASE_URL", "database.url"), ("RUST_LOG", "logs.level")];
+pub(crate) const WELL_KNOWN: [(&str, &str); 10] = [
+    ("DATABASE_URL", "database.url"),
+    ("KAFKA_BOOTSTRAP_SERVERS", "kafka.brokers"),
+    ("KAFKA_BROKERS", "kafka.brokers"),
+    ("KAFKA_SECURITY_PROTOCOL", "kafka.security_protocol"),
+    ("KAFKA_SASL_MECHANISM", "kafka.sasl_mechanism"),
+    ("KAFKA_SASL_USERNAME", "kafka.sasl_username"),
+    ("KAFKA_SASL_PASSWORD", "kafka.sasl_password"),
+    ("KAFKA_SASL_PASSWORD_FILE", "kafka.sasl_password_file"),
+    ("KAFKA_SSL_CA_LOCATION", "kafka.ssl_ca_location"),
+    ("RUST_LOG", "logs.level"),
+];
 /// The prefix of our own names.
 pub(crate) const PREFIX: &str = "TIDINGS_";
 
@@ -68,13 +78,24 @@ pub fn load(
         // The file alone first, so that an error names the file.
         shape(&table, &origin)?;
     }
+    let mut set_by: BTreeMap<String, (String, String)> = BTreeMap::new();
     for (name, value) in environment {
         let Some(key) = key_of(&name)? else { continue };
+        let before = set_by.insert(key.clone(), (name.clone(), value.clone()));
+        if let Some((other, _)) = before.filter(|(_, other)| *other != value) {
+            return Err(invalid(
+                &name,
+                format!("sets {key}, which {other} sets otherwise: keep one of them"),
+            ));
+        }
         set(&mut table, &key, &value).map_err(|reason| invalid(&name, reason))?;
         shape(&table, &name)?;
     }
     let mut config = shape(&table, "settings")?;
-    read_secret(&mut config)?;
+    let auth = &mut config.auth;
+    read_secret(&mut auth.hs256_secret, auth.hs256_secret_file.as_deref(), "auth.hs256_secret")?;
+    let kafka = &mut config.kafka;
+    read_secret(&mut kafka.sasl_password, kafka.sasl_password_file.as_deref(), "kafka.sasl_password")?;
     check::check(&config)?;
     Ok(config)
 }
@@ -85,6 +106,9 @@ fn key_of(name: &str) -> Result<Option<String>, ConfigError> {
         return Ok(Some((*key).to_owned()));
     }
     let Some(rest) = name.strip_prefix(PREFIX) else { return Ok(None) };
+    if rest == "LOG" {
+        return Ok(Some("log".to_owned()));
+    }
     if rest.contains("__") {
         let key = rest.to_ascii_lowercase().replace("__", ".");
         if key.starts_with("topics.") {
@@ -164,22 +188,24 @@ fn typed(text: &str, default: Option<&Value>) -> Result<Value, String> {
         Some(Value::Array(_)) => Ok(Value::Array(
             text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect(),
         )),
-        Some(Value::String(_) | Value::Float(_) | Value::Datetime(_) | Value::Table(_)) | None => {
+        Some(Value::Table(_)) => Err("is a table: set it in the file".to_owned()),
+        Some(Value::String(_) | Value::Float(_) | Value::Datetime(_)) | None => {
             Ok(Value::String(text.to_owned()))
         }
     }
 }
 
-fn read_secret(config: &mut Config) -> Result<(), ConfigError> {
-    let Some(path) = config.auth.hs256_secret_file.clone() else { return Ok(()) };
-    if config.auth.hs256_secret.is_some() {
+/// Reads a secret from the file that `key` with `_file` names, if it names one.
+fn read_secret(secret: &mut Option<String>, file: Option<&str>, key: &str) -> Result<(), ConfigError> {
+    let Some(path) = file else { return Ok(()) };
+    if secret.is_some() {
         return Err(ConfigError::Check {
-            key: "auth.hs256_secret_file".to_owned(),
-            reason: "cannot stand beside auth.hs256_secret: keep one of them".to_owned(),
+            key: format!("{key}_file"),
+            reason: format!("cannot stand beside {key}: keep one of them"),
         });
     }
-    let text = std::fs::read_to_string(&path)
-        .map_err(|cause| ConfigError::Read { path, cause: cause.to_string() })?;
-    config.auth.hs256_secret = Some(text.trim_end().to_owned());
+    let text = std::fs::read_to_string(path)
+        .map_err(|cause| ConfigError::Read { path: path.to_owned(), cause: cause.to_string() })?;
+    *secret = Some(text.trim_end().to_owned());
     Ok(())
 }

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use toml::{Table, Value};
 
 use crate::{
-    AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, LogsConfig, ServerConfig, TopicSettings,
+    AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, KafkaConfig, LogKeeper, LogsConfig,
+    ServerConfig, TopicSettings,
     load::{WELL_KNOWN, variable_of},
     section::{Field, Section},
 };
@@ -22,10 +23,11 @@ const fn shown<S: Section>() -> Shown {
 }
 
 /// All sections with fixed names, in the order of the file.
-const SECTIONS: [Shown; 6] = [
+const SECTIONS: [Shown; 7] = [
     shown::<ServerConfig>(),
     shown::<AdminConfig>(),
     shown::<DatabaseConfig>(),
+    shown::<KafkaConfig>(),
     shown::<AuthConfig>(),
     shown::<GatewayConfig>(),
     shown::<LogsConfig>(),
@@ -50,6 +52,7 @@ fn default_of<'a>(defaults: &'a Table, section: &str, field: &str) -> Option<&'a
 pub fn default_file() -> String {
     let mut text = "# All settings with their defaults. Keep only what you change.\n".to_owned();
     let defaults = defaults();
+    let _infallible = write!(text, "\n# {}\nlog = \"auto\"\n", LogKeeper::MEANING);
     for section in &SECTIONS {
         let _infallible = write!(text, "\n#{}\n[{}]\n", section.about, section.key);
         for field in section.fields {
@@ -77,20 +80,31 @@ pub fn reference() -> String {
         `tidings config default` prints a file with every default, `tidings config check` reads yours.\n"
         .to_owned();
     let defaults = defaults();
+    let _infallible = write!(
+        page,
+        "\n## At the top\n\n| key | default | variable | meaning |\n|---|---|---|---|\n\
+         | `log` | `\"auto\"` | `TIDINGS_LOG` | {} |\n",
+        LogKeeper::MEANING
+    );
     for section in &SECTIONS {
         heading(&mut page, section);
         page.push_str("| key | default | variable | meaning |\n|---|---|---|---|\n");
         for field in section.fields {
             let key = format!("{}.{}", section.key, field.name);
-            let default = default_of(&defaults, section.key, field.name)
-                .map_or_else(|| "–".to_owned(), |value| format!("`{value}`"));
-            let known = WELL_KNOWN.iter().find(|(_, known)| *known == key);
-            let also = known.map_or_else(String::new, |(name, _)| format!(", `{name}`"));
+            let default = default_of(&defaults, section.key, field.name);
+            // A table has no text to be read from.
+            let variable = match default {
+                Some(Value::Table(_)) => "–".to_owned(),
+                Some(_) | None => format!("`{}`", variable_of(&key)),
+            };
+            let default = default.map_or_else(|| "–".to_owned(), |value| format!("`{value}`"));
+            let known = WELL_KNOWN.iter().filter(|(_, known)| *known == key);
+            let also: Vec<String> = known.map(|(name, _)| format!(", `{name}`")).collect();
+            let also = also.concat();
             let _infallible = writeln!(
                 page,
-                "| `{}` | {default} | `{}`{also} | {} |",
+                "| `{}` | {default} | {variable}{also} | {} |",
                 field.name,
-                variable_of(&key),
                 cell(field.meaning)
             );
         }

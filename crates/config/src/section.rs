@@ -20,7 +20,7 @@ pub(crate) trait Section {
     const FIELDS: &'static [Field];
 }
 
-/// Declares a section. A field whose name ends in `_secret` is never shown by `Debug`.
+/// Declares a section. A field whose name ends in `_secret` or `_password` is never shown by `Debug`.
 macro_rules! section {
     (
         $(#[doc = $about:literal])+
@@ -44,7 +44,7 @@ macro_rules! section {
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 let mut shown = f.debug_struct(stringify!($name));
-                $(if stringify!($field).ends_with("_secret") {
+                $(if stringify!($field).ends_with("_secret") || stringify!($field).ends_with("_password") {
                     shown.field(stringify!($field), &"…");
                 } else {
                     shown.field(stringify!($field), &self.$field);

@@ -10,12 +10,16 @@ use crate::section::section;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Which system keeps the log.
+    pub log: LogKeeper,
     /// The public listener.
     pub server: ServerConfig,
     /// The operators' listener.
     pub admin: AdminConfig,
     /// Where everything is kept.
     pub database: DatabaseConfig,
+    /// The other keeper of the log.
+    pub kafka: KafkaConfig,
     /// Who may come in.
     pub auth: AuthConfig,
     /// Connections.
@@ -24,6 +28,41 @@ pub struct Config {
     pub logs: LogsConfig,
     /// Topics that are to differ from their defaults, by the name features know them by.
     pub topics: BTreeMap<String, TopicSettings>,
+}
+
+/// Which system keeps the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogKeeper {
+    /// Kafka where brokers are set, the database's own file elsewhere.
+    #[default]
+    Auto,
+    /// The database's own file.
+    Embedded,
+    /// Kafka.
+    Kafka,
+}
+
+impl LogKeeper {
+    /// What the key `log` means, for the reference.
+    pub(crate) const MEANING: &'static str = "Which system keeps the log: `embedded` (the database's own file), `kafka`, or \
+        `auto`, which is Kafka where brokers are set.";
+}
+
+/// Where Kafka is, unless it is said.
+const LOCAL_BROKER: &str = "localhost:9092";
+
+impl Config {
+    /// The brokers of the Kafka that keeps the log; none where the database's own file does.
+    pub fn kafka_brokers(&self) -> Option<Vec<String>> {
+        let set = &self.kafka.brokers;
+        match self.log {
+            LogKeeper::Embedded => None,
+            LogKeeper::Auto if set.is_empty() => None,
+            LogKeeper::Kafka if set.is_empty() => Some(vec![LOCAL_BROKER.to_owned()]),
+            LogKeeper::Auto | LogKeeper::Kafka => Some(set.clone()),
+        }
+    }
 }
 
 section! {
@@ -52,6 +91,45 @@ section! {
         /// `sqlite://` and a path. `DATABASE_URL` sets it too.
         url: String = "sqlite://data/tidings.db".to_owned();
     }
+}
+
+section! {
+    /// Kafka, where it keeps the log.
+    "kafka" => KafkaConfig {
+        /// Where to begin: `host:port` of some brokers. `localhost:9092` where `log = "kafka"` and nothing is set.
+        brokers: Vec<String> = Vec::new();
+        /// How the brokers' listener speaks: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
+        security_protocol: String = "PLAINTEXT".to_owned();
+        /// How to log in: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+        sasl_mechanism: Option<String> = None;
+        /// The user to log in as.
+        sasl_username: Option<String> = None;
+        /// The user's password.
+        sasl_password: Option<String> = None;
+        /// A file that holds the password.
+        sasl_password_file: Option<String> = None;
+        /// A PEM file with the authorities that sign the brokers' certificates; the machine's where it is absent.
+        ssl_ca_location: Option<String> = None;
+        /// Who shares a group's partitions out: `classic`, its members; `consumer`, the broker (Kafka 4.0 and later).
+        group_protocol: GroupProtocol = GroupProtocol::Classic;
+        /// Copies of each record of a topic that is made; three, or as many as there are brokers, where it is absent.
+        replication: Option<u32> = None;
+        /// librdkafka's own settings of the producer: `"linger.ms" = "5"`. What would break a promise is refused.
+        producer: BTreeMap<String, String> = BTreeMap::new();
+        /// librdkafka's own settings of the consumers. What would break a promise is refused.
+        consumer: BTreeMap<String, String> = BTreeMap::new();
+    }
+}
+
+/// Who shares a group's partitions out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GroupProtocol {
+    /// The members; every broker knows it.
+    #[default]
+    Classic,
+    /// The broker (KIP-848).
+    Consumer,
 }
 
 section! {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tidings_config::{Config, ConfigError, LogFormat, default_file, load, reference};
+use tidings_config::{Config, ConfigError, GroupProtocol, LogFormat, default_file, load, reference};
 
 /// A file's text, variables, and what is said about them.
 type Refused<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
@@ -45,6 +45,40 @@ fn a_variable_is_read_as_its_default_is_written() {
 }
 
 #[test]
+fn kafka_keeps_the_log_where_brokers_are_set_or_it_is_said() {
+    let brokers = |file: &str, variables: &[(&str, &str)]| settings(file, variables).unwrap().kafka_brokers();
+    let set = ("KAFKA_BROKERS", "a:9092, b:9093");
+    assert_eq!(brokers("", &[]), None);
+    assert_eq!(brokers("", &[set]), Some(vec!["a:9092".to_owned(), "b:9093".to_owned()]));
+    assert_eq!(brokers("", &[("KAFKA_BOOTSTRAP_SERVERS", "a:9092")]), Some(vec!["a:9092".to_owned()]));
+    assert_eq!(brokers("log = \"kafka\"\n", &[]), Some(vec!["localhost:9092".to_owned()]));
+    assert_eq!(brokers("", &[set, ("TIDINGS_LOG", "embedded")]), None);
+}
+
+#[test]
+fn kafkas_settings_have_the_names_people_know() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("password");
+    std::fs::write(&path, "hunter2\n").expect("a file in it");
+    let file = "[kafka]\ngroup_protocol = \"consumer\"\n[kafka.producer]\n\"linger.ms\" = \"5\"\n";
+    let config = settings(
+        file,
+        &[
+            ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL"),
+            ("KAFKA_SASL_MECHANISM", "SCRAM-SHA-512"),
+            ("KAFKA_SASL_USERNAME", "app"),
+            ("KAFKA_SASL_PASSWORD_FILE", path.to_str().expect("a path is text here")),
+            ("KAFKA_SSL_CA_LOCATION", "/etc/kafka/ca.pem"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.kafka.sasl_password.as_deref(), Some("hunter2"));
+    assert_eq!(config.kafka.group_protocol, GroupProtocol::Consumer);
+    assert_eq!(config.kafka.producer["linger.ms"], "5");
+    assert!(!format!("{config:?}").contains("hunter2"), "a password is never shown");
+}
+
+#[test]
 fn what_does_not_hold_is_refused_with_a_sentence() {
     let topic = |setting: &str| format!("[topics.\"broadcast-messages\"]\n{setting}\n");
     let cases: &[Refused<'_>] = &[
@@ -52,6 +86,26 @@ fn what_does_not_hold_is_refused_with_a_sentence() {
             "",
             &[("TIDINGS_SERVER__LISTN", "x")],
             "TIDINGS_SERVER__LISTN: there is no key `listn`; did you mean `listen`?",
+        ),
+        (
+            "",
+            &[("KAFKA_BROKERS", "kafka")],
+            "kafka.brokers must be addresses such as kafka-1:9092; `kafka` is none",
+        ),
+        (
+            "",
+            &[("KAFKA_BROKERS", "a:1"), ("KAFKA_BOOTSTRAP_SERVERS", "b:1")],
+            "KAFKA_BOOTSTRAP_SERVERS: sets kafka.brokers, which KAFKA_BROKERS sets otherwise: keep one of them",
+        ),
+        (
+            "",
+            &[("KAFKA_SECURITY_PROTOCOL", "SASL_SSL")],
+            "kafka.sasl_mechanism must be set where kafka.security_protocol is SASL_SSL",
+        ),
+        (
+            "",
+            &[("KAFKA_SASL_USERNAME", "app")],
+            "kafka.sasl_username needs kafka.security_protocol to be SASL_SSL or SASL_PLAINTEXT",
         ),
         (
             "",

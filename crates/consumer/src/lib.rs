@@ -18,6 +18,7 @@ mod options;
 mod parked;
 mod partition;
 mod progress;
+pub mod redrive;
 mod runner;
 mod seen;
 mod window;

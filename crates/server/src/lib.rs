@@ -2,6 +2,7 @@
 
 mod build;
 mod identity;
+mod kafka;
 mod keepers;
 mod limits;
 mod routes;
@@ -12,3 +13,4 @@ mod standings;
 mod tcp;
 
 pub use build::{Server, StartError, migrate, migrations};
+pub use kafka::kafka_settings;

@@ -96,8 +96,11 @@ async fn dead_letters_are_listed_newest_first_page_by_page_and_read_whole() {
     assert_eq!((one.key, one.value), (Some(b"key".to_vec()), Some(b"3".to_vec())));
     assert_eq!(one.headers, [("kept".to_owned(), vec![0, 255])]);
 
-    let of =
-        |topic: &str, group: &str| Filter { topic: Some(topic.to_owned()), group: Some(group.to_owned()) };
+    let of = |topic: &str, group: &str| Filter {
+        topic: Some(topic.to_owned()),
+        group: Some(group.to_owned()),
+        ..Filter::default()
+    };
     assert_eq!(page(None, of("orders", "group")).await.len(), 2);
     assert_eq!(page(None, of("orders", "another")).await, []);
     assert_eq!(page(None, of("bills", "group")).await, []);

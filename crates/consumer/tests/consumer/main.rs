@@ -6,6 +6,7 @@ mod dead_letters;
 mod failing;
 mod owning;
 mod parking;
+mod redriving;
 mod repeats;
 mod sharing;
 mod world;

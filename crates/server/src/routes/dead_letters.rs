@@ -90,7 +90,7 @@ pub(super) async fn list_dead_letters(
     let limit = page.limit()?;
     let after: Option<(i64, String)> = page.after(LIST)?;
     let after = after.map(|(at, id)| After { created_at: Timestamp(at), id });
-    let filter = Filter { topic: query.topic, group: query.group };
+    let filter = Filter { topic: query.topic, group: query.group, ..Filter::default() };
     let reading = operators
         .store
         .read(move |tx| async move { dead_letters::list(&tx, &filter, after.as_ref(), limit).await });

@@ -1,0 +1,27 @@
+//! Kafka as the configuration wants it.
+
+use std::path::PathBuf;
+
+use tidings_config::{Config, GroupProtocol};
+use tidings_log::{KafkaSecurity, KafkaSettings};
+
+/// How the Kafka that keeps the log is reached; none where the database's own file keeps it.
+pub fn kafka_settings(config: &Config) -> Option<KafkaSettings> {
+    let kafka = &config.kafka;
+    let mut settings = KafkaSettings::at(config.kafka_brokers()?);
+    settings.security = KafkaSecurity {
+        protocol: Some(kafka.security_protocol.clone()),
+        mechanism: kafka.sasl_mechanism.clone(),
+        username: kafka.sasl_username.clone(),
+        password: kafka.sasl_password.clone(),
+        ca_location: kafka.ssl_ca_location.as_ref().map(PathBuf::from),
+    };
+    settings.group_protocol = match kafka.group_protocol {
+        GroupProtocol::Classic => tidings_log::GroupProtocol::Classic,
+        GroupProtocol::Consumer => tidings_log::GroupProtocol::Consumer,
+    };
+    settings.replication = kafka.replication;
+    settings.producer.clone_from(&kafka.producer);
+    settings.consumer.clone_from(&kafka.consumer);
+    Some(settings)
+}
