@@ -30,24 +30,51 @@ pub struct TestApp {
 }
 
 /// Who keeps the database and who the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pair {
     /// One SQLite file holds both.
     Embedded,
     /// A relay takes events from one SQLite file to the log in another: all that Kafka brings, without a broker.
     TwoFiles,
+    /// A relay takes events from a SQLite file to Kafka, at these brokers.
+    Kafka(Vec<String>),
 }
 
 impl Pair {
-    /// The pair that the environment asks for.
+    /// The pair that the environment asks for: by `TIDINGS_TEST_PAIR`.
     fn wanted() -> Self {
-        match std::env::var_os("TIDINGS_TEST_PAIR") {
-            None => Self::Embedded,
-            Some(pair) if pair == "two-files" => Self::TwoFiles,
-            Some(pair) => panic!("TIDINGS_TEST_PAIR: {} is not two-files", pair.display()),
+        let text = |name: &str| std::env::var_os(name).and_then(|value| value.into_string().ok());
+        match text("TIDINGS_TEST_PAIR").as_deref() {
+            None | Some("embedded") => Self::Embedded,
+            Some("two-files") => Self::TwoFiles,
+            Some("kafka") => {
+                let brokers = text("TIDINGS_TEST_KAFKA").expect("TIDINGS_TEST_KAFKA is set: scripts/kafka with …");
+                Self::Kafka(brokers.split(',').map(str::to_owned).collect())
+            }
+            Some(other) => panic!("TIDINGS_TEST_PAIR: `{other}` is not embedded, two-files or kafka"),
+        }
+    }
+
+    /// Makes the settings those of the pair; names are the test's own, so that many tests share a broker.
+    fn settle(&self, config: &mut Config) {
+        let Self::Kafka(brokers) = self else { return };
+        config.kafka.brokers.clone_from(brokers);
+        for alias in TOPICS {
+            let name = format!("t{:016x}-{alias}", fastrand::u64(..));
+            let mut topic = config.topics.get(alias).cloned().unwrap_or_default();
+            topic.name.get_or_insert(name);
+            config.topics.insert(alias.to_owned(), topic);
         }
     }
 }
+
+/// The topics of a server.
+const TOPICS: [&str; 4] = [
+    "tidings-deliveries",
+    "broadcast-messages",
+    "broadcast-user-service-selected",
+    "broadcast-user-service-group",
+];
 
 /// Somebody who uses the server.
 #[derive(Clone, Debug)]
@@ -74,7 +101,9 @@ impl TestApp {
         config.database.url = format!("sqlite://{}", folder.path().join("t.db").display());
         config.auth.hs256_secret = Some(SECRET.to_owned());
         change(&mut config);
-        let mut app = Self { folder, config, clock, pair: Pair::wanted(), server: None };
+        let pair = Pair::wanted();
+        pair.settle(&mut config);
+        let mut app = Self { folder, config, clock, pair, server: None };
         app.resume().await;
         app
     }
@@ -86,7 +115,11 @@ impl TestApp {
             Arc::new(EmbeddedLog::new(log, Arc::clone(&self.clock))) as Arc<dyn Log>
         });
         let (config, clock) = (self.config.clone(), Arc::clone(&self.clock));
-        let server = Server::start_on(log, config, clock, fastrand_seed()).await.unwrap();
+        let server = match log {
+            Some(log) => Server::start_on(Some(log), config, clock, seed()).await,
+            None => Server::start(config, clock, seed()).await,
+        }
+        .unwrap();
         self.config.server.listen = server.address;
         self.server = Some(server);
     }
@@ -143,7 +176,7 @@ impl TestApp {
     }
 }
 
-fn fastrand_seed() -> u64 {
+fn seed() -> u64 {
     // Ids must differ between the starts of one folder; tests do not depend on which they are.
     u64::from(std::process::id()) << 32 | u64::try_from(SystemClock.now().millis() & 0xffff_ffff).unwrap_or(0)
 }
