@@ -272,7 +272,8 @@ fn features(deps: &Deps) -> Vec<Feature> {
 /// All topics, as the settings want them.
 fn topics(features: &[Feature], config: &Config) -> Result<Vec<TopicConfig>, StartError> {
     let of_features = features.iter().flat_map(|feature| &feature.topics);
-    let specs: Vec<&TopicSpec> = std::iter::once(&tidings_delivery::DELIVERIES_TOPIC).chain(of_features).collect();
+    let specs: Vec<&TopicSpec> =
+        std::iter::once(&tidings_delivery::DELIVERIES_TOPIC).chain(of_features).collect();
     let mut topics = Vec::new();
     for spec in &specs {
         let mut topic = TopicConfig::from(*spec);

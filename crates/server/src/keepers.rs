@@ -118,8 +118,8 @@ impl Keepers {
             log: Arc::clone(&self.log),
             clock: Arc::clone(&self.clock),
             name: format!("{}-{random:016x}", std::process::id()),
-            // Nobody else can open the file.
-            alone: true,
+            // Nobody else can open a file that this process has open.
+            alone: self.store.path().is_some(),
             options: RelayOptions::default(),
         };
         tasks.spawn(relay.run(stop.clone()));

@@ -48,7 +48,8 @@ impl Pair {
             None | Some("embedded") => Self::Embedded,
             Some("two-files") => Self::TwoFiles,
             Some("kafka") => {
-                let brokers = text("TIDINGS_TEST_KAFKA").expect("TIDINGS_TEST_KAFKA is set: scripts/kafka with …");
+                let brokers =
+                    text("TIDINGS_TEST_KAFKA").expect("TIDINGS_TEST_KAFKA is set: scripts/kafka with …");
                 Self::Kafka(brokers.split(',').map(str::to_owned).collect())
             }
             Some(other) => panic!("TIDINGS_TEST_PAIR: `{other}` is not embedded, two-files or kafka"),
