@@ -3,10 +3,10 @@ export TIDINGS_CACHE    ?= $(HOME)/.cache/tidings
 export CARGO_TARGET_DIR ?= $(TIDINGS_CACHE)/target
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev-kafka test check bench autobahn interop nightly fmt
+.PHONY: help setup run test check dev-kafka dev-postgres bench autobahn interop nightly fmt
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what building and testing need (Debian; others: see CONTRIBUTING.md)
 	@scripts/setup
@@ -27,6 +27,9 @@ test: ## everything: lints, unit, conformance, crash, security, browsers
 
 check: ## the quick inner loop: lints and the tests that need nothing but Rust
 	@scripts/test quick
+
+dev-postgres: ## start a PostgreSQL for development and print its address
+	@scripts/postgres start
 
 bench: ## measure, beside the floors of the same run, and print ratios
 	@scripts/setup build

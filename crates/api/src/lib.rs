@@ -3,6 +3,7 @@
 //! Who calls ([`Caller`]), what they sent ([`Body`], [`Params`], [`Segment`]), what went wrong ([`Problem`]),
 //! and the one answer of a key that comes twice ([`idempotency`]). [`frame()`] stands around all of them.
 
+pub mod audit;
 mod body;
 mod caller;
 mod cors;
@@ -41,5 +42,10 @@ pub const MIGRATIONS: &[Migration] = &[
         owner: "api",
         name: "0002_stream_tickets",
         sqlite: include_str!("../migrations/sqlite/0002_stream_tickets.sql"),
+    },
+    Migration {
+        owner: "api",
+        name: "0003_audit",
+        sqlite: include_str!("../migrations/sqlite/0003_audit.sql"),
     },
 ];

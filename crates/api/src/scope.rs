@@ -15,6 +15,10 @@ pub enum Scope {
     LogRead,
     /// See dead letters.
     DeadLetterRead,
+    /// Send dead letters through again, and purge them.
+    DeadLetterWrite,
+    /// Pause, resume and reset groups.
+    OpsWrite,
 }
 
 impl Scope {
@@ -27,6 +31,8 @@ impl Scope {
             Self::OpsRead => "ops:read",
             Self::LogRead => "log:read",
             Self::DeadLetterRead => "dlt:read",
+            Self::DeadLetterWrite => "dlt:write",
+            Self::OpsWrite => "ops:write",
         }
     }
 }

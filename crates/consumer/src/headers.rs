@@ -8,7 +8,5 @@ pub const REDRIVES: &str = "tidings-redrives";
 pub const DEAD_LETTER: &str = "tidings-dead-letter";
 /// How often a dead letter was tried.
 pub const ATTEMPTS: &str = "tidings-attempts";
-/// The relay's number of a record.
-pub(crate) const SEQ: &str = "tidings-seq";
 /// What our own transactions write as an event's source.
 pub(crate) const OWN_SOURCE: &str = "tidings";

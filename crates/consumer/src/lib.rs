@@ -8,6 +8,7 @@ mod backoff;
 mod copies;
 mod dead_letter;
 pub mod dead_letters;
+pub mod groups;
 mod handler;
 pub mod headers;
 mod job;
@@ -45,5 +46,10 @@ pub const MIGRATIONS: &[Migration] = &[
         owner: "consumer",
         name: "0002_parking",
         sqlite: include_str!("../migrations/sqlite/0002_parking.sql"),
+    },
+    Migration {
+        owner: "consumer",
+        name: "0003_redrive",
+        sqlite: include_str!("../migrations/sqlite/0003_redrive.sql"),
     },
 ];

@@ -6,6 +6,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use tidings_log::TopicPartition;
+use tidings_model::Timestamp;
 use tidings_store::{Row, StoreError, Tx, params};
 
 use crate::{line::Taken, window::Window};
@@ -78,6 +79,7 @@ pub(crate) async fn settle(
     tx: &Tx,
     claim: &Claim,
     records: &[Arc<Taken>],
+    now: Timestamp,
 ) -> Result<Option<Window>, StoreError> {
     let Some(mut window) = hold(tx, claim).await? else { return Ok(None) };
     if records.iter().any(|taken| window.is_done(taken.record.offset)) {
@@ -87,9 +89,9 @@ pub(crate) async fn settle(
         window.finish(taken.covers..taken.record.offset + 1);
     }
     tx.execute(
-        "UPDATE consumer_progress SET next_offset = $4, done = $5
+        "UPDATE consumer_progress SET next_offset = $4, done = $5, moved_at = $6
          WHERE group_id = $1 AND topic = $2 AND partition_id = $3",
-        params![claim.group, &claim.at.topic, claim.at.partition, window.next(), window.encode()],
+        params![claim.group, &claim.at.topic, claim.at.partition, window.next(), window.encode(), now],
     )
     .await?;
     Ok(Some(window))
@@ -126,7 +128,7 @@ fn progress(row: &Row) -> Result<Progress, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use tidings_model::{Record, Timestamp};
+    use tidings_model::Record;
     use tidings_store::{Store, StoreOptions};
 
     use super::*;
@@ -153,17 +155,17 @@ mod tests {
         let moves = store.transact(|tx| async move {
             let at = TopicPartition { topic: "orders".to_owned(), partition: 3 };
             let old = Claim { group: "group", epoch: take_over(&tx, "group", &at, None).await?.epoch, at };
-            let mut moves = vec![settle(&tx, &old, &[taken(0, 4)]).await?];
+            let mut moves = vec![settle(&tx, &old, &[taken(0, 4)], Timestamp(0)).await?];
             let new = Claim { epoch: take_over(&tx, "group", &old.at, None).await?.epoch, ..old.clone() };
             // The old owner; a record of before; one after a waiting one; that one again; the waiting one.
             for (claim, covers, offset) in
                 [(&old, 5, 5), (&new, 4, 4), (&new, 6, 6), (&new, 6, 6), (&new, 5, 5)]
             {
-                moves.push(settle(&tx, claim, &[taken(covers, offset)]).await?);
+                moves.push(settle(&tx, claim, &[taken(covers, offset)], Timestamp(0)).await?);
             }
             assert_eq!(follow(&tx, &old).await?, None);
             assert_eq!(follow(&tx, &new).await?.unwrap().window, Window::at(7));
-            assert_eq!(settle(&tx, &new, &[taken(7, 7)]).await?, None);
+            assert_eq!(settle(&tx, &new, &[taken(7, 7)], Timestamp(0)).await?, None);
             Ok::<_, StoreError>(moves)
         });
         let mut gap = Window::at(5);

@@ -87,7 +87,7 @@ fn may_go(letter: &DeadLetter) -> Result<(), RedriveError> {
 
 /// The record's own headers, and those that say for whom and how often it comes again.
 fn again(letter: &DeadLetter) -> Headers {
-    let ours = [headers::REDRIVE_GROUP, headers::REDRIVES, headers::DEAD_LETTER, headers::SEQ];
+    let ours = [headers::REDRIVE_GROUP, headers::REDRIVES, headers::DEAD_LETTER, header::SEQ];
     let mut all = letter.headers.clone();
     all.retain(|(name, _)| !ours.contains(&name.as_str()));
     if !all.iter().any(|(name, _)| name == header::ID) {

@@ -11,12 +11,13 @@ use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tidings_log::{Log, LogError, Member, Polled, Start, TopicPartition};
 use tidings_model::Clock;
 use tidings_store::{Store, StoreError};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Event, Handler, Observer, Options,
     copies::Copies,
+    groups,
     job::Landed,
     partition::Partition,
     progress::{self, Claim},
@@ -25,8 +26,8 @@ use crate::{
 
 /// Records that are read at once.
 const BATCH: usize = 100;
-/// How often it is looked for what other processes said, and whether anything stands still.
-const SWEEP: Duration = Duration::from_secs(1);
+/// How often it is looked whether anything stands still, and for what operators said and no wake told.
+const SWEEP: Duration = Duration::from_secs(5);
 /// A partition with work of which nothing was finished for so long stands still.
 const STALLED: Duration = Duration::from_mins(1);
 
@@ -89,6 +90,10 @@ struct Running {
     flying: FuturesUnordered<BoxFuture<'static, (Claim, Landed)>>,
     copies: Copies,
     stop: CancellationToken,
+    // Somebody paused, resumed or reset a group.
+    wakes: watch::Receiver<u64>,
+    // None until it is known: nothing is begun before.
+    paused: Option<bool>,
     sweep_at: Instant,
     // The log is not asked before.
     log_rests_until: Option<Instant>,
@@ -108,6 +113,8 @@ impl Consumer {
             observer: Arc::clone(&self.observer),
         };
         let mut running = Running {
+            wakes: self.store.wakes(groups::WAKE),
+            paused: None,
             consumer: self,
             context,
             member,
@@ -115,7 +122,7 @@ impl Consumer {
             flying: FuturesUnordered::new(),
             copies: Copies::default(),
             stop,
-            sweep_at: Instant::now() + SWEEP,
+            sweep_at: Instant::now(),
             log_rests_until: None,
         };
         let ended = running.until_stopped().await;
@@ -134,6 +141,7 @@ impl Running {
                 () = self.stop.cancelled() => {}
                 Some((claim, landed)) = self.flying.next() => self.landed(claim, landed).await?,
                 () = tokio::time::sleep_until(due) => self.work_what_is_due().await?,
+                Ok(()) = self.wakes.changed() => self.look().await?,
                 polled = self.member.poll(BATCH), if reads => self.polled(polled).await?,
             }
         }
@@ -161,13 +169,14 @@ impl Running {
     }
 
     fn hand_out(&mut self) {
-        let now = Instant::now();
+        let (now, paused) = (Instant::now(), self.paused != Some(false));
         for (at, owned) in &mut self.owned {
-            for job in owned.partition.jobs(now) {
+            let jobs = if paused { Vec::new() } else { owned.partition.jobs(now) };
+            for job in jobs {
                 let (context, handler) = (self.context.clone(), Arc::clone(&owned.handler));
                 self.flying.push(Box::pin(context.carry_out(job, handler)));
             }
-            let unread = owned.partition.is_full();
+            let unread = owned.partition.is_full() || paused;
             if unread != owned.unread {
                 owned.unread = unread;
                 if unread {
@@ -182,7 +191,8 @@ impl Running {
     /// When something is to be done, whatever happens before.
     fn due(&self) -> Instant {
         let now = Instant::now();
-        let partitions = self.owned.values().filter_map(|owned| owned.partition.due(now));
+        let working = self.owned.values().filter(|_| self.paused == Some(false));
+        let partitions = working.filter_map(|owned| owned.partition.due(now));
         let others = self.copies.due().into_iter().chain(self.log_rests_until);
         partitions.chain(others).fold(self.sweep_at, Instant::min)
     }
@@ -202,19 +212,36 @@ impl Running {
         Ok(())
     }
 
-    /// Looks for resets, and for partitions that stand still.
+    /// Looks for partitions that stand still, and for what operators said.
     async fn sweep(&mut self, now: Instant) -> Result<(), ConsumerError> {
-        let group = self.consumer.group;
         for (at, owned) in &mut self.owned {
-            let stalled = owned.partition.stuck_since().is_some_and(|since| since + STALLED <= now);
+            let since = owned.partition.stuck_since().filter(|_| self.paused == Some(false));
+            let stalled = since.is_some_and(|since| since + STALLED <= now);
             if stalled && !owned.stalled {
-                self.context.observer.happened(group, &Event::Stalled { partition: at.clone() });
+                let event = Event::Stalled { partition: at.clone() };
+                self.context.observer.happened(self.consumer.group, &event);
             }
             owned.stalled = stalled;
         }
-        let read = self.consumer.store.read(move |tx| async move { progress::epochs(&tx, group).await });
+        self.look().await
+    }
+
+    /// Looks whether the group is paused, and where its partitions were reset.
+    async fn look(&mut self) -> Result<(), ConsumerError> {
+        let group = self.consumer.group;
+        let read = self.consumer.store.read::<_, StoreError, _, _>(move |tx| async move {
+            Ok((groups::is_paused(&tx, group).await?, progress::epochs(&tx, group).await?))
+        });
         // Away: it is looked again soon.
-        let Ok(epochs) = read.await else { return Ok(()) };
+        let Ok((paused, epochs)) = read.await else {
+            self.sweep_at = self.sweep_at.min(Instant::now() + AWAY_PAUSE);
+            return Ok(());
+        };
+        let before = self.paused.replace(paused);
+        if before.unwrap_or(false) != paused {
+            let event = if paused { Event::Paused } else { Event::Resumed };
+            self.context.observer.happened(group, &event);
+        }
         let moved = |(at, owned): (&TopicPartition, &Owned)| {
             (epochs.get(at) != Some(&owned.partition.claim.epoch)).then(|| at.clone())
         };

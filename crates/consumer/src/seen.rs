@@ -25,7 +25,7 @@ fn keep_for(record: &Record, repeats: Repeats) -> Option<Duration> {
     record.header(header::ID)?;
     let is_known_once = match repeats {
         Repeats::Foreign => record.header(header::SOURCE) == Some(headers::OWN_SOURCE),
-        Repeats::Unnumbered => record.header(headers::SEQ).is_some(),
+        Repeats::Unnumbered => record.header(header::SEQ).is_some(),
     };
     (!is_known_once).then_some(DAY)
 }

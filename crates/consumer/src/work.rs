@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tidings_model::{Clock, Record, planted};
+use tidings_model::{Clock, Record, Timestamp, planted};
 use tidings_store::{Lane, Store, StoreError, Tx};
 use tokio::time::Instant;
 
@@ -150,7 +150,7 @@ impl Context {
                         break;
                     }
                 }
-                match note(&tx, &claim, &source, &records).await? {
+                match note(&tx, &claim, &source, &records, ctx.clock.now()).await? {
                     Some(window) => Ok((records.len(), window)),
                     None => Err(Undone::Fenced),
                 }
@@ -235,11 +235,14 @@ impl Context {
     ) -> Result<Option<(String, Option<Window>)>, StoreError> {
         let name = dead_letter::dead_letter_topic(&taken.record.topic);
         let topic = self.store.topic(&name);
+        // A body may run twice, so it shares what it cannot copy.
+        let error = Arc::new(error);
         let (claim, handler, now) = (claim.clone(), Arc::clone(handler), self.clock.now());
         let ended = self
             .store
             .transact(move |tx| async move {
-                let Some(window) = note(&tx, &claim, &source, std::slice::from_ref(&taken)).await? else {
+                let taken_alone = std::slice::from_ref(&taken);
+                let Some(window) = note(&tx, &claim, &source, taken_alone, now).await? else {
                     return Err(Undone::Fenced);
                 };
                 let record = &taken.record;
@@ -265,7 +268,7 @@ impl Context {
             .store
             .transact_in(Lane::Bulk, move |tx| async move {
                 let records: Vec<_> = rows.iter().map(|row| Arc::clone(&row.taken)).collect();
-                let Some(window) = progress::settle(&tx, &owned, &records).await? else {
+                let Some(window) = progress::settle(&tx, &owned, &records, now.0).await? else {
                     return Err(Undone::Fenced);
                 };
                 parked::put(&tx, &owned, &rows, now).await?;
@@ -344,9 +347,10 @@ async fn note(
     claim: &Claim,
     source: &Source,
     records: &[Arc<Taken>],
+    now: Timestamp,
 ) -> Result<Option<Option<Window>>, StoreError> {
     match source {
-        Source::Log => Ok(progress::settle(tx, claim, records).await?.map(Some)),
+        Source::Log => Ok(progress::settle(tx, claim, records, now).await?.map(Some)),
         Source::Rows(line) => {
             if progress::hold(tx, claim).await?.is_none() {
                 return Ok(None);

@@ -22,7 +22,7 @@ pub struct DirectoryUser {
 pub(crate) async fn count(tx: &Tx, channel: &str, by: i64) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO channel_counts (channel, members) VALUES ($1, $2)
-         ON CONFLICT (channel) DO UPDATE SET members = members + excluded.members",
+         ON CONFLICT (channel) DO UPDATE SET members = channel_counts.members + excluded.members",
         params![channel, by],
     )
     .await?;
@@ -146,7 +146,7 @@ pub async fn targeted(tx: &Tx, audience: &Audience, item: &str) -> Result<u64, S
             "SELECT COUNT(*) FROM (
                SELECT user_id FROM directory_members WHERE channel IN (SELECT value FROM json_each($1))
                UNION
-               SELECT user_id FROM item_receipts WHERE item_id = $2)",
+               SELECT user_id FROM item_receipts WHERE item_id = $2) AS people",
             params![names(&audience.any), item],
         )
         .await?;

@@ -97,7 +97,7 @@ macro_rules! page_statement {
            AND (e.priority, e.place) < ($3, $4)
            AND i.ended_at IS NULL
            AND i.expires_at > $5
-           AND ($6 IS NULL OR i.kind = $6)
+           AND (CAST($6 AS TEXT) IS NULL OR i.kind = $6)
            AND COALESCE(x.removed, 0) = 0
            AND CASE $7 WHEN 'pending' THEN x.user_id IS NULL WHEN 'unread' THEN x.read_at IS NULL ELSE TRUE END
          ORDER BY e.priority DESC, e.place DESC

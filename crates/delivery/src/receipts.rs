@@ -54,7 +54,8 @@ async fn count(tx: &Tx, user: &UserId, item: &str, delivered: u32, read: u32) ->
     tx.execute(
         "INSERT INTO item_counters (item_id, shard, delivered, read) VALUES ($1, $2, $3, $4)
          ON CONFLICT (item_id, shard)
-         DO UPDATE SET delivered = delivered + excluded.delivered, read = read + excluded.read",
+         DO UPDATE SET delivered = item_counters.delivered + excluded.delivered,
+                       read = item_counters.read + excluded.read",
         params![item, shard, delivered, read],
     )
     .await?;

@@ -137,6 +137,7 @@ impl LogError {
             | StoreError::Busy { .. }
             | StoreError::LogFull { .. }
             | StoreError::OutboxFull { .. }
+            | StoreError::NoLog
             | StoreError::NotRelayed { .. }
             | StoreError::Unknown { .. }
             | StoreError::Closed

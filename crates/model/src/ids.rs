@@ -123,6 +123,8 @@ ids! {
     MessageId = "msg";
     /// A notification in somebody's inbox.
     NotificationId = "ntf";
+    /// An entry of the audit.
+    AuditId = "aud";
 }
 
 macro_rules! text_ids {
@@ -229,6 +231,11 @@ impl Ids {
     /// A new message id.
     pub fn message(&self) -> MessageId {
         MessageId(self.next())
+    }
+
+    /// A new id of an entry of the audit.
+    pub fn audit(&self) -> AuditId {
+        AuditId(self.next())
     }
 
     /// A new event id.

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tidings::{Deps, Feature};
 use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes, with_reference};
 use tidings_config::Config;
-use tidings_consumer::{Consumer, Keeper, Logged, Options, dead_letter_topic};
+use tidings_consumer::{Consumer, Keeper, Options, dead_letter_topic};
 use tidings_delivery::{Feed, FeedOptions, api::DeliveryApi, core::GenerationId, generations};
 use tidings_gateway::{Admission, Budget, Gateway, GatewayOptions, Hub, Origins};
 use tidings_log::{KafkaLog, Log, LogError, TopicConfig, TopicSpec};
@@ -17,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    identity, kafka_settings, keepers, limits,
+    consumers, identity, kafka_settings, keepers, limits,
     routes::{
         self, Operators,
         health::{self, Health},
@@ -94,6 +94,8 @@ impl Server {
         let (connections, drain) = (TaskTracker::new(), CancellationToken::new());
         let ids = Arc::new(Ids::new(Arc::clone(&clock), seed));
 
+        let metrics = Arc::new(Metrics::default());
+
         // 1–2 create and store: who may come in, and where everything is kept
         let store = keepers::open_store(&config, other.is_some())?;
         let identity = identity::open(&config.auth, &store, &clock).await?;
@@ -148,7 +150,7 @@ impl Server {
         tasks.spawn(Keeper { store: store.clone(), clock: Arc::clone(&clock) }.run(stop.clone()));
         let mut routes = OpenApiRouter::<()>::new();
         for feature in features {
-            start_feature(&feature, &store, &log, &clock, &tasks, &stop);
+            start_feature(&feature, &store, &log, &clock, &metrics, &tasks, &stop);
             routes = routes.merge(feature.routes);
         }
 
@@ -159,12 +161,12 @@ impl Server {
             gateway: gateway.clone(),
             log: Arc::clone(&log),
             clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
             feature_topics,
         };
         let ready = watch::Sender::new(true);
         let health =
             Health { store: store.clone(), gateway: gateway.clone(), head, takes_work: ready.subscribe() };
-        let metrics = Arc::new(Metrics::default());
         let scrape = Scrape {
             metrics: Arc::clone(&metrics),
             health: health.clone(),
@@ -235,7 +237,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 
 /// Brings the database up to date without starting anything.
 pub fn migrate(config: &Config) -> Result<(), StartError> {
-    keepers::open_store(config, false).map(drop)
+    keepers::open_store(config, config.kafka_brokers().is_some()).map(drop)
 }
 
 /// The tables of all crates, in the order in which they are made.
@@ -326,6 +328,7 @@ fn start_feature(
     store: &Store,
     log: &Arc<dyn Log>,
     clock: &Arc<dyn Clock>,
+    metrics: &Arc<Metrics>,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) {
@@ -339,8 +342,8 @@ fn start_feature(
             store: store.clone(),
             log: Arc::clone(log),
             clock: Arc::clone(clock),
-            options: Options::default(),
-            observer: Arc::new(Logged),
+            options: Options { instance: Some(consumers::instance()), ..Options::default() },
+            observer: Arc::new(consumers::Told { metrics: Arc::clone(metrics) }),
         };
         let stop = stop.clone();
         tasks.spawn(async move {

@@ -12,19 +12,25 @@ use tidings_log::{
     relay::{Relay, RelayOptions},
 };
 use tidings_model::Clock;
-use tidings_store::{Appends, Store, StoreError, StoreOptions, TopicPartitions};
+use tidings_store::{Appends, Database, Store, StoreError, StoreOptions, TopicPartitions};
 use tidings_telemetry::TopicDrifts;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::build::{StartError, migrations};
 
+/// PostgreSQL keeps no log.
+const NEEDS_KAFKA: &str = "database.url names a PostgreSQL database, which works with Kafka alone: \
+     there is no embedded log in it; set kafka.brokers, or a sqlite:// database";
+
 /// Opens the database; with an outbox, where the log is another system.
 pub(crate) fn open_store(config: &Config, outbox: bool) -> Result<Store, StartError> {
-    let path = config.database.url.strip_prefix("sqlite://").unwrap_or(&config.database.url);
-    let mut options = StoreOptions::at(path);
+    let mut options = StoreOptions::from_url(&config.database.url);
     options.appends = if outbox { Appends::Outbox } else { Appends::Log };
     options.migrations = migrations();
+    if !outbox && matches!(options.database, Database::Postgres(_)) {
+        return Err(StartError::Setting(NEEDS_KAFKA.to_owned()));
+    }
     Ok(Store::open(&options)?)
 }
 
@@ -85,8 +91,8 @@ impl Keepers {
 
     /// The mark beside a database whose file holds the log.
     pub(crate) fn mark(&self) -> Result<Option<Mark>, StartError> {
-        let marked = self.embedded.as_ref().map(|_embedded| Mark::open(self.store.path()));
-        marked.transpose().map_err(StartError::Mark)
+        let file = self.embedded.as_ref().and_then(|_embedded| self.store.path());
+        file.map(Mark::open).transpose().map_err(StartError::Mark)
     }
 
     /// Follows the newest place of the delivery log that people can be shown.
@@ -112,8 +118,8 @@ impl Keepers {
             log: Arc::clone(&self.log),
             clock: Arc::clone(&self.clock),
             name: format!("{}-{random:016x}", std::process::id()),
-            // Nobody else can open the file.
-            alone: true,
+            // Nobody else can open a file that this process has open.
+            alone: self.store.path().is_some(),
             options: RelayOptions::default(),
         };
         tasks.spawn(relay.run(stop.clone()));

@@ -1,6 +1,7 @@
 //! Builds all of Tidings in one place, in the order in which a message meets it; starts it; drains it.
 
 mod build;
+mod consumers;
 mod identity;
 mod kafka;
 mod keepers;

@@ -1,5 +1,6 @@
 //! The operators' routes: what runs, what lies in the log, and who got what. They are on the admin listener alone.
 
+mod audit;
 mod connections;
 mod dead_letters;
 mod find;
@@ -7,6 +8,9 @@ mod groups;
 pub(crate) mod health;
 mod journey;
 pub(crate) mod metrics;
+mod purge;
+mod redrive;
+mod reset;
 mod topics;
 
 use std::sync::Arc;
@@ -14,7 +18,7 @@ use std::sync::Arc;
 use tidings_delivery::Feed;
 use tidings_gateway::Gateway;
 use tidings_log::Log;
-use tidings_model::Clock;
+use tidings_model::{Clock, Ids};
 use tidings_store::Store;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -31,6 +35,8 @@ pub(crate) struct Operators {
     pub(crate) log: Arc<dyn Log>,
     /// What time it is.
     pub(crate) clock: Arc<dyn Clock>,
+    /// Names entries of the audit.
+    pub(crate) ids: Arc<Ids>,
     /// Names in the log of the topics that features write, in the order in which a message meets them.
     pub(crate) feature_topics: Arc<[String]>,
 }
@@ -42,9 +48,16 @@ pub(crate) fn operators(operators: Operators) -> OpenApiRouter {
         .routes(routes!(topics::list_records))
         .routes(routes!(groups::list_groups))
         .routes(routes!(groups::get_group))
+        .routes(routes!(groups::pause_group))
+        .routes(routes!(groups::resume_group))
+        .routes(routes!(reset::reset_group))
         .routes(routes!(connections::list_connections))
         .routes(routes!(dead_letters::list_dead_letters))
-        .routes(routes!(dead_letters::get_dead_letter))
+        .routes(routes!(dead_letters::get_dead_letter, purge::delete_dead_letter))
+        .routes(routes!(redrive::redrive_dead_letter))
+        .routes(routes!(redrive::redrive_dead_letters))
+        .routes(routes!(purge::purge_dead_letters))
+        .routes(routes!(audit::list_audit))
         .routes(routes!(journey::get_journey))
         .with_state(operators)
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,17 +11,20 @@ use std::{
 };
 
 use axum::Router;
-use hyper::rt::Executor;
+use http::Request;
+use hyper::{body::Incoming, rt::Executor};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto,
     service::TowerToHyperService,
 };
+use tidings_api::audit::Peer;
 use tokio::{
     io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt as _;
 
 use crate::{limits, tcp::Tcp};
 
@@ -65,8 +69,8 @@ pub(crate) async fn serve(
             () = drain.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _peer)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(cause) if is_the_clients(&cause) => continue,
             Err(cause) => {
                 let wait = pause.map_or(BACKOFF.0, |last: Duration| (last * 2).min(BACKOFF.1));
@@ -89,7 +93,7 @@ pub(crate) async fn serve(
         let (router, drain, executor) = (router.clone(), drain.clone(), Tracked(tasks.clone()));
         let counted = Counted(Arc::clone(&open));
         tasks.spawn(async move {
-            if let Err(cause) = connection(stream, router, executor, drain).await {
+            if let Err(cause) = connection(stream, peer, router, executor, drain).await {
                 tracing::debug!(%cause, "a connection ended early");
             }
             drop(counted);
@@ -125,6 +129,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 async fn connection(
     stream: TcpStream,
+    peer: SocketAddr,
     router: Router,
     executor: Tracked,
     drain: CancellationToken,
@@ -148,6 +153,10 @@ async fn connection(
         .max_concurrent_streams(HTTP2_STREAMS)
         .keep_alive_interval(HTTP2_PING.0)
         .keep_alive_timeout(HTTP2_PING.1);
+    let router = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        request
+    });
     let serving = http.serve_connection_with_upgrades(TokioIo::new(tcp), TowerToHyperService::new(router));
     let mut serving = std::pin::pin!(serving);
     tokio::select! {

@@ -4,6 +4,7 @@
 //! so that a failure reads `a_body_that_panics_fails_alone`. What a keeper cannot do it declares.
 
 mod events;
+mod fresh;
 mod lanes;
 mod life;
 mod outbox;
@@ -11,13 +12,25 @@ mod transactions;
 
 use std::time::Duration;
 
-pub use self::{events::*, lanes::*, life::*, outbox::*, transactions::*};
+pub use self::{
+    events::*,
+    fresh::{FreshDatabase, NO_POSTGRES, each_store, prepare},
+    lanes::*,
+    life::*,
+    outbox::*,
+    transactions::*,
+};
 use crate::{Appends, Migration, Store, StoreError, TopicPartitions, params};
 
 /// A keeper on trial: one database, opened as often as a rule wants.
 pub trait Keeper: Send + Sync {
     /// Opens the database with these limits and this schema.
     fn open(&self, setup: &Setup) -> Result<Store, StoreError>;
+
+    /// Why it cannot be tried here, if it cannot.
+    fn absent(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Rules that this keeper holds differently, with the reason; they are reported, never passed over in
     /// silence.
@@ -31,6 +44,8 @@ pub trait Keeper: Send + Sync {
 pub struct Setup {
     /// Transactions that may wait before callers get [`StoreError::Busy`].
     pub queue: usize,
+    /// Transactions of people that may run beside each other, where a keeper can do that.
+    pub writers: usize,
     /// How long a read may live.
     pub read_limit: Duration,
     /// How many bytes the log may hold.
@@ -45,6 +60,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             queue: 1024,
+            writers: 8,
             read_limit: Duration::from_secs(2),
             log_bytes: 1 << 30,
             appends: Appends::Log,
@@ -163,6 +179,10 @@ macro_rules! conformance {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $rule() {
                 let keeper = $keeper;
+                if let Some(reason) = $crate::conformance::Keeper::absent(&keeper) {
+                    println!("{reason}");
+                    return;
+                }
                 let differs = $crate::conformance::Keeper::differs(&keeper);
                 if let Some((_, reason)) = differs.iter().find(|(rule, _)| *rule == stringify!($rule)) {
                     println!("declared difference: {reason}");

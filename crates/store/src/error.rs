@@ -1,5 +1,37 @@
 //! What can go wrong with the store, as its callers must tell it apart.
 
+use crate::postgres;
+
+/// What a database said of a statement.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// SQLite's word.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// PostgreSQL's word, or that of the connection to it.
+    #[error(transparent)]
+    Postgres(#[from] tokio_postgres::Error),
+}
+
+impl DriverError {
+    /// Whether the database, not the statement, is at fault.
+    fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => matches!(
+                error.sqlite_error_code(),
+                Some(
+                    rusqlite::ErrorCode::DiskFull
+                        | rusqlite::ErrorCode::SystemIoFailure
+                        | rusqlite::ErrorCode::DatabaseBusy
+                        | rusqlite::ErrorCode::CannotOpen
+                        | rusqlite::ErrorCode::ReadOnly
+                )
+            ),
+            Self::Postgres(error) => postgres::is_unavailable(error),
+        }
+    }
+}
+
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -16,9 +48,9 @@ pub enum StoreError {
     Statement {
         /// The first line of the statement, without parameters.
         statement: String,
-        /// SQLite's word.
+        /// The database's word.
         #[source]
-        source: rusqlite::Error,
+        source: DriverError,
     },
     /// A row did not have the shape that its reader expects.
     #[error("column {column} of a row is {found}, wanted {wanted}")]
@@ -30,10 +62,11 @@ pub enum StoreError {
         /// What was asked for.
         wanted: &'static str,
     },
-    /// The commit failed: disk full, or a sync that did not succeed. Nothing of the turn is acknowledged.
+    /// The commit failed: disk full, a sync that did not succeed, a deadlock that came again and again. Nothing
+    /// of the transaction is kept.
     #[error("the database could not commit: {reason}")]
     Commit {
-        /// SQLite's word.
+        /// The database's word.
         reason: String,
     },
     /// Too many transactions wait.
@@ -58,6 +91,9 @@ pub enum StoreError {
         /// Their bytes.
         bytes: u64,
     },
+    /// The embedded log was asked for where there is none.
+    #[error("there is no embedded log in PostgreSQL; records are in Kafka")]
+    NoLog,
     /// An offset was asked for that only the relay will learn.
     #[error("a record of `{topic}` waits in the outbox and has no offset yet")]
     NotRelayed {
@@ -106,6 +142,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A statement that failed, by its first line.
+    pub(crate) fn statement(sql: &str, source: impl Into<DriverError>) -> Self {
+        let statement = sql.lines().next().unwrap_or_default().to_owned();
+        Self::Statement { statement, source: source.into() }
+    }
+
     /// Whether the database, not the request, is at fault: the caller may try again later.
     pub fn is_unavailable(&self) -> bool {
         match self {
@@ -116,19 +158,11 @@ impl StoreError {
             | Self::OutboxFull { .. }
             | Self::Unknown { .. }
             | Self::Open { .. } => true,
-            Self::Statement { source, .. } => matches!(
-                source.sqlite_error_code(),
-                Some(
-                    rusqlite::ErrorCode::DiskFull
-                        | rusqlite::ErrorCode::SystemIoFailure
-                        | rusqlite::ErrorCode::DatabaseBusy
-                        | rusqlite::ErrorCode::CannotOpen
-                        | rusqlite::ErrorCode::ReadOnly
-                )
-            ),
+            Self::Statement { source, .. } => source.is_unavailable(),
             Self::Row { .. }
             | Self::UnknownTopic { .. }
             | Self::UnknownPartition { .. }
+            | Self::NoLog
             | Self::NotRelayed { .. }
             | Self::Suspended
             | Self::Panicked

@@ -41,8 +41,10 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Reads the ledger from the file. `limit` bounds the bytes of all topics together.
     pub(crate) fn load(connection: &Connection, limit: u64) -> Result<Self, StoreError> {
-        let failed =
-            |source| StoreError::Statement { statement: "SELECT FROM log_partitions".to_owned(), source };
+        let failed = |source| StoreError::Statement {
+            statement: "SELECT FROM log_partitions".to_owned(),
+            source: rusqlite::Error::into(source),
+        };
         let mut ledger = Self {
             lines: HashMap::new(),
             topics: HashMap::new(),

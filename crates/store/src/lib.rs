@@ -13,20 +13,24 @@ mod heads;
 mod ledger;
 mod migrate;
 mod outbox;
+mod postgres;
 mod sqlite;
+mod stats;
+mod store;
 mod topics;
 mod tx;
 mod value;
 mod wakes;
 
 pub use append::{Appended, NewRecord, OFFSET_BITS, decode_headers, encode_headers, position};
-pub use error::StoreError;
+pub use error::{DriverError, StoreError};
 pub use heads::{Head, Heads};
 pub use migrate::Migration;
 pub use outbox::{
     Appends, OUTBOX, ROW_RECORDS, SHARDS, WAITING_BYTES, WAITING_ROWS, WaitingRecord, shard_of, unpack_row,
 };
-pub use sqlite::{Lane, Store, StoreHealth, StoreOptions, StoreStats};
+pub use stats::StoreStats;
+pub use store::{Database, Lane, Store, StoreHealth, StoreOptions};
 pub use topics::{TopicPartitions, partition_for};
 pub use tx::Tx;
 pub use value::{FromValue, Row, Value};

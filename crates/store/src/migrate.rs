@@ -11,13 +11,17 @@ pub struct Migration {
     pub owner: &'static str,
     /// The file's name without its ending, e.g. `0001_log`.
     pub name: &'static str,
-    /// The statements.
+    /// The statements, as SQLite reads them. PostgreSQL's are made from them: types and `WITHOUT ROWID` are
+    /// said in its words, and text is compared by its bytes there too. One column a line.
     pub sqlite: &'static str,
 }
 
 /// Brings the schema up to date. A step and the note that it was done commit together.
 pub(crate) fn apply(connection: &mut Connection, migrations: &[Migration]) -> Result<usize, StoreError> {
-    let failed = |statement: &str, source| StoreError::Statement { statement: statement.to_owned(), source };
+    let failed = |statement: &str, source: rusqlite::Error| StoreError::Statement {
+        statement: statement.to_owned(),
+        source: source.into(),
+    };
     connection
         .execute_batch(
             "CREATE TABLE IF NOT EXISTS migrations (
@@ -53,7 +57,10 @@ pub(crate) fn apply(connection: &mut Connection, migrations: &[Migration]) -> Re
 
 /// Before anything is changed: a database that a newer version wrote is not touched, for it may mean things by rows that we would misread.
 fn refuse_a_newer_schema(connection: &Connection, migrations: &[Migration]) -> Result<(), StoreError> {
-    let failed = |source| StoreError::Statement { statement: "SELECT FROM migrations".to_owned(), source };
+    let failed = |source: rusqlite::Error| StoreError::Statement {
+        statement: "SELECT FROM migrations".to_owned(),
+        source: source.into(),
+    };
     let mut statement = connection.prepare("SELECT owner, name FROM migrations").map_err(failed)?;
     let known = statement
         .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
@@ -63,11 +70,14 @@ fn refuse_a_newer_schema(connection: &Connection, migrations: &[Migration]) -> R
         if !migrations.iter().any(|known| known.owner == owner && known.name == name) {
             return Err(StoreError::Open {
                 path: connection.path().unwrap_or_default().to_owned(),
-                reason: format!(
-                    "it has the step {owner}/{name}, which this version does not know; start the newer version"
-                ),
+                reason: newer(&owner, &name),
             });
         }
     }
     Ok(())
+}
+
+/// Why a database of a newer version is refused.
+pub(crate) fn newer(owner: &str, name: &str) -> String {
+    format!("it has the step {owner}/{name}, which this version does not know; start the newer version")
 }

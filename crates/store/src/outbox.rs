@@ -147,7 +147,7 @@ impl Tx {
 
     async fn insert_row(&self, batch: Option<Batch<'_>>) -> Result<(), StoreError> {
         let Some(batch) = batch else { return Ok(()) };
-        let (rows, bytes) = self.outbox_waiting().await?;
+        let (rows, bytes) = self.outbox_waiting()?;
         if rows >= WAITING_ROWS || bytes + batch.bytes > WAITING_BYTES {
             return Err(StoreError::OutboxFull { rows, bytes });
         }
@@ -171,14 +171,8 @@ impl Tx {
             ],
         )
         .await?;
+        self.outbox_grew(batch.bytes);
         self.wake(OUTBOX);
         Ok(())
-    }
-
-    /// Rows and bytes that wait for a relay.
-    async fn outbox_waiting(&self) -> Result<(u64, u64), StoreError> {
-        let row =
-            self.one("SELECT row_count, byte_count FROM outbox_waiting WHERE one = 1", params![]).await?;
-        Ok((row.get(0)?, row.get(1)?))
     }
 }

@@ -1,20 +1,14 @@
-//! A transaction as its body sees it.
+//! A transaction as its body sees it, the same on every database.
 
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::{Duration, Instant},
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, AtomicU64, Ordering},
 };
-
-use rusqlite::{Connection, types::ValueRef};
 
 use crate::{
     NewRecord, Row, StoreError, Value,
-    append::position,
-    ledger::Ledger,
     outbox::Appends,
+    postgres, sqlite,
     topics::{TopicPartitions, Topics},
 };
 
@@ -22,112 +16,61 @@ use crate::{
 ///
 /// Clones name the same transaction. One that outlives its body answers [`StoreError::Closed`].
 #[derive(Clone, Debug)]
-pub struct Tx(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    // Present while the body runs; taken out when it ends.
-    state: Mutex<Option<State>>,
+pub struct Tx {
     known: Arc<Known>,
+    running: Running,
+}
+
+/// The transaction on its database.
+#[derive(Clone, Debug)]
+pub(crate) enum Running {
+    Sqlite(sqlite::Running),
+    Postgres(Arc<postgres::Running>),
 }
 
 /// What every transaction knows.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     pub(crate) topics: Topics,
-    pub(crate) appends: Appends,
+    appends: Appends,
     // The next partition for a record without a key.
-    pub(crate) spread: AtomicU32,
+    spread: AtomicU32,
+    // PostgreSQL: rows and bytes of the outbox when they were last counted, and what was put there since.
+    outbox_rows: AtomicU64,
+    outbox_bytes: AtomicU64,
 }
 
-#[derive(Debug)]
-struct State {
-    connection: Connection,
-    // The log's partitions; a reader has none.
-    ledger: Option<Ledger>,
-    touched: Vec<(u32, u64)>,
-    wakes: Vec<&'static str>,
-    changed_rows: u64,
-    // When a read began, and how long it may live.
-    limit: Option<(Instant, Duration)>,
-}
+impl Known {
+    pub(crate) fn new(appends: Appends) -> Self {
+        Self { appends, ..Self::default() }
+    }
 
-/// What a body leaves behind.
-pub(crate) struct Ended {
-    pub(crate) connection: Connection,
-    pub(crate) ledger: Option<Ledger>,
-    pub(crate) touched: Vec<(u32, u64)>,
-    pub(crate) wakes: Vec<&'static str>,
-    pub(crate) changed_rows: u64,
+    /// Takes over what was counted in the outbox.
+    pub(crate) fn outbox_counted(&self, rows: u64, bytes: u64) {
+        self.outbox_rows.store(rows, Ordering::Relaxed);
+        self.outbox_bytes.store(bytes, Ordering::Relaxed);
+    }
 }
 
 impl Tx {
-    pub(crate) fn begin(connection: Connection, ledger: Option<Ledger>, known: Arc<Known>) -> Self {
-        let state = State {
-            connection,
-            ledger,
-            touched: Vec::new(),
-            wakes: Vec::new(),
-            changed_rows: 0,
-            limit: None,
-        };
-        Self(Arc::new(Inner { state: Mutex::new(Some(state)), known }))
-    }
-
-    /// Gives it a limit of life, from `started` on.
-    pub(crate) fn until(self, started: Instant, limit: Duration) -> Self {
-        if let Some(state) = self.0.state.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            state.limit = Some((started, limit));
-        }
-        self
-    }
-
-    /// Ends the transaction's view and gives the connection back.
-    pub(crate) fn end(&self) -> Option<Ended> {
-        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        Some(Ended {
-            connection: state.connection,
-            ledger: state.ledger,
-            touched: state.touched,
-            wakes: state.wakes,
-            changed_rows: state.changed_rows,
-        })
+    pub(crate) fn new(known: Arc<Known>, running: Running) -> Self {
+        Self { known, running }
     }
 
     /// Runs a statement; answers how many rows it changed.
-    #[expect(clippy::unused_async, reason = "a database across a network awaits here")]
     pub async fn execute(&self, sql: &'static str, params: &[Value]) -> Result<u64, StoreError> {
-        self.with(|state| {
-            let mut statement = state.connection.prepare_cached(sql).map_err(|source| failed(sql, source))?;
-            bind(&mut statement, params).map_err(|source| failed(sql, source))?;
-            let changed = statement.raw_execute().map_err(|source| failed(sql, source))?;
-            drop(statement);
-            state.changed_rows += changed as u64;
-            Ok(changed as u64)
-        })
+        match &self.running {
+            Running::Sqlite(running) => running.execute(sql, params),
+            Running::Postgres(running) => Box::pin(running.execute(sql, params)).await,
+        }
     }
 
     /// Runs a query; answers all its rows. The statement must bound them.
-    #[expect(clippy::unused_async, reason = "a database across a network awaits here")]
     pub async fn query(&self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
-        self.with(|state| {
-            let mut statement = state.connection.prepare_cached(sql).map_err(|source| failed(sql, source))?;
-            bind(&mut statement, params).map_err(|source| failed(sql, source))?;
-            let columns = statement.column_count();
-            let writes = !statement.readonly();
-            let mut rows = statement.raw_query();
-            let mut answer = Vec::new();
-            while let Some(row) = rows.next().map_err(|source| failed(sql, source))? {
-                let values = (0..columns).map(|column| row.get_ref(column).map(read));
-                answer.push(Row(values.collect::<Result<_, _>>().map_err(|source| failed(sql, source))?));
-            }
-            drop(rows);
-            drop(statement);
-            if writes {
-                state.changed_rows += answer.len() as u64;
-            }
-            Ok(answer)
-        })
+        match &self.running {
+            Running::Sqlite(running) => running.query(sql, params),
+            Running::Postgres(running) => Box::pin(running.query(sql, params)).await,
+        }
     }
 
     /// The first row of a query, if there is one.
@@ -137,41 +80,47 @@ impl Tx {
 
     /// The only row of a query that always has one.
     pub async fn one(&self, sql: &'static str, params: &[Value]) -> Result<Row, StoreError> {
-        self.optional(sql, params).await?.ok_or_else(|| failed(sql, rusqlite::Error::QueryReturnedNoRows))
+        let row = self.optional(sql, params).await?;
+        row.ok_or_else(|| StoreError::statement(sql, rusqlite::Error::QueryReturnedNoRows))
+    }
+
+    /// Waits until no other transaction holds the lock of this name, and holds it to the end: whoever reads
+    /// something and then writes what depends on it locks its name first. SQLite has one writer, who needs no
+    /// lock. Locks of several names are taken in their order, or two transactions may wait for each other.
+    pub async fn lock(&self, what: &'static str, name: &str) -> Result<(), StoreError> {
+        match &self.running {
+            Running::Sqlite(_) => Ok(()),
+            Running::Postgres(running) => Box::pin(running.lock(what, name)).await,
+        }
     }
 
     /// How many rows it has changed so far; 0 once its body has ended.
     pub fn changed_rows(&self) -> u64 {
-        self.with(|state| Ok(state.changed_rows)).unwrap_or(0)
+        match &self.running {
+            Running::Sqlite(running) => running.changed_rows(),
+            Running::Postgres(running) => running.changed_rows(),
+        }
     }
 
     /// Wakes, after the commit, all who watch this name ([`Store::wakes`](crate::Store::wakes)).
     pub fn wake(&self, what: &'static str) {
-        let noted = self.with(|state| {
-            if !state.wakes.contains(&what) {
-                state.wakes.push(what);
-            }
-            Ok(())
-        });
-        // A transaction that has ended wakes nobody.
-        drop(noted);
+        match &self.running {
+            Running::Sqlite(running) => running.wake(what),
+            Running::Postgres(running) => running.wake(what),
+        }
     }
 
-    /// Where events go that leave with this transaction.
-    pub fn appends(&self) -> Appends {
-        self.0.known.appends
+    /// Forgets the oldest records of a partition of the embedded log: at most `rows` of them, none at or past
+    /// `upto`. Answers how many there were.
+    #[expect(clippy::unused_async, reason = "what changes the database is awaited, like every statement")]
+    pub async fn trim(&self, partition_number: u32, upto: u64, rows: u64) -> Result<u64, StoreError> {
+        match &self.running {
+            Running::Sqlite(running) => running.trim(partition_number, upto, rows),
+            Running::Postgres(_) => Err(StoreError::NoLog),
+        }
     }
 
-    pub(crate) fn topic(&self, topic: &str) -> Result<Arc<TopicPartitions>, StoreError> {
-        self.0.known.topics.get(topic).ok_or_else(|| StoreError::UnknownTopic { topic: topic.to_owned() })
-    }
-
-    /// The next partition for a record without a key.
-    pub(crate) fn spread(&self, partitions: u32) -> u32 {
-        self.0.known.spread.fetch_add(1, Ordering::Relaxed) % partitions.max(1)
-    }
-
-    /// Puts a record at the end of a partition; answers its offset.
+    /// Puts a record at the end of a partition of the embedded log; answers its offset.
     pub(crate) fn insert_record(
         &self,
         topic: &TopicPartitions,
@@ -179,119 +128,45 @@ impl Tx {
         headers: &str,
         record: &NewRecord<'_>,
     ) -> Result<u64, StoreError> {
-        let sql = "INSERT INTO log_records (position, created_at, record_key, headers, value)
-                   VALUES (?1, ?2, ?3, ?4, ?5)";
-        self.with(|state| {
-            let ledger = state.ledger.as_mut().ok_or_else(|| failed(sql, read_only()))?;
-            let mark = ledger.mark();
-            let offset = ledger.append(topic, number, record.bytes(headers))?;
-            let place = position(number, offset).cast_signed();
-            let inserted = state.connection.prepare_cached(sql).and_then(|mut insert| {
-                insert.execute((place, record.time.millis(), record.key, headers, record.value))
-            });
-            if let Err(source) = inserted {
-                // The offset was not used: a body that goes on must not leave a hole.
-                ledger.roll_back_to(mark);
-                return Err(failed(sql, source));
-            }
-            state.touched.push((number, offset + 1));
-            state.changed_rows += 1;
-            Ok(offset)
-        })
-    }
-
-    /// Forgets the oldest records of a partition: at most `rows` of them, none at or past `upto`. Answers how
-    /// many there were.
-    #[expect(clippy::unused_async, reason = "a database across a network awaits here")]
-    pub async fn trim(&self, partition_number: u32, upto: u64, rows: u64) -> Result<u64, StoreError> {
-        let sizes = "SELECT COALESCE(SUM(octet_length(headers) + COALESCE(octet_length(record_key), 0)
-                                         + COALESCE(octet_length(value), 0)), 0)
-                     FROM log_records
-                     WHERE position >= ?1 AND position < ?2";
-        let delete = "DELETE FROM log_records WHERE position >= ?1 AND position < ?2";
-        self.with(|state| {
-            let ledger = state.ledger.as_mut().ok_or_else(|| failed(delete, read_only()))?;
-            let Some(line) = ledger.line(partition_number) else { return Ok(0) };
-            let upto = upto.min(line.next_offset).min(line.first_offset + rows);
-            if upto <= line.first_offset {
-                return Ok(0);
-            }
-            let range = (
-                position(partition_number, line.first_offset).cast_signed(),
-                position(partition_number, upto).cast_signed(),
-            );
-            let bytes: i64 = state
-                .connection
-                .prepare_cached(sizes)
-                .and_then(|mut sizes| sizes.query_row(range, |row| row.get(0)))
-                .map_err(|source| failed(sizes, source))?;
-            let deleted = state
-                .connection
-                .prepare_cached(delete)
-                .and_then(|mut delete| delete.execute(range))
-                .map_err(|source| failed(delete, source))?;
-            ledger.trim(partition_number, upto, bytes.cast_unsigned());
-            state.changed_rows += deleted as u64;
-            Ok(upto - line.first_offset)
-        })
-    }
-
-    fn with<T>(&self, run: impl FnOnce(&mut State) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = state.as_mut().ok_or(StoreError::Closed)?;
-        let limit = state.limit;
-        let too_long = move || {
-            let (_, limit) = limit.filter(|(started, limit)| started.elapsed() > *limit)?;
-            Some(StoreError::ReadLimit { limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX) })
-        };
-        match too_long() {
-            Some(error) => Err(error),
-            // A statement that was interrupted says so in SQLite's words.
-            None => run(state).map_err(|error| too_long().unwrap_or(error)),
+        match &self.running {
+            Running::Sqlite(running) => running.insert_record(topic, number, headers, record),
+            Running::Postgres(_) => Err(StoreError::NoLog),
         }
     }
-}
 
-fn failed(sql: &str, source: rusqlite::Error) -> StoreError {
-    StoreError::Statement { statement: sql.lines().next().unwrap_or_default().to_owned(), source }
-}
-
-/// SQLite's own word for a write on a connection that only reads.
-fn read_only() -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY), None)
-}
-
-/// The names of parameters, so that binding one allocates nothing.
-const NAMES: [&str; 24] = [
-    "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15", "$16",
-    "$17", "$18", "$19", "$20", "$21", "$22", "$23", "$24",
-];
-
-fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Value]) -> rusqlite::Result<()> {
-    for (at, value) in params.iter().enumerate() {
-        // SQLite numbers `$1` by first appearance, so the name decides, not the position.
-        let index = match NAMES.get(at) {
-            Some(name) => statement.parameter_index(name)?,
-            None => statement.parameter_index(&format!("${}", at + 1))?,
-        };
-        let index = index.unwrap_or(at + 1);
-        match value {
-            Value::Null => statement.raw_bind_parameter(index, rusqlite::types::Null)?,
-            Value::Int(number) => statement.raw_bind_parameter(index, number)?,
-            Value::Real(number) => statement.raw_bind_parameter(index, number)?,
-            Value::Text(text) => statement.raw_bind_parameter(index, text)?,
-            Value::Bytes(bytes) => statement.raw_bind_parameter(index, bytes)?,
+    /// Rows and bytes that wait for a relay: to the row on SQLite, as of the last second on PostgreSQL.
+    pub(crate) fn outbox_waiting(&self) -> Result<(u64, u64), StoreError> {
+        match &self.running {
+            Running::Sqlite(running) => {
+                let counted =
+                    running.query("SELECT row_count, byte_count FROM outbox_waiting WHERE one = 1", &[])?;
+                let Some(row) = counted.first() else { return Ok((0, 0)) };
+                Ok((row.get(0)?, row.get(1)?))
+            }
+            Running::Postgres(_) => Ok((
+                self.known.outbox_rows.load(Ordering::Relaxed),
+                self.known.outbox_bytes.load(Ordering::Relaxed),
+            )),
         }
     }
-    Ok(())
-}
 
-fn read(value: ValueRef<'_>) -> Value {
-    match value {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(number) => Value::Int(number),
-        ValueRef::Real(number) => Value::Real(number),
-        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
-        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+    /// Notes a row that was put into the outbox.
+    pub(crate) fn outbox_grew(&self, bytes: u64) {
+        self.known.outbox_rows.fetch_add(1, Ordering::Relaxed);
+        self.known.outbox_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Where events go that leave with this transaction.
+    pub fn appends(&self) -> Appends {
+        self.known.appends
+    }
+
+    pub(crate) fn topic(&self, topic: &str) -> Result<Arc<TopicPartitions>, StoreError> {
+        self.known.topics.get(topic).ok_or_else(|| StoreError::UnknownTopic { topic: topic.to_owned() })
+    }
+
+    /// The next partition for a record without a key.
+    pub(crate) fn spread(&self, partitions: u32) -> u32 {
+        self.known.spread.fetch_add(1, Ordering::Relaxed) % partitions.max(1)
     }
 }

@@ -20,7 +20,7 @@ pub enum Value {
 }
 
 impl Value {
-    const fn kind(&self) -> &'static str {
+    pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Int(_) => "a whole number",

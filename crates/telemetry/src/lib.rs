@@ -3,10 +3,15 @@
 //! An event is a struct; [`Metrics`] holds the numbers, some counted where things happen, the others looked at when
 //! somebody asks for them ([`Observed`]).
 
+mod consumer;
 mod events;
 mod metrics;
 mod observed;
 
+pub use consumer::{
+    AttemptFailed, GroupSteered, GroupWaits, PartitionAssigned, PartitionRevoked, PartitionStalled,
+    RecordGivenUp, RecordsParked,
+};
 pub use events::{
     ConsumerEnded, DatabaseAway, DeliveryPushed, FeedEnded, RequestAnswered, RoutePanicked, TokenRefused,
     TopicDrifts,

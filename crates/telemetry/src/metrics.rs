@@ -40,6 +40,12 @@ struct PartitionLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WorkLabels {
+    consumergroup: String,
+    topic: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct GroupLabels {
     consumergroup: String,
     topic: String,
@@ -68,6 +74,11 @@ pub struct Metrics {
     store_long_bodies: Counter,
     store_longest_turn: Seconds,
     store_wal_pages: Gauge,
+    assignments: Family<WorkLabels, Counter>,
+    failed_attempts: Family<WorkLabels, Counter>,
+    parked: Family<WorkLabels, Counter>,
+    given_up: Family<WorkLabels, Counter>,
+    stalls: Family<WorkLabels, Counter>,
     topic_newest: Family<PartitionLabels, Gauge>,
     topic_oldest: Family<PartitionLabels, Gauge>,
     topic_bytes: Family<PartitionLabels, Gauge>,
@@ -125,6 +136,19 @@ impl Default for Metrics {
                 "The longest time that the writer was held since the start",
             ),
             store_wal_pages: add(&mut all, "tidings_store_wal_pages", "Pages in the write-ahead log"),
+            assignments: add(&mut all, "tidings_consumer_assignments", "Partitions that groups took over"),
+            failed_attempts: add(
+                &mut all,
+                "tidings_consumer_failed_attempts",
+                "Attempts that failed and are made again",
+            ),
+            parked: add(
+                &mut all,
+                "tidings_consumer_parked_records",
+                "Records that were parked because one of their key keeps failing",
+            ),
+            given_up: add(&mut all, "tidings_consumer_given_up_records", "Records that became dead letters"),
+            stalls: add(&mut all, "tidings_consumer_stalls", "Partitions that stood still for a minute"),
             // The names of kafka_exporter, so that boards that exist go on working.
             topic_newest: add(
                 &mut all,
@@ -163,6 +187,26 @@ impl Metrics {
         self.requests.get_or_create(&labels).inc();
         let seconds = self.request_seconds.get_or_create(&RouteLabels { route: route.to_owned() });
         seconds.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn assigned(&self, group: &str, topic: &str) {
+        self.assignments.get_or_create(&work(group, topic)).inc();
+    }
+
+    pub(crate) fn attempt_failed(&self, group: &str, topic: &str) {
+        self.failed_attempts.get_or_create(&work(group, topic)).inc();
+    }
+
+    pub(crate) fn parked(&self, group: &str, topic: &str, records: u64) {
+        self.parked.get_or_create(&work(group, topic)).inc_by(records);
+    }
+
+    pub(crate) fn given_up(&self, group: &str, topic: &str) {
+        self.given_up.get_or_create(&work(group, topic)).inc();
+    }
+
+    pub(crate) fn stalled(&self, group: &str, topic: &str) {
+        self.stalls.get_or_create(&work(group, topic)).inc();
     }
 
     /// Takes over what was looked at, and writes everything as `OpenMetrics` text.
@@ -217,6 +261,10 @@ impl Metrics {
             self.group_lag_seconds.get_or_create(&labels).set(group.oldest_waits.as_secs_f64());
         }
     }
+}
+
+fn work(group: &str, topic: &str) -> WorkLabels {
+    WorkLabels { consumergroup: group.to_owned(), topic: topic.to_owned() }
 }
 
 fn whole(number: u64) -> i64 {

@@ -86,7 +86,7 @@ pub(crate) async fn list(
             "SELECT broadcast_id, status, sender_id, said, target, priority, created_at, scheduled_at,
                     expires_at, ended_at, final_stats
              FROM broadcasts
-             WHERE ($1 IS NULL OR status = $1) AND ($2 IS NULL OR broadcast_id < $2)
+             WHERE (CAST($1 AS TEXT) IS NULL OR status = $1) AND (CAST($2 AS TEXT) IS NULL OR broadcast_id < $2)
              ORDER BY broadcast_id DESC
              LIMIT $3",
             params![status.map(Status::as_str), before, limit],

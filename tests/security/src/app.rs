@@ -132,7 +132,11 @@ impl App {
     }
 
     /// Asks the admin listener until it answers as wanted.
-    pub async fn admin_until(&self, path: &str, wanted: fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    pub async fn admin_until(
+        &self,
+        path: &str,
+        wanted: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
         let asking = async {
             loop {
                 let body = self.admin_get(path, &self.admin()).await.json();

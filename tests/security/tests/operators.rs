@@ -6,13 +6,14 @@ use tidings_store::NewRecord;
 use tidings_tests_security::App;
 
 /// The operators' routes, and the scope that opens each.
-const ROUTES: [(&str, &str); 6] = [
+const ROUTES: [(&str, &str); 7] = [
     ("/api/v1/topics", "log:read"),
     ("/api/v1/topics/broadcast-messages/records", "log:read"),
     ("/api/v1/consumer-groups", "ops:read"),
     ("/api/v1/consumer-groups/broadcast-service-group", "ops:read"),
     ("/api/v1/connections", "ops:read"),
     ("/api/v1/dead-letters", "dlt:read"),
+    ("/api/v1/audit", "ops:read"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,4 +159,63 @@ async fn one_trace_leads_from_the_request_to_the_delivery_record() {
         let headers = found[0]["headers"].as_array().unwrap();
         assert!(headers.contains(&json!(["traceparent", trace])), "{headers:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_is_paused_reset_and_resumed_by_who_may_and_the_audit_knows() {
+    let app = App::start().await;
+    app.settled().await;
+    let path = "/api/v1/consumer-groups/broadcast-service-group-lifecycle";
+    let admin = app.admin();
+    let said = json!({ "content": "hi", "target": { "type": "all" } }).to_string();
+    let json_body = ["Content-Type: application/json"];
+    let say =
+        async || app.send("POST", "/api/v1/broadcasts", &admin, &json_body, said.as_bytes()).await.status;
+    let group = app.admin_get(path, &admin).await.json();
+    assert_eq!((&group["health"], &group["paused_at"]), (&json!("well"), &json!(null)), "{group}");
+    assert_eq!(group["members"].as_array().map(Vec::len), Some(1));
+
+    let paused = app.admin_send("POST", &format!("{path}/pause"), &admin, &[], b"").await;
+    assert_eq!((paused.status, &paused.json()["health"]), (200, &json!("paused")));
+    app.settled().await;
+    assert_eq!(say().await, 201);
+    let behind = app.admin_until(path, |group| group["lag"] == 1).await;
+    assert_eq!(behind["health"], "paused");
+    let skip = json!({ "to": "latest", "dry_run": true }).to_string();
+    let shown = app.admin_send("POST", &format!("{path}/reset"), &admin, &json_body, skip.as_bytes()).await;
+    let skipped = |answer: &serde_json::Value| {
+        answer["partitions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|part| part["skipped"].as_u64().unwrap())
+            .sum::<u64>()
+    };
+    assert_eq!((shown.status, skipped(&shown.json())), (200, 1));
+    assert_eq!(app.admin_get(path, &admin).await.json()["lag"], 1, "it was only shown");
+    let skip = json!({ "to": "latest" }).to_string();
+    let done = app.admin_send("POST", &format!("{path}/reset"), &admin, &json_body, skip.as_bytes()).await;
+    assert_eq!((done.status, skipped(&done.json())), (200, 1));
+    assert_eq!(app.admin_get(path, &admin).await.json()["lag"], 0);
+    let resumed = app.admin_send("POST", &format!("{path}/resume"), &admin, &[], b"").await;
+    assert_eq!((resumed.status, &resumed.json()["paused_at"]), (200, &json!(null)));
+    assert_eq!(say().await, 201);
+    app.admin_until("/api/v1/topics/tidings-deliveries/records", |body| body["items"][0].is_object()).await;
+    for (wrong, status) in [
+        (json!({}), 400),
+        (json!({ "to": "latest", "offset": 3 }), 400),
+        (json!({ "to": "yesterday" }), 400),
+        (json!({ "offset": 0, "topic": "nothing" }), 400),
+    ] {
+        let wrong = wrong.to_string();
+        let answer =
+            app.admin_send("POST", &format!("{path}/reset"), &admin, &json_body, wrong.as_bytes()).await;
+        assert_eq!((answer.status, answer.not_a_problem()), (status, None), "{wrong}");
+    }
+    let nobody = app.admin_send("POST", "/api/v1/consumer-groups/nobody/pause", &admin, &[], b"").await;
+    assert_eq!(nobody.status, 404);
+    let audit = app.admin_get("/api/v1/audit", &admin).await.json();
+    let acts: Vec<_> =
+        audit["items"].as_array().unwrap().iter().map(|entry| entry["action"].clone()).collect();
+    assert_eq!(acts, ["group.resume", "group.reset", "group.pause"]);
 }

@@ -1,5 +1,6 @@
 //! Everything that nobody should be able to do, tried.
 
+mod dead_letters;
 mod directory;
 mod identity;
 mod operators;

@@ -63,6 +63,3 @@ ALTER TABLE dead_letters ADD COLUMN state TEXT NOT NULL DEFAULT 'open';
 ALTER TABLE dead_letters ADD COLUMN redrives BIGINT NOT NULL DEFAULT 0;
 -- When its state changed last: milliseconds since 1970, UTC
 ALTER TABLE dead_letters ADD COLUMN changed_at BIGINT NOT NULL DEFAULT 0;
--- Which run of an operator sent it through again last; NULL before the first
-ALTER TABLE dead_letters ADD COLUMN redrive_run TEXT;
-CREATE INDEX dead_letters_by_run ON dead_letters (redrive_run);

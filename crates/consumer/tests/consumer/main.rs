@@ -9,4 +9,5 @@ mod parking;
 mod redriving;
 mod repeats;
 mod sharing;
+mod steering;
 mod world;

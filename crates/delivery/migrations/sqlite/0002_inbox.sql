@@ -16,4 +16,4 @@ FROM delivery_channels c
 JOIN delivery_records r ON r.place = c.place
 JOIN inbox_items i ON i.item_id = r.subject
 WHERE r.kind = 'message'
-GROUP BY c.channel, r.subject;
+GROUP BY c.channel, r.subject, i.priority;

@@ -36,7 +36,7 @@ const MAX_CHANNELS: usize = 200;
 const NAME_BYTES: usize = 256;
 
 /// A person, as somebody puts them in. A list that is absent leaves what is known.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PutUser {
     /// How they are shown; their id where nobody said it.

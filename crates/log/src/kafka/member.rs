@@ -27,6 +27,8 @@ use super::{
 };
 use crate::{LogError, Member, Polled, Start, TopicPartition};
 
+/// How long whoever polls waits for a commit: what it commits is only a copy, or is read again.
+const COMMIT: Duration = Duration::from_secs(2);
 /// How long librdkafka's own threads may take to obey; they do not wait for a broker.
 const OBEY: Duration = Duration::from_secs(2);
 
@@ -276,7 +278,7 @@ impl Member for KafkaMember {
             self.committing = None;
             committed
         };
-        match tokio::time::timeout(LIMIT, commit).await {
+        match tokio::time::timeout(COMMIT, commit).await {
             Ok(Ok(committed)) => committed.map_err(LogError::kafka_about(OPERATION, &self.group)),
             Ok(Err(_)) | Err(_) => Err(LogError::Silent { operation: OPERATION }),
         }

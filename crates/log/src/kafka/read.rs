@@ -6,7 +6,7 @@ use futures_util::{FutureExt, StreamExt};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{Consumer, ConsumerContext, MessageStream, StreamConsumer},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode as Code},
     message::BorrowedMessage,
 };
 use tidings_model::{Record, Timestamp};
@@ -61,6 +61,11 @@ pub(super) fn serious(cause: KafkaError) -> Option<LogError> {
             None
         }
     }
+}
+
+/// The same for a reader without a group: that it may not use the one it is named after is nothing to it.
+pub(super) fn serious_without_group(cause: KafkaError) -> Option<LogError> {
+    if code_of(&cause) == Some(Code::GroupAuthorizationFailed) { None } else { serious(cause) }
 }
 
 /// What lies ready, without waiting: a message, or what went wrong.
@@ -148,7 +153,7 @@ async fn run(
             Ok(_earlier) => {}
             Err(KafkaError::PartitionEOF(_)) => break,
             Err(cause) => {
-                if let Some(serious) = serious(cause) {
+                if let Some(serious) = serious_without_group(cause) {
                     return Err(serious);
                 }
             }

@@ -7,7 +7,7 @@ use tidings_model::Record;
 
 use super::{
     Inner,
-    read::{RUN_BYTES, Reader, at, ready, record, serious},
+    read::{RUN_BYTES, Reader, at, ready, record, serious_without_group},
 };
 use crate::{LogError, Start, Tail, TopicPartition};
 
@@ -68,7 +68,7 @@ impl Tail for KafkaTail {
                 let next = self.reader.stream().next().await;
                 match next {
                     Some(Ok(message)) => record(&message),
-                    Some(Err(cause)) => match serious(cause) {
+                    Some(Err(cause)) => match serious_without_group(cause) {
                         Some(serious) => return Err(serious),
                         None => continue,
                     },

@@ -258,6 +258,8 @@ impl Inner {
                 Err(cause) if !cause.is_away() || Instant::now() >= end => return Err(cause),
                 Ok(_) | Err(_) => tokio::time::sleep(LOOK).await,
             }
+            // The client asks those whom it holds for the leaders; this makes it look again.
+            drop(self.cluster().await);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -11,7 +12,10 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
 };
-use tidings_log::{KafkaLog, KafkaSettings, Log, TopicPartition, conformance::Keeper};
+use tidings_log::{
+    Durability, GroupProtocol, KafkaLog, KafkaSettings, Log, Produce, TopicConfig, TopicPartition,
+    conformance::Keeper,
+};
 
 use crate::scoped::Scoped;
 
@@ -23,24 +27,79 @@ pub(crate) fn shared() -> Result<Vec<String>, String> {
     Ok(brokers.split(',').map(str::to_owned).collect())
 }
 
+/// Why the newer protocol of groups cannot be tried, if it cannot.
+pub(crate) fn without_newer_groups() -> Option<String> {
+    let old = tidings_config::variable("TIDINGS_TEST_KAFKA_VERSION")
+        .is_some_and(|version| version.starts_with('3'));
+    shared().err().or_else(|| old.then(|| "this broker is older than the protocol".to_owned()))
+}
+
 /// A name that no other test has.
 pub(crate) fn unique() -> String {
     let random = RandomState::new().build_hasher().finish();
     format!("{:08x}", random & 0xffff_ffff)
 }
 
+/// Nothing more is tested where something is missing.
+macro_rules! pass_over {
+    ($missing:expr) => {
+        if let Some(missing) = $missing {
+            println!("passed over: {missing}");
+            return;
+        }
+    };
+}
+pub(crate) use pass_over;
+
+/// A topic with a name of its own, on a log.
+pub(crate) async fn topic(log: &KafkaLog, partitions: u32) -> String {
+    let name = unique();
+    let config = TopicConfig {
+        alias: name.clone(),
+        name: name.clone(),
+        partitions,
+        retention: Duration::from_hours(1),
+        retention_bytes: TopicConfig::RETENTION_BYTES,
+        durability: Durability::Durable,
+    };
+    assert_eq!(log.ensure_topics(&[config]).await.expect("it is made"), []);
+    name
+}
+
+/// A record with a number as its value.
+pub(crate) fn numbered(topic: &str, partition: u32, number: u64) -> Produce {
+    Produce {
+        topic: topic.to_owned(),
+        partition: Some(partition),
+        value: Some(number.to_string().into_bytes()),
+        ..Produce::default()
+    }
+}
+
 /// A log on the shared broker, with names of its own.
 pub(crate) struct Kafka {
     prefix: String,
+    groups: GroupProtocol,
 }
 
 impl Kafka {
     pub(crate) fn fresh() -> Self {
-        Self { prefix: format!("{}-", unique()) }
+        Self { prefix: format!("{}-", unique()), groups: GroupProtocol::Classic }
+    }
+
+    /// With the newer protocol of groups.
+    pub(crate) fn newer() -> Self {
+        Self { groups: GroupProtocol::Consumer, ..Self::fresh() }
     }
 }
 
-pub(crate) fn admin(brokers: &[String]) -> AdminClient<DefaultClientContext> {
+/// A log on these brokers.
+pub(crate) async fn connect(brokers: Vec<String>, groups: GroupProtocol) -> KafkaLog {
+    let settings = KafkaSettings { group_protocol: groups, ..KafkaSettings::at(brokers) };
+    KafkaLog::connect(settings).await.expect("it connects")
+}
+
+fn admin(brokers: &[String]) -> AdminClient<DefaultClientContext> {
     let made = ClientConfig::new().set("bootstrap.servers", brokers.join(",")).create();
     made.expect("an admin client is made")
 }
@@ -48,8 +107,7 @@ pub(crate) fn admin(brokers: &[String]) -> AdminClient<DefaultClientContext> {
 #[async_trait]
 impl Keeper for Kafka {
     async fn open(&self) -> Arc<dyn Log> {
-        let brokers = shared().expect("asked for before");
-        let log = KafkaLog::connect(KafkaSettings::at(brokers)).await.expect("it connects");
+        let log = connect(shared().expect("asked for before"), self.groups).await;
         Arc::new(Scoped { log, prefix: self.prefix.clone() })
     }
 
@@ -66,6 +124,9 @@ impl Keeper for Kafka {
     }
 
     fn missing(&self) -> Option<String> {
-        shared().err()
+        match self.groups {
+            GroupProtocol::Classic => shared().err(),
+            GroupProtocol::Consumer => without_newer_groups(),
+        }
     }
 }

@@ -17,7 +17,11 @@ use tidings_log::{
     relay::{Relay, RelayOptions},
 };
 use tidings_model::{Clock, Record, SystemClock, Timestamp};
-use tidings_store::{Appends, NewRecord, Store, StoreError, StoreOptions, TopicPartitions, params};
+use tidings_store::{
+    Appends, NewRecord, Store, StoreError, StoreOptions, TopicPartitions,
+    conformance::{FreshDatabase, NO_POSTGRES},
+    params,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The topic that events go to.
@@ -43,7 +47,31 @@ pub(crate) struct World {
     pub(crate) log: Arc<dyn Log>,
     relays: TaskTracker,
     _folder: TempDir,
+    // Goes last: the outbox has connections to it.
+    _database: Option<FreshDatabase>,
 }
+
+/// Makes each of these scenarios a test on each database.
+macro_rules! on_each_database {
+    ($($scenario:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+            async fn $scenario() {
+                super::$scenario(crate::world::World::sqlite().await).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+            async fn $scenario() {
+                if let Some(world) = crate::world::World::postgres().await {
+                    super::$scenario(world).await;
+                }
+            })+
+        }
+    };
+}
+pub(crate) use on_each_database;
 
 /// A relay that runs.
 pub(crate) struct Running {
@@ -54,11 +82,11 @@ pub(crate) struct Running {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a temporary folder");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mut options = StoreOptions::at(folder.path().join("outbox.db"));
         options.appends = Appends::Outbox;
-        let outbox = Store::open(&options).unwrap();
+        let outbox = Store::open(&options).expect("the outbox opens");
         for name in [TOPIC, UNKNOWN] {
             let name = name.to_owned();
             let topic = TopicPartitions {
@@ -69,7 +97,7 @@ impl World {
             };
             outbox.register_topic(&name, topic);
         }
-        let file = Store::open(&StoreOptions::at(folder.path().join("log.db"))).unwrap();
+        let file = Store::open(&StoreOptions::at(folder.path().join("log.db"))).expect("the log opens");
         let log = Arc::new(EmbeddedLog::new(file, clock));
         let topic = TopicConfig {
             alias: TOPIC.to_owned(),
@@ -79,13 +107,14 @@ impl World {
             retention_bytes: TopicConfig::RETENTION_BYTES,
             durability: tidings_log::Durability::Durable,
         };
-        log.ensure_topics(&[topic]).await.unwrap();
-        Self { outbox, log, relays: TaskTracker::new(), _folder: folder }
+        log.ensure_topics(&[topic]).await.expect("the topic is made");
+        Self { outbox, log, relays: TaskTracker::new(), _folder: folder, _database: database }
     }
 
     /// Starts a relay whose lease lapses after `lease`.
     pub(crate) fn relay(&self, name: &str, lease: Duration) -> Running {
-        let gate = Arc::new(Gate { inner: Arc::clone(&self.log), state: Mutex::default(), moved: Condvar::new() });
+        let gate =
+            Arc::new(Gate { inner: Arc::clone(&self.log), state: Mutex::default(), moved: Condvar::new() });
         let relay = Relay {
             store: self.outbox.clone(),
             log: Arc::clone(&gate) as Arc<dyn Log>,
@@ -112,7 +141,7 @@ impl World {
             tx.append(&record(topic, key.as_deref(), &value)).await?;
             Ok::<_, StoreError>(())
         });
-        put.await.unwrap();
+        put.await.expect("the events are put");
     }
 
     /// Writes one event to a partition.
@@ -122,7 +151,7 @@ impl World {
             tx.append(&NewRecord { partition: Some(partition), ..record(TOPIC, None, &value) }).await?;
             Ok::<_, StoreError>(())
         });
-        put.await.unwrap();
+        put.await.expect("the events are put");
     }
 
     /// Writes events of one partition in one transaction, so that they share rows.
@@ -136,7 +165,7 @@ impl World {
             tx.append_all(&records).await?;
             Ok::<_, StoreError>(())
         });
-        put.await.unwrap();
+        put.await.expect("the events are put");
     }
 
     /// Every record of a partition, as it lies in the log.
@@ -144,7 +173,7 @@ impl World {
         let (mut all, at) = (Vec::new(), TopicPartition { topic: TOPIC.to_owned(), partition });
         loop {
             let from = all.last().map_or(0, |last: &Record| last.offset + 1);
-            let page = self.log.records(at.clone(), from, 500).await.unwrap();
+            let page = self.log.records(at.clone(), from, 500).await.expect("the log is read");
             if page.is_empty() {
                 return all;
             }
@@ -160,7 +189,11 @@ impl World {
             let number = record.number().map(Number);
             assert!(number.is_some(), "a relay numbers all that it sends");
             if acceptor.offer(Place::of_offset(record.offset), number, Timestamp(0)) == Acceptance::Accept {
-                accepted.push(record.value.map_or("-".to_owned(), |value| String::from_utf8(value).unwrap()));
+                accepted.push(
+                    record
+                        .value
+                        .map_or("-".to_owned(), |value| String::from_utf8(value).expect("a value is text")),
+                );
             }
         }
         accepted
@@ -170,7 +203,13 @@ impl World {
     pub(crate) async fn all_accepted(&self) -> Vec<Vec<u64>> {
         let mut all = Vec::new();
         for partition in 0..PARTITIONS {
-            all.push(self.accepted(partition).await.iter().map(|value| value.parse().unwrap()).collect());
+            all.push(
+                self.accepted(partition)
+                    .await
+                    .iter()
+                    .map(|value| value.parse().expect("a value is a number"))
+                    .collect(),
+            );
         }
         all
     }
@@ -189,7 +228,7 @@ impl World {
     /// Runs a statement on the outbox, as a fault would.
     pub(crate) async fn tamper(&self, sql: &'static str) {
         let done = self.outbox.transact(move |tx| async move { tx.execute(sql, params![]).await });
-        done.await.unwrap();
+        done.await.expect("it is done");
     }
 
     /// Rows that wait or are in flight.
@@ -204,7 +243,7 @@ impl World {
 
     async fn count(&self, sql: &'static str) -> u64 {
         let counted = self.outbox.read(move |tx| async move { tx.one(sql, params![]).await?.get::<u64>(0) });
-        counted.await.unwrap()
+        counted.await.expect("the rows are counted")
     }
 }
 
@@ -246,33 +285,33 @@ pub(crate) struct Gate {
 impl Gate {
     /// Lets so many records pass and suspends the relay before the next.
     pub(crate) fn hold_after(&self, records: usize) {
-        self.state.lock().unwrap().pass = Some(records);
+        self.state.lock().expect("no holder panicked").pass = Some(records);
     }
 
     /// Lets the relay go on.
     pub(crate) fn open(&self) {
-        self.state.lock().unwrap().pass = None;
+        self.state.lock().expect("no holder panicked").pass = None;
         self.moved.notify_all();
     }
 
     /// Whether the relay stands still.
     pub(crate) fn holds(&self) -> bool {
-        self.state.lock().unwrap().held
+        self.state.lock().expect("no holder panicked").held
     }
 
     /// Refuses records of this value for ever.
     pub(crate) fn refuse(&self, value: &str) {
-        self.state.lock().unwrap().refused = Some(value.as_bytes().to_vec());
+        self.state.lock().expect("no holder panicked").refused = Some(value.as_bytes().to_vec());
     }
 
     /// Says so often that the queue is full.
     pub(crate) fn fill(&self, times: usize) {
-        self.state.lock().unwrap().full = times;
+        self.state.lock().expect("no holder panicked").full = times;
     }
 
     /// Loses the acknowledgement of the record after so many: it is written, and the relay is told otherwise.
     pub(crate) fn lose_ack_after(&self, records: usize) {
-        self.state.lock().unwrap().lose_ack_after = Some(records);
+        self.state.lock().expect("no holder panicked").lose_ack_after = Some(records);
     }
 }
 
@@ -287,11 +326,11 @@ impl Log for Gate {
     }
 
     fn enqueue(&self, record: Produce) -> Result<Ack, LogError> {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock().expect("no holder panicked");
         while state.pass == Some(0) {
             state.held = true;
             // The whole relay stands still, its signs of life too.
-            state = self.moved.wait(state).unwrap();
+            state = self.moved.wait(state).expect("no holder panicked");
         }
         state.held = false;
         if state.refused.is_some() && state.refused == record.value {

@@ -1,9 +1,9 @@
 //! `GET /dead-letters`, `GET /dead-letters/{id}`: the records that were given up, and why.
 
-use axum::{Json, extract::State};
+use axum::{Json, extract};
 use serde::{Deserialize, Serialize};
-use tidings_api::{Caller, Page, PageQuery, Params, Problem, Scope, Segment, encode_page};
-use tidings_consumer::dead_letters::{self, After, DeadLetter, Filter};
+use tidings_api::{Caller, Code, Page, PageQuery, Params, Problem, Scope, Segment, encode_page};
+use tidings_consumer::dead_letters::{self, After, DeadLetter, Filter, State};
 use tidings_model::{EventId, Timestamp};
 use utoipa::{IntoParams, ToSchema};
 
@@ -19,6 +19,32 @@ pub(super) struct DeadLettersQuery {
     topic: Option<String>,
     /// Only those that this group gave up.
     group: Option<String>,
+    /// Only those that are `open`, `redriven`, `handled` or `purged`; all but the purged where it is absent.
+    state: Option<String>,
+    /// Only those with this text in one of their causes.
+    cause: Option<String>,
+}
+
+/// Which dead letters are meant; what is absent restricts nothing.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FilterBody {
+    /// Records of this topic.
+    topic: Option<String>,
+    /// Those that this group gave up.
+    group: Option<String>,
+    /// Those with this text in one of their causes, in whatever case.
+    cause: Option<String>,
+    /// Those that were given up before this moment.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    before: Option<Timestamp>,
+}
+
+impl From<FilterBody> for Filter {
+    fn from(body: FilterBody) -> Self {
+        let FilterBody { topic, group, cause, before } = body;
+        Self { topic, group, cause, before, state: None }
+    }
 }
 
 /// A record that a group gave up. Bytes that are not UTF-8 are shown with replacement characters.
@@ -50,6 +76,13 @@ pub(super) struct DeadLetterBody {
     /// When it was given up.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    #[schema(value_type = String, example = "open")]
+    state: &'static str,
+    /// How often it was sent through again.
+    redrives: u32,
+    /// When its state changed last.
+    #[schema(value_type = String, format = DateTime)]
+    changed_at: Timestamp,
 }
 
 impl From<DeadLetter> for DeadLetterBody {
@@ -70,6 +103,9 @@ impl From<DeadLetter> for DeadLetterBody {
             attempts: letter.attempts,
             recorded_at: letter.recorded_at,
             created_at: letter.created_at,
+            state: letter.state.as_str(),
+            redrives: letter.redrives,
+            changed_at: letter.changed_at,
         }
     }
 }
@@ -81,7 +117,7 @@ impl From<DeadLetter> for DeadLetterBody {
     responses((status = 200, body = Page<DeadLetterBody>, description = "a page of them"))
 )]
 pub(super) async fn list_dead_letters(
-    State(operators): State<Operators>,
+    extract::State(operators): extract::State<Operators>,
     caller: Caller,
     Params(query): Params<DeadLettersQuery>,
     Params(page): Params<PageQuery>,
@@ -90,7 +126,10 @@ pub(super) async fn list_dead_letters(
     let limit = page.limit()?;
     let after: Option<(i64, String)> = page.after(LIST)?;
     let after = after.map(|(at, id)| After { created_at: Timestamp(at), id });
-    let filter = Filter { topic: query.topic, group: query.group, ..Filter::default() };
+    let state = query.state.as_deref().map(str::parse::<State>).transpose();
+    let state = state.map_err(|unknown| Problem::new(Code::BadRequest, unknown.to_string()))?;
+    let DeadLettersQuery { topic, group, cause, .. } = query;
+    let filter = Filter { topic, group, state, cause, before: None };
     let reading = operators
         .store
         .read(move |tx| async move { dead_letters::list(&tx, &filter, after.as_ref(), limit).await });
@@ -107,7 +146,7 @@ pub(super) async fn list_dead_letters(
     responses((status = 200, body = DeadLetterBody, description = "the record, and why it was given up"))
 )]
 pub(super) async fn get_dead_letter(
-    State(operators): State<Operators>,
+    extract::State(operators): extract::State<Operators>,
     caller: Caller,
     Segment(id): Segment<String>,
 ) -> Result<Json<DeadLetterBody>, Problem> {

@@ -42,7 +42,7 @@ pub(super) type Waiting = Pin<Box<dyn Future<Output = Result<(), StoreError>> + 
 /// Submits a body at once; the answer can be awaited later.
 fn submit<F>(store: &Store, lane: Lane, body: F) -> Waiting
 where
-    F: FnOnce() + Send + 'static,
+    F: FnOnce() + Clone + Send + 'static,
 {
     let store = store.clone();
     let mut waiting: Waiting = Box::pin(async move {
@@ -69,7 +69,7 @@ pub(super) fn hold_the_writer(store: &Store) -> (Door, Waiting) {
 
 /// A bound, and a word for full.
 pub async fn a_full_queue_answers_busy(keeper: &dyn Keeper) {
-    let store = keeper.open(&Setup { queue: 2, ..Setup::default() }).expect("the store opens");
+    let store = keeper.open(&Setup { queue: 2, writers: 1, ..Setup::default() }).expect("the store opens");
     let (door, held) = hold_the_writer(&store);
     let waiting = [submit(&store, Lane::People, || {}), submit(&store, Lane::People, || {})];
     assert!(matches!(note(&store, 1).await, Err(StoreError::Busy { waiting: 2 })));

@@ -8,8 +8,8 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Lane, job::Job};
-use crate::StoreError;
+use super::job::Job;
+use crate::{Lane, StoreError};
 
 /// Bulk transactions that may wait; the callers of more wait for a place.
 const BULK_QUEUE: usize = 64;

@@ -13,8 +13,8 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{checkpoint::Gate, file, job};
-use crate::{StoreError, Tx, tx::Known};
+use super::{Running, checkpoint::Gate, file, job};
+use crate::{StoreError, Tx, tx, tx::Known};
 
 /// SQLite instructions between two looks at the clock.
 const LOOK_EVERY: i32 = 10_000;
@@ -115,15 +115,19 @@ where
     Fut: Future<Output = Result<T, E>>,
     E: From<StoreError>,
 {
-    let failed = |source| StoreError::Statement { statement: "BEGIN".to_owned(), source };
+    let failed = |source| StoreError::Statement {
+        statement: "BEGIN".to_owned(),
+        source: rusqlite::Error::into(source),
+    };
     let give_back = |connection| free.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     if let Err(source) = connection.execute_batch("BEGIN") {
         give_back(connection);
         return Err(failed(source).into());
     }
-    let tx = Tx::begin(connection, None, Arc::clone(&setup.known)).until(started, setup.limit);
-    let result = job::complete(body, tx.clone());
-    if let Some(ended) = tx.end() {
+    let running = Running::begin(connection, None).until(started, setup.limit);
+    let tx = Tx::new(Arc::clone(&setup.known), tx::Running::Sqlite(running.clone()));
+    let result = job::complete(body, tx);
+    if let Some(ended) = running.end() {
         // Nothing was written; an end that fails leaves the snapshot to the next `BEGIN`, which reports it.
         drop(ended.connection.execute_batch("COMMIT"));
         give_back(ended.connection);

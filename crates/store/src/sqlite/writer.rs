@@ -15,13 +15,14 @@ use tidings_model::planted;
 use tokio::sync::watch;
 
 use super::{
-    StoreHealth, file,
+    Running, file,
     job::{Job, Wish},
     lanes::{Lanes, Next},
-    stats::Counters,
     wal::Wal,
 };
-use crate::{Heads, StoreError, Tx, ledger::Ledger, tx::Known, wakes::Wakes};
+use crate::{
+    Heads, StoreError, StoreHealth, Tx, ledger::Ledger, stats::Counters, tx, tx::Known, wakes::Wakes,
+};
 
 /// The longest turn: past this no further body joins the transaction.
 const TURN: Duration = Duration::from_millis(5);
@@ -189,7 +190,10 @@ impl Turns {
                 pages.store(u64::from(count.unsigned_abs()), Ordering::Relaxed);
                 Ok(())
             }))
-            .map_err(|source| StoreError::Statement { statement: "wal hook".to_owned(), source })?;
+            .map_err(|source| StoreError::Statement {
+                statement: "wal hook".to_owned(),
+                source: source.into(),
+            })?;
         let ledger = Ledger::load(&connection, self.setup.log_bytes)?;
         Ok(Open { connection, ledger })
     }
@@ -198,9 +202,9 @@ impl Turns {
     fn run_job(&self, open: Open, job: &mut dyn Job, turn: &mut Turn) -> Result<Open, String> {
         statement(&open.connection, "SAVEPOINT job")?;
         let started = Instant::now();
-        let tx = Tx::begin(open.connection, Some(open.ledger), Arc::clone(&self.setup.known));
-        let wish = job.run(&tx);
-        let ended = tx.end().ok_or("a body kept the connection")?;
+        let running = Running::begin(open.connection, Some(open.ledger));
+        let wish = job.run(&Tx::new(Arc::clone(&self.setup.known), tx::Running::Sqlite(running.clone())));
+        let ended = running.end().ok_or("a body kept the connection")?;
         let (connection, mut ledger) = (ended.connection, ended.ledger.ok_or("a body kept the ledger")?);
         turn.rows += ended.changed_rows;
         let took = started.elapsed();

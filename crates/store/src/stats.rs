@@ -8,15 +8,16 @@ use std::{
 /// Counts since the store was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreStats {
-    /// Commits, one for each turn.
+    /// Commits: one for each turn of SQLite's writer, one for each transaction on PostgreSQL.
     pub turns: u64,
     /// Transactions that ran in them.
     pub transactions: u64,
     /// Rows that they changed.
     pub rows: u64,
-    /// Bodies that alone were longer than a turn may be (5 ms or 500 rows): the fault of their callers.
+    /// Bodies that alone were longer than a turn may be (500 rows; on SQLite also 5 ms): the fault of their
+    /// callers.
     pub long_bodies: u64,
-    /// The longest time that bodies held the writer in one turn, without the commit, in microseconds.
+    /// The longest time that bodies held a writer in one turn, in microseconds; on SQLite without the commit.
     pub longest_turn_micros: u64,
     /// Pages in the write-ahead log now.
     pub wal_pages: u64,
@@ -24,8 +25,11 @@ pub struct StoreStats {
     pub wal_restarts: u64,
 }
 
+/// The most rows that a body may change; larger work goes in slices.
+pub(crate) const BODY_ROWS: u64 = 500;
+
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(crate) struct Counters {
     turns: AtomicU64,
     transactions: AtomicU64,
     rows: AtomicU64,
@@ -34,7 +38,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn turn(&self, transactions: usize, rows: u64, took: Duration) {
+    pub(crate) fn turn(&self, transactions: usize, rows: u64, took: Duration) {
         self.turns.fetch_add(1, Ordering::Relaxed);
         self.transactions.fetch_add(transactions as u64, Ordering::Relaxed);
         self.rows.fetch_add(rows, Ordering::Relaxed);
@@ -42,12 +46,12 @@ impl Counters {
         self.longest_turn_micros.fetch_max(micros, Ordering::Relaxed);
     }
 
-    pub(super) fn long_body(&self) {
+    pub(crate) fn long_body(&self) {
         self.long_bodies.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The numbers now; those of the write-ahead log come from elsewhere.
-    pub(super) fn read(&self) -> StoreStats {
+    pub(crate) fn read(&self) -> StoreStats {
         StoreStats {
             turns: self.turns.load(Ordering::Relaxed),
             transactions: self.transactions.load(Ordering::Relaxed),

@@ -1,0 +1,79 @@
+//! Where the database is, from its URL, and how to get a connection there.
+
+use std::time::Duration;
+
+use tokio_postgres::{Config, config::TargetSessionAttrs};
+
+use crate::StoreError;
+
+/// How long a connection may take to come about.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How long sent bytes may go unacknowledged before the connection counts as lost.
+const SILENCE_LIMIT: Duration = Duration::from_secs(10);
+
+/// The address of a database.
+#[derive(Clone, Debug)]
+pub(super) struct Address {
+    pub(super) config: Config,
+    // Without the password, for errors.
+    name: String,
+}
+
+impl Address {
+    pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
+        let name = name(url);
+        let mut config: Config = url.parse().map_err(|cause| StoreError::Open {
+            path: name.clone(),
+            reason: format!(
+                "its address is not understood ({}); write postgres://user:password@host:5432/database",
+                reason(&cause)
+            ),
+        })?;
+        config
+            .application_name("tidings")
+            .connect_timeout(CONNECT_LIMIT)
+            .tcp_user_timeout(SILENCE_LIMIT)
+            .keepalives_idle(SILENCE_LIMIT)
+            // Where several hosts are named, the one that takes writes.
+            .target_session_attrs(TargetSessionAttrs::ReadWrite);
+        Ok(Self { config, name })
+    }
+
+    /// Why it could not be opened.
+    pub(super) fn refused(&self, reason: impl Into<String>) -> StoreError {
+        StoreError::Open { path: self.name.clone(), reason: reason.into() }
+    }
+}
+
+/// An error and its causes in one line: the outermost alone says "db error".
+pub(super) fn reason(error: &tokio_postgres::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(below) = cause {
+        text = format!("{text}: {below}");
+        cause = below.source();
+    }
+    text
+}
+
+/// The URL without user, password and parameters.
+fn name(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    format!("{scheme}://{place}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_the_database_and_never_the_password() {
+        let url = "postgres://tidings:p%40ss@db.internal:5433/tidings?connect_timeout=soon";
+        let refused = Address::parse(url).unwrap_err().to_string();
+        assert!(refused.contains("postgres://db.internal:5433/tidings"), "{refused}");
+        assert!(!refused.contains("p%40ss") && !refused.contains("p@ss"), "{refused}");
+        assert!(refused.contains("write postgres://user:password@host:5432/database"), "{refused}");
+    }
+}
