@@ -250,7 +250,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 
 /// Brings the database up to date without starting anything.
 pub fn migrate(config: &Config) -> Result<(), StartError> {
-    keepers::open_store(config, false).map(drop)
+    keepers::open_store(config, config.kafka_brokers().is_some()).map(drop)
 }
 
 /// The tables of all crates, in the order in which they are made.

@@ -10,7 +10,7 @@ use tidings_config::Config;
 use tidings_log::{EmbeddedLog, Log};
 use tidings_model::{Clock, SystemClock};
 use tidings_server::Server;
-use tidings_store::{Store, StoreOptions};
+use tidings_store::{Store, StoreOptions, conformance::FreshDatabase};
 
 use crate::Device;
 
@@ -27,6 +27,8 @@ pub struct TestApp {
     clock: Arc<dyn Clock>,
     pair: Pair,
     server: Option<Server>,
+    // Goes when the test is over; after the server, which holds connections to it.
+    _database: Option<FreshDatabase>,
 }
 
 /// Who keeps the database and who the log.
@@ -38,6 +40,8 @@ pub enum Pair {
     TwoFiles,
     /// A relay takes events from a SQLite file to Kafka, at these brokers.
     Kafka(Vec<String>),
+    /// A relay takes events from PostgreSQL to Kafka, at these brokers.
+    Postgres(Vec<String>),
 }
 
 impl Pair {
@@ -47,18 +51,22 @@ impl Pair {
         match text("TIDINGS_TEST_PAIR").as_deref() {
             None | Some("embedded") => Self::Embedded,
             Some("two-files") => Self::TwoFiles,
-            Some("kafka") => {
+            Some(pair @ ("kafka" | "postgres")) => {
                 let brokers =
                     text("TIDINGS_TEST_KAFKA").expect("TIDINGS_TEST_KAFKA is set: scripts/kafka with …");
-                Self::Kafka(brokers.split(',').map(str::to_owned).collect())
+                let brokers = brokers.split(',').map(str::to_owned).collect();
+                if pair == "kafka" { Self::Kafka(brokers) } else { Self::Postgres(brokers) }
             }
-            Some(other) => panic!("TIDINGS_TEST_PAIR: `{other}` is not embedded, two-files or kafka"),
+            Some(other) => {
+                panic!("TIDINGS_TEST_PAIR: `{other}` is not embedded, two-files, kafka or postgres")
+            }
         }
     }
 
-    /// Makes the settings those of the pair; names are the test's own, so that many tests share a broker.
-    fn settle(&self, config: &mut Config) {
-        let Self::Kafka(brokers) = self else { return };
+    /// Makes the settings those of the pair; names are the test's own, so that many tests share a broker. Answers the
+    /// database that was made for it.
+    fn settle(&self, config: &mut Config) -> Option<FreshDatabase> {
+        let (Self::Kafka(brokers) | Self::Postgres(brokers)) = self else { return None };
         config.kafka.brokers.clone_from(brokers);
         for alias in TOPICS {
             let name = format!("t{:016x}-{alias}", fastrand::u64(..));
@@ -66,6 +74,12 @@ impl Pair {
             topic.name.get_or_insert(name);
             config.topics.insert(alias.to_owned(), topic);
         }
+        let Self::Postgres(_) = self else { return None };
+        let database = FreshDatabase::postgres()
+            .unwrap()
+            .expect("TIDINGS_TEST_POSTGRES is set: scripts/postgres with …");
+        config.database.url = database.url();
+        Some(database)
     }
 }
 
@@ -103,8 +117,8 @@ impl TestApp {
         config.auth.hs256_secret = Some(SECRET.to_owned());
         change(&mut config);
         let pair = Pair::wanted();
-        pair.settle(&mut config);
-        let mut app = Self { folder, config, clock, pair, server: None };
+        let database = pair.settle(&mut config);
+        let mut app = Self { folder, config, clock, pair, server: None, _database: database };
         app.resume().await;
         app
     }
