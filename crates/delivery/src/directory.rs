@@ -21,6 +21,7 @@ pub struct DirectoryUser {
 
 /// Enters a person, or brings name and channels up to date. Answers whether anything changed.
 pub async fn put(tx: &Tx, user: &DirectoryUser, now: Timestamp) -> Result<bool, StoreError> {
+    hold(tx, &user.user_id).await?;
     let id = user.user_id.as_str();
     let known = tx
         .optional("SELECT display_name FROM directory_users WHERE user_id = $1", params![id])
@@ -110,8 +111,15 @@ pub async fn caller(tx: &Tx, caller: &Caller) -> Result<Person, StoreError> {
     Ok(Person::new(caller.user_id.clone(), channels))
 }
 
+/// Holds a person: their channels, sessions and inbox are read and then changed by one transaction at a time.
+/// Several people are held in the order of their ids.
+pub async fn hold(tx: &Tx, user: &UserId) -> Result<(), StoreError> {
+    tx.lock("person", user.as_str()).await
+}
+
 /// Enters a caller whom the directory does not know, or whose newer token brings other channels.
 pub async fn enter(tx: &Tx, caller_: &Caller, now: Timestamp) -> Result<Person, StoreError> {
+    hold(tx, &caller_.user_id).await?;
     let row = tx
         .optional(
             "SELECT display_name, claimed_at FROM directory_users WHERE user_id = $1",

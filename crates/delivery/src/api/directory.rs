@@ -1,5 +1,7 @@
 //! `/directory/users`, `/channels/{name}/members/{user}`: who there is, and who listens to what.
 
+use std::collections::BTreeSet;
+
 use axum::{
     Json,
     extract::{Path, Request, State},
@@ -210,6 +212,9 @@ impl Import {
         self.api
             .store
             .transact_in(Lane::Bulk, move |tx| async move {
+                for id in slice.iter().map(|(id, _)| id).collect::<BTreeSet<_>>() {
+                    directory::hold(&tx, id).await?;
+                }
                 for (id, user) in slice {
                     let user = user.over(&tx, id).await?;
                     directory::put(&tx, &user, now).await?;
@@ -251,6 +256,7 @@ impl PutUser {
 
     /// The person as they are to be: what is said, over what is known.
     async fn over(self, tx: &Tx, user_id: UserId) -> Result<DirectoryUser, Problem> {
+        directory::hold(tx, &user_id).await?;
         let known = directory::find(tx, &user_id).await?;
         let (name, had) =
             known.map_or((None, Vec::new()), |known| (Some(known.display_name), known.channels));
