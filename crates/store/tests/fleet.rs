@@ -14,7 +14,7 @@ use tidings_store::{
 };
 
 /// How long anything here may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 fn open(url: &str, migrations: &[Migration]) -> Result<Store, StoreError> {
     let mut options = StoreOptions::postgres(url);
@@ -23,6 +23,7 @@ fn open(url: &str, migrations: &[Migration]) -> Result<Store, StoreError> {
 }
 
 /// A database of the tests' server; without one the test says so and is passed over.
+#[expect(clippy::print_stdout, reason = "whoever runs the tests is told what was passed over")]
 fn database() -> Option<FreshDatabase> {
     let database = FreshDatabase::postgres().expect("the server of the tests answers");
     if database.is_none() {
