@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tidings_client::Frame;
 use tidings_testkit::{Person, TestApp, eventually};
 
-const LETTERS: &str = "/dead-letters?topic=broadcast-messages";
+const LETTERS: &str = "/dead-letters";
 
 async fn testing() -> TestApp {
     TestApp::with(|config| config.testing.faults = true, std::sync::Arc::new(tidings_model::SystemClock))
@@ -14,13 +14,13 @@ async fn testing() -> TestApp {
 /// A broadcast to everybody whose first step fails.
 async fn failing(admin: &Person, content: &str, failure: &str) -> String {
     let body = json!({ "content": content, "target": { "type": "all" }, "simulate_failure": failure });
-    admin.post("/broadcasts", body).await["id"].as_str().unwrap().to_owned()
+    admin.post("/broadcasts", body).await["id"].as_str().expect("an id").to_owned()
 }
 
 /// The only dead letter, once it is in this state.
 async fn letter(operator: &Person, state: &str) -> String {
     let look = || async move {
-        let listed = operator.get(&format!("{LETTERS}&state={state}")).await;
+        let listed = operator.get(&format!("{LETTERS}?state={state}")).await;
         listed["items"][0]["id"].as_str().map(str::to_owned)
     };
     eventually(&format!("a dead letter that is {state}"), look).await
@@ -55,8 +55,7 @@ async fn a_redriven_broadcast_is_delivered_late_unless_it_was_cancelled_meanwhil
         assert!(operator.client.delete("/api/v1/testing/faults").await.unwrap().status.is_success());
         assert_eq!(redrive(&operator, &dead).await["state"], "redriven");
         letter(&operator, "handled").await;
-        let purge = json!({ "filter": { "topic": "broadcast-messages" } });
-        operator.post("/dead-letters/purge", purge).await;
+        operator.post("/dead-letters/purge", json!({ "ids": [dead] })).await;
     }
     loop {
         let Frame::Event { event, .. } = device.frame().await else { continue };
