@@ -20,6 +20,7 @@ mod pool;
 mod run;
 mod running;
 mod session;
+mod tls;
 mod value;
 
 use std::{

@@ -114,6 +114,36 @@ async fn text_is_ordered_by_its_bytes_whatever_the_database_was_made_with() {
     assert_eq!(texts, ["A", "B", "a", "b"]);
 }
 
+#[tokio::test]
+async fn tls_is_used_and_the_server_believed_as_far_as_the_address_says() {
+    let Some(database) = database() else { return };
+    let certificate = std::env::var_os("TIDINGS_TEST_POSTGRES_CA").and_then(|path| path.into_string().ok());
+    let Some(certificate) = certificate else {
+        println!("passed over: the server of the tests has no certificate");
+        return;
+    };
+    let is_encrypted = |said: String| {
+        let store = open(&format!("{}{said}", database.url()), &[NOTES])?;
+        Ok::<_, StoreError>(async move {
+            let sql = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+            store.read(move |tx| async move { tx.one(sql, params![]).await?.get::<bool>(0) }).await.unwrap()
+        })
+    };
+    for (said, encrypted) in [
+        (String::new(), true),
+        ("?sslmode=disable".to_owned(), false),
+        ("?sslmode=require".to_owned(), true),
+        (format!("?sslmode=require&sslrootcert={certificate}"), true),
+        (format!("?sslmode=verify-full&sslrootcert={certificate}"), true),
+    ] {
+        assert_eq!(is_encrypted(said.clone()).unwrap().await, encrypted, "{said}");
+    }
+    // Its certificate comes from nobody whom browsers trust.
+    let refused =
+        is_encrypted("?sslmode=verify-full".to_owned()).err().expect("it is not believed").to_string();
+    assert!(refused.contains("certificate"), "{refused}");
+}
+
 /// A server of its own, to be killed.
 struct Server {
     name: String,

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{Config, config::TargetSessionAttrs};
+use tokio_postgres::{Client, Config, Connection, Socket, config::TargetSessionAttrs, tls::MakeTlsConnect};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::tls::Said;
 use crate::StoreError;
+
+type RustlsStream<S> = <MakeRustlsConnect as MakeTlsConnect<S>>::Stream;
 
 /// How long a connection may take to come about.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -12,17 +16,27 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const SILENCE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The address of a database.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Address {
-    pub(super) config: Config,
+    config: Config,
+    pub(super) tls: MakeRustlsConnect,
     // Without the password, for errors.
     name: String,
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)
+    }
 }
 
 impl Address {
     pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
         let name = name(url);
-        let mut config: Config = url.parse().map_err(|cause| StoreError::Open {
+        let refused = |reason| StoreError::Open { path: name.clone(), reason };
+        let said = Said::take(url).map_err(refused)?;
+        let tls = said.connector().map_err(refused)?;
+        let mut config: Config = said.rest.parse().map_err(|cause| StoreError::Open {
             path: name.clone(),
             reason: format!(
                 "its address is not understood ({}); write postgres://user:password@host:5432/database",
@@ -31,12 +45,20 @@ impl Address {
         })?;
         config
             .application_name("tidings")
+            .ssl_mode(said.mode())
             .connect_timeout(CONNECT_LIMIT)
             .tcp_user_timeout(SILENCE_LIMIT)
             .keepalives_idle(SILENCE_LIMIT)
             // Where several hosts are named, the one that takes writes.
             .target_session_attrs(TargetSessionAttrs::ReadWrite);
-        Ok(Self { config, name })
+        Ok(Self { config, tls, name })
+    }
+
+    /// A connection: the client's half and the one that moves the bytes.
+    pub(super) async fn connect(
+        &self,
+    ) -> Result<(Client, Connection<Socket, RustlsStream<Socket>>), tokio_postgres::Error> {
+        self.config.connect(self.tls.clone()).await
     }
 
     /// Why it could not be opened.

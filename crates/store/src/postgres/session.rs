@@ -7,7 +7,8 @@ use std::{
 
 use futures_util::TryStreamExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::{AsyncMessage, Client, Connection, Error, NoTls, Statement};
+use tokio_postgres::{AsyncMessage, Client, Connection, Error, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
     address::Address,
@@ -26,9 +27,9 @@ const SETTINGS: &str = "SET statement_timeout = '30s';
     SELECT set_config('synchronous_commit', 'on', FALSE) WHERE current_setting('synchronous_commit') = 'off'";
 
 /// A connection.
-#[derive(Debug)]
 pub(super) struct Session {
     client: Client,
+    tls: MakeRustlsConnect,
     prepared: Mutex<HashMap<&'static str, Prepared>>,
 }
 
@@ -39,13 +40,19 @@ struct Prepared {
     writes: bool,
 }
 
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.is_closed() { "a closed session" } else { "a session" })
+    }
+}
+
 impl Session {
     /// Connects, and drives the connection on the runtime that this is called on. What is heard on it wakes.
     pub(super) async fn connect(address: &Address, wakes: &Arc<Wakes>) -> Result<Self, Error> {
-        let (client, connection) = address.config.connect(NoTls).await?;
+        let (client, connection) = address.connect().await?;
         tokio::runtime::Handle::current().spawn(drive(connection, Arc::clone(wakes)));
         client.batch_execute(SETTINGS).await?;
-        Ok(Self { client, prepared: Mutex::default() })
+        Ok(Self { client, tls: address.tls.clone(), prepared: Mutex::default() })
     }
 
     /// Whether the connection has ended.
@@ -61,7 +68,7 @@ impl Session {
     /// Ends the statement that runs now, if there is one.
     pub(super) async fn cancel(&self) {
         // A statement that has ended meanwhile needs no cancelling, and a server that is gone runs none.
-        drop(self.client.cancel_token().cancel_query(NoTls).await);
+        drop(self.client.cancel_token().cancel_query(self.tls.clone()).await);
     }
 
     /// Runs a statement; answers how many rows it changed.
