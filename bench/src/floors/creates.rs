@@ -25,7 +25,7 @@ pub(super) fn serve(folder: &Path, handlers: bool) -> Result<(), Failure> {
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (store, log) = people::open(folder, &clock).await?;
-        let deps = Deps { store, ids: Arc::new(Ids::new(Arc::clone(&clock), SEED)), clock };
+        let deps = Deps { store, ids: Arc::new(Ids::new(Arc::clone(&clock), SEED)), clock, faults: false };
         let mut consumers = JoinSet::new();
         if handlers {
             start_handlers(&deps, &log, &mut consumers);

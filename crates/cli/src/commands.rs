@@ -2,6 +2,7 @@
 
 mod config;
 mod consume;
+mod dead_letters;
 mod listen;
 mod migrate;
 mod send;
@@ -44,6 +45,8 @@ enum Command {
     Topics(topics::Topics),
     /// Print the records of a topic.
     Consume(consume::Consume),
+    /// Show what groups gave up, send it through again, forget it.
+    DeadLetters(dead_letters::DeadLetters),
     /// Bring the database up to date, and end.
     Migrate(migrate::Migrate),
     /// Mint a token for somebody.
@@ -60,6 +63,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Why(why) => wait_for(why.run()),
         Command::Topics(topics) => wait_for(topics.run()),
         Command::Consume(consume) => wait_for(consume.run()),
+        Command::DeadLetters(letters) => wait_for(letters.run()),
         Command::Migrate(migrate) => migrate.run(),
         Command::Token(token) => token.run(),
         Command::Config(settings) => settings.run(),

@@ -68,6 +68,11 @@ pub(crate) async fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Res
     Ok(granted(answer)?.json()?)
 }
 
+/// An answer, read as JSON if it is a success.
+pub(crate) fn read<T: DeserializeOwned>(answer: Answer) -> Result<T, Failure> {
+    Ok(granted(answer)?.json()?)
+}
+
 /// POST with a key that makes a repeat harmless, read as JSON.
 pub(crate) async fn post_once<T: DeserializeOwned>(
     client: &Client,

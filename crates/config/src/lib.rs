@@ -15,5 +15,5 @@ pub use reference::{default_file, reference};
 pub use section::Field;
 pub use sections::{
     AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, GroupProtocol, KafkaConfig, LogFormat,
-    LogKeeper, LogsConfig, ServerConfig, TopicSettings,
+    LogKeeper, LogsConfig, ServerConfig, TestingConfig, TopicSettings,
 };

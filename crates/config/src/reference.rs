@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 use crate::{
     AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, KafkaConfig, LogKeeper, LogsConfig,
-    ServerConfig, TopicSettings,
+    ServerConfig, TestingConfig, TopicSettings,
     load::{WELL_KNOWN, variable_of},
     section::{Field, Section},
 };
@@ -23,7 +23,7 @@ const fn shown<S: Section>() -> Shown {
 }
 
 /// All sections with fixed names, in the order of the file.
-const SECTIONS: [Shown; 7] = [
+const SECTIONS: [Shown; 8] = [
     shown::<ServerConfig>(),
     shown::<AdminConfig>(),
     shown::<DatabaseConfig>(),
@@ -31,6 +31,7 @@ const SECTIONS: [Shown; 7] = [
     shown::<AuthConfig>(),
     shown::<GatewayConfig>(),
     shown::<LogsConfig>(),
+    shown::<TestingConfig>(),
 ];
 
 /// All keys that a variable can set.

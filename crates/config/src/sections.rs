@@ -26,6 +26,8 @@ pub struct Config {
     pub gateway: GatewayConfig,
     /// What the server tells about itself.
     pub logs: LogsConfig,
+    /// What is for tests alone.
+    pub testing: TestingConfig,
     /// Topics that are to differ from their defaults, by the name features know them by.
     pub topics: BTreeMap<String, TopicSettings>,
 }
@@ -88,7 +90,7 @@ section! {
 section! {
     /// Where everything is kept.
     "database" => DatabaseConfig {
-        /// `sqlite://` and a path. `DATABASE_URL` sets it too.
+        /// `sqlite://` and a path, or with Kafka a `postgres://` address. `DATABASE_URL` sets it too.
         url: String = "sqlite://data/tidings.db".to_owned();
     }
 }
@@ -181,6 +183,14 @@ section! {
         resumes_per_second: u32 = 2000;
         /// Clients that may read what they missed from the database at once.
         database_resumes: usize = 50;
+    }
+}
+
+section! {
+    /// What is for tests alone.
+    "testing" => TestingConfig {
+        /// Whether callers may let handlers fail: `simulate_failure` on a broadcast, `POST /testing/faults`.
+        faults: bool = false;
     }
 }
 

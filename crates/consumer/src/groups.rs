@@ -116,7 +116,11 @@ pub async fn reset(tx: &Tx, group: &str, at: &TopicPartition, next_offset: u64) 
     let moved = tx
         .execute(
             "UPDATE consumer_progress
-             SET next_offset = $4, done = '', epoch = epoch + 1, reset_epoch = COALESCE(reset_epoch, epoch)
+             SET next_offset = $4, done = '', last_seq = NULL, epoch = epoch + 1,
+                 reset_epoch = COALESCE(reset_epoch, epoch),
+                 seq_within = COALESCE((SELECT n.last_seq
+                                        FROM outbox_numbers n
+                                        WHERE n.topic = $2 AND n.partition_id = $3), 0)
              WHERE group_id = $1 AND topic = $2 AND partition_id = $3",
             params![group, &at.topic, at.partition, next_offset],
         )

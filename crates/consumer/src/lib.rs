@@ -8,12 +8,14 @@ mod backoff;
 mod copies;
 mod dead_letter;
 pub mod dead_letters;
+pub mod faults;
 pub mod groups;
 mod handler;
 pub mod headers;
 mod job;
 mod keeper;
 mod line;
+mod numbers;
 mod observer;
 mod options;
 mod parked;
@@ -51,5 +53,15 @@ pub const MIGRATIONS: &[Migration] = &[
         owner: "consumer",
         name: "0003_redrive",
         sqlite: include_str!("../migrations/sqlite/0003_redrive.sql"),
+    },
+    Migration {
+        owner: "consumer",
+        name: "0004_numbers",
+        sqlite: include_str!("../migrations/sqlite/0004_numbers.sql"),
+    },
+    Migration {
+        owner: "consumer",
+        name: "0005_faults",
+        sqlite: include_str!("../migrations/sqlite/0005_faults.sql"),
     },
 ];

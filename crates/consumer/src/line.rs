@@ -1,6 +1,6 @@
 //! A *line* is what waits together: the records of one key, or one record without a key, alone.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use tidings_model::Record;
 
@@ -48,8 +48,11 @@ impl From<Vec<u8>> for Line {
 pub(crate) struct Taken {
     /// The record.
     pub(crate) record: Record,
-    /// The first offset that is done when this record is: retention and compaction leave holes before records.
-    pub(crate) covers: u64,
+    /// Other offsets that are done when this record is: holes that retention and compaction left before it, and
+    /// records that come again behind it.
+    pub(crate) also: Vec<Range<u64>>,
+    /// Whether it has no effect, because it is a repeat.
+    pub(crate) is_repeat: bool,
 }
 
 impl Taken {

@@ -53,6 +53,11 @@ pub enum Event {
         /// Which.
         partition: TopicPartition,
     },
+    /// A relay's numbers are missing in the log for half a minute: it lost records. The group goes on without them.
+    RecordsLost {
+        /// Where.
+        partition: TopicPartition,
+    },
     /// The database or the log is away; the partition, or the whole group, waits and spends no attempts.
     Away {
         /// Which; none for all.
@@ -79,7 +84,10 @@ pub struct Logged;
 impl Observer for Logged {
     fn happened(&self, group: &str, event: &Event) {
         match event {
-            Event::DeadLettered { .. } | Event::Away { .. } | Event::Stalled { .. } => {
+            Event::DeadLettered { .. }
+            | Event::Away { .. }
+            | Event::Stalled { .. }
+            | Event::RecordsLost { .. } => {
                 tracing::warn!(group, ?event, "a consumer needs a look");
             }
             Event::Assigned { .. }

@@ -9,7 +9,8 @@ mod landing;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
-    sync::Arc,
+    ops::Range,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -20,6 +21,7 @@ use crate::{
     Limits,
     job::{Job, Parking, Task},
     line::{Line, Taken},
+    numbers::Verdict,
     parked::Head,
     progress::Claim,
     window::Window,
@@ -65,9 +67,9 @@ pub(crate) struct Partition {
     limits: Limits,
     batch: usize,
     window: Window,
-    // The offset after the newest record that was taken in, and where a hole before it began.
+    // The offset after the newest record that was taken in, and what is done with the next one that is.
     taken: u64,
-    hole: Option<u64>,
+    also: Vec<Range<u64>>,
     lanes: Vec<Lane>,
     waiting: HashMap<Line, Waiting>,
     parked: HashMap<Line, Parked>,
@@ -107,7 +109,7 @@ impl Partition {
             batch: batch.max(1),
             taken: window.next(),
             window,
-            hole: None,
+            also: Vec::new(),
             lanes,
             waiting: HashMap::new(),
             parked: HashMap::new(),
@@ -145,23 +147,43 @@ impl Partition {
         (self.ready + self.held + self.behind > 0 || self.rows > 0).then_some(self.settled)
     }
 
+    /// Whether a number was missing for so long that its record is lost.
+    pub(crate) fn has_lost_records(&self, now: Instant) -> bool {
+        self.overdue_at().is_some_and(|overdue| overdue <= now)
+    }
+
+    fn overdue_at(&self) -> Option<Instant> {
+        self.claim.numbers.lock().unwrap_or_else(PoisonError::into_inner).overdue_at()
+    }
+
     /// Takes records in, in order.
     pub(crate) fn take(&mut self, records: Vec<Record>, now: Instant) {
         if self.stuck_since().is_none() {
             self.settled = now;
         }
+        let numbers = Arc::clone(&self.claim.numbers);
+        let mut numbers = numbers.lock().unwrap_or_else(PoisonError::into_inner);
         for record in records {
             if record.offset < self.taken {
                 continue;
             }
-            let covers = self.hole.take().unwrap_or(self.taken);
+            if self.taken < record.offset {
+                self.also.push(self.taken..record.offset);
+            }
             self.taken = record.offset + 1;
+            let verdict = numbers.judge(record.offset, record.number(), now);
             if self.window.is_done(record.offset) {
-                self.hole = (covers < record.offset).then_some(covers);
                 continue;
             }
+            if verdict == Verdict::Early {
+                continue;
+            }
+            if verdict == Verdict::New && record.number().is_some() {
+                self.also.extend(numbers.take_early().into_iter().map(|early| early..early + 1));
+            }
             let line = Line::of(&record);
-            let taken = Arc::new(Taken { record, covers });
+            let (also, is_repeat) = (std::mem::take(&mut self.also), verdict == Verdict::Repeat);
+            let taken = Arc::new(Taken { record, also, is_repeat });
             if let Some(waiting) = self.waiting.get_mut(&line) {
                 self.held += 1;
                 self.held_bytes += taken.bytes();
@@ -180,6 +202,7 @@ impl Partition {
 
     /// Whether it holds so much that nothing more should be read.
     pub(crate) fn is_full(&mut self) -> bool {
+        let early = self.claim.numbers.lock().unwrap_or_else(PoisonError::into_inner).early();
         let limits = &self.limits;
         let part = |share: usize| {
             self.ready >= limits.ready / share
@@ -187,6 +210,7 @@ impl Partition {
                 || self.held_bytes >= 2 * limits.held_bytes / share
                 || self.span() >= 2 * limits.held as u64 / share as u64
                 || self.rows >= limits.parked
+                || early >= limits.held
         };
         // Full until it is half empty, so that reading is not switched with each record.
         self.full = if self.full { part(2) } else { part(1) };
@@ -206,7 +230,8 @@ impl Partition {
         let later = (now + Duration::from_nanos(1), Line::first());
         let next = self.dues.range(later..).next().map(|(due, _)| *due);
         let oldest = self.ages.first().map(|(since, _)| *since + self.limits.held_for);
-        next.into_iter().chain(oldest.filter(|due| *due > now)).min()
+        let missing = self.overdue_at();
+        next.into_iter().chain(oldest.filter(|due| *due > now)).chain(missing).min()
     }
 
     /// What is to be done now. Each job comes back by [`Partition::landed`].

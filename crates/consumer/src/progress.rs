@@ -3,13 +3,16 @@
 //! One row for each partition of a group, with the *epoch* of its owner. Every transaction of an owner ends by
 //! locking the row and asserting its epoch, so one that was passed meanwhile changes nothing.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use tidings_log::TopicPartition;
 use tidings_model::Timestamp;
 use tidings_store::{Row, StoreError, Tx, params};
 
-use crate::{line::Taken, window::Window};
+use crate::{line::Taken, numbers::Numbers, window::Window};
 
 /// An owner's word for what it owns.
 #[derive(Clone, Debug)]
@@ -17,13 +20,19 @@ pub(crate) struct Claim {
     pub(crate) group: &'static str,
     pub(crate) at: TopicPartition,
     pub(crate) epoch: u64,
+    // What was read of the relay's numbers; shared with whoever reads on.
+    pub(crate) numbers: Arc<Mutex<Numbers>>,
 }
 
 /// A partition's row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Progress {
     pub(crate) epoch: u64,
     pub(crate) window: Window,
+    // The relay's number of the last numbered record before the window.
+    pub(crate) last_seq: Option<u64>,
+    // The last number that was given before the group began.
+    pub(crate) seq_within: u64,
 }
 
 /// Takes a partition over: from here on, transactions of an older owner find another epoch.
@@ -33,14 +42,15 @@ pub(crate) async fn take_over(
     partition: &TopicPartition,
     owner: Option<&str>,
 ) -> Result<Progress, StoreError> {
+    let within = tidings_log::last_number(tx, &partition.topic, partition.partition).await?;
     let row = tx
         .one(
-            "INSERT INTO consumer_progress (group_id, topic, partition_id, epoch, next_offset, owner)
-             VALUES ($1, $2, $3, 1, 0, $4)
+            "INSERT INTO consumer_progress (group_id, topic, partition_id, epoch, next_offset, owner, seq_within)
+             VALUES ($1, $2, $3, 1, 0, $4, $5)
              ON CONFLICT (group_id, topic, partition_id)
              DO UPDATE SET epoch = consumer_progress.epoch + 1, owner = excluded.owner, reset_epoch = NULL
-             RETURNING epoch, next_offset, done",
-            params![group, &partition.topic, partition.partition, owner],
+             RETURNING epoch, next_offset, done, last_seq, seq_within",
+            params![group, &partition.topic, partition.partition, owner, within],
         )
         .await?;
     progress(&row)
@@ -53,7 +63,7 @@ pub(crate) async fn follow(tx: &Tx, claim: &Claim) -> Result<Option<Progress>, S
         .optional(
             "UPDATE consumer_progress SET epoch = epoch + 1, reset_epoch = NULL
              WHERE group_id = $1 AND topic = $2 AND partition_id = $3 AND (epoch = $4 OR reset_epoch = $4)
-             RETURNING epoch, next_offset, done",
+             RETURNING epoch, next_offset, done, last_seq, seq_within",
             params![claim.group, &claim.at.topic, claim.at.partition, claim.epoch],
         )
         .await?;
@@ -66,7 +76,7 @@ pub(crate) async fn hold(tx: &Tx, claim: &Claim) -> Result<Option<Window>, Store
         .optional(
             "UPDATE consumer_progress SET epoch = epoch
              WHERE group_id = $1 AND topic = $2 AND partition_id = $3 AND epoch = $4
-             RETURNING epoch, next_offset, done",
+             RETURNING epoch, next_offset, done, last_seq, seq_within",
             params![claim.group, &claim.at.topic, claim.at.partition, claim.epoch],
         )
         .await?;
@@ -86,12 +96,23 @@ pub(crate) async fn settle(
         return Ok(None);
     }
     for taken in records {
-        window.finish(taken.covers..taken.record.offset + 1);
+        window.finish(taken.record.offset..taken.record.offset + 1);
+        taken.also.iter().for_each(|also| window.finish(also.clone()));
     }
+    let last_seq = claim.numbers.lock().unwrap_or_else(PoisonError::into_inner).before(window.next());
     tx.execute(
-        "UPDATE consumer_progress SET next_offset = $4, done = $5, moved_at = $6
+        "UPDATE consumer_progress
+         SET next_offset = $4, done = $5, moved_at = $6, last_seq = COALESCE($7, last_seq)
          WHERE group_id = $1 AND topic = $2 AND partition_id = $3",
-        params![claim.group, &claim.at.topic, claim.at.partition, window.next(), window.encode(), now],
+        params![
+            claim.group,
+            &claim.at.topic,
+            claim.at.partition,
+            window.next(),
+            window.encode(),
+            now,
+            last_seq
+        ],
     )
     .await?;
     Ok(Some(window))
@@ -123,7 +144,12 @@ fn progress(row: &Row) -> Result<Progress, StoreError> {
     let runs: String = row.get(2)?;
     let window = Window::decode(row.get(1)?, &runs);
     let garbled = || StoreError::Row { column: 2, found: "another text", wanted: "runs of done offsets" };
-    Ok(Progress { epoch: row.get(0)?, window: window.ok_or_else(garbled)? })
+    Ok(Progress {
+        epoch: row.get(0)?,
+        window: window.ok_or_else(garbled)?,
+        last_seq: row.get(3)?,
+        seq_within: row.get(4)?,
+    })
 }
 
 #[cfg(test)]
@@ -133,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    fn taken(covers: u64, offset: u64) -> Arc<Taken> {
+    fn taken(from: u64, offset: u64) -> Arc<Taken> {
         let record = Record {
             topic: "orders".to_owned(),
             partition: 3,
@@ -143,7 +169,7 @@ mod tests {
             headers: Vec::new(),
             value: None,
         };
-        Arc::new(Taken { record, covers })
+        Arc::new(Taken { record, also: vec![from..offset], is_repeat: false })
     }
 
     #[tokio::test]
@@ -154,7 +180,8 @@ mod tests {
         let store = Store::open(&options).unwrap();
         let moves = store.transact(|tx| async move {
             let at = TopicPartition { topic: "orders".to_owned(), partition: 3 };
-            let old = Claim { group: "group", epoch: take_over(&tx, "group", &at, None).await?.epoch, at };
+            let epoch = take_over(&tx, "group", &at, None).await?.epoch;
+            let old = Claim { group: "group", epoch, at, numbers: Arc::default() };
             let mut moves = vec![settle(&tx, &old, &[taken(0, 4)], Timestamp(0)).await?];
             let new = Claim { epoch: take_over(&tx, "group", &old.at, None).await?.epoch, ..old.clone() };
             // The old owner; a record of before; one after a waiting one; that one again; the waiting one.

@@ -205,6 +205,15 @@ impl Running {
         if self.copies.due().is_some_and(|due| due <= now) {
             self.copies.write(self.consumer.group, &mut *self.member).await;
         }
+        let lost = |(at, owned): (&TopicPartition, &Owned)| {
+            owned.partition.has_lost_records(now).then(|| at.clone())
+        };
+        let lost: Vec<TopicPartition> = self.owned.iter().filter_map(lost).collect();
+        for at in lost {
+            let event = Event::RecordsLost { partition: at.clone() };
+            self.context.observer.happened(self.consumer.group, &event);
+            self.follow(&at, true).await?;
+        }
         if self.sweep_at <= now {
             self.sweep_at = now + SWEEP;
             self.sweep(now).await?;
@@ -247,7 +256,7 @@ impl Running {
         };
         let moved: Vec<TopicPartition> = self.owned.iter().filter_map(moved).collect();
         for at in moved {
-            self.follow(&at).await?;
+            self.follow(&at, false).await?;
         }
         Ok(())
     }
@@ -282,7 +291,7 @@ impl Running {
             return Ok(());
         };
         if landed.report.fenced {
-            return self.follow(&claim.at).await;
+            return self.follow(&claim.at, false).await;
         }
         owned.partition.landed(landed, Instant::now());
         self.copies.note(&claim.at, owned.partition.next_offset());

@@ -144,7 +144,9 @@ impl Context {
                 let mut records = records;
                 for (at, taken) in records.iter().enumerate() {
                     reached.store(at, Ordering::Relaxed);
-                    ctx.handle(&tx, claim.group, &*handler, &taken.record).await?;
+                    if !taken.is_repeat {
+                        ctx.handle(&tx, claim.group, &*handler, &taken.record).await?;
+                    }
                     if tx.changed_rows() >= ROWS {
                         records.truncate(at + 1);
                         break;
@@ -300,9 +302,10 @@ impl Context {
         let rows =
             self.store.read(move |tx| async move { parked::first(&tx, &owned, &wanted, limit).await }).await;
         let records: Vec<_> = match rows {
-            Ok(rows) => {
-                rows.into_iter().map(|record| Arc::new(Taken { covers: record.offset, record })).collect()
-            }
+            Ok(rows) => rows
+                .into_iter()
+                .map(|record| Arc::new(Taken { record, also: Vec::new(), is_repeat: false }))
+                .collect(),
             Err(cause) => return self.away(claim, &cause.to_string()),
         };
         if records.is_empty() {

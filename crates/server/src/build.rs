@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tidings::{Deps, Feature};
 use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes, with_reference};
 use tidings_config::Config;
-use tidings_consumer::{Consumer, Keeper, Options, dead_letter_topic};
+use tidings_consumer::{Keeper, Options, Repeats, dead_letter_topic, faults::Faulty};
 use tidings_delivery::{Feed, FeedOptions, api::DeliveryApi, core::GenerationId, generations};
 use tidings_gateway::{Admission, Budget, Gateway, GatewayOptions, Hub, Origins};
 use tidings_log::{KafkaLog, Log, LogError, TopicConfig, TopicSpec};
@@ -17,7 +17,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    consumers, identity, kafka_settings, keepers, limits,
+    consumers::{self, Consumers},
+    identity, kafka_settings, keepers, limits,
     routes::{
         self, Operators,
         health::{self, Health},
@@ -97,10 +98,12 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
 
         // 1–2 create and store: who may come in, and where everything is kept
+        let repeats = if other.is_some() { Repeats::Unnumbered } else { Repeats::Foreign };
         let store = keepers::open_store(&config, other.is_some())?;
         let identity = identity::open(&config.auth, &store, &clock).await?;
         let tickets = Tickets { store: store.clone(), clock: Arc::clone(&clock) };
-        let deps = Deps { store: store.clone(), clock: Arc::clone(&clock), ids: Arc::clone(&ids) };
+        let faults = config.testing.faults;
+        let deps = Deps { store: store.clone(), clock: Arc::clone(&clock), ids: Arc::clone(&ids), faults };
         let features = features(&deps);
 
         // 3–4 relay and log
@@ -148,9 +151,19 @@ impl Server {
 
         // 5 consume, and what comes due
         tasks.spawn(Keeper { store: store.clone(), clock: Arc::clone(&clock) }.run(stop.clone()));
+        let consumers = Consumers {
+            store: store.clone(),
+            log: Arc::clone(&log),
+            clock: Arc::clone(&clock),
+            options: Options { repeats, instance: Some(consumers::instance()), ..Options::default() },
+            metrics: Arc::clone(&metrics),
+        };
         let mut routes = OpenApiRouter::<()>::new();
-        for feature in features {
-            start_feature(&feature, &store, &log, &clock, &metrics, &tasks, &stop);
+        for mut feature in features {
+            if faults {
+                feature.handlers = feature.handlers.into_iter().map(Faulty::around).collect();
+            }
+            start_feature(&feature, &consumers, &tasks, &stop);
             routes = routes.merge(feature.routes);
         }
 
@@ -181,7 +194,7 @@ impl Server {
             .merge(health::routes(health))
             .split_for_parts();
         let (operators, operators_reference) =
-            routes::operators(operators).merge(metrics::routes(scrape)).split_for_parts();
+            routes::operators(operators, faults).merge(metrics::routes(scrape)).split_for_parts();
         let cors = Cors::new(&config.server.origins).map_err(StartError::Setting)?;
         let identity = Arc::new(identity);
         let frame = Arc::new(Frame { identity, tickets, traces: Traces::new(seed), cors, metrics });
@@ -259,7 +272,8 @@ fn features(deps: &Deps) -> Vec<Feature> {
 /// All topics, as the settings want them.
 fn topics(features: &[Feature], config: &Config) -> Result<Vec<TopicConfig>, StartError> {
     let of_features = features.iter().flat_map(|feature| &feature.topics);
-    let specs: Vec<&TopicSpec> = std::iter::once(&tidings_delivery::DELIVERIES_TOPIC).chain(of_features).collect();
+    let specs: Vec<&TopicSpec> =
+        std::iter::once(&tidings_delivery::DELIVERIES_TOPIC).chain(of_features).collect();
     let mut topics = Vec::new();
     for spec in &specs {
         let mut topic = TopicConfig::from(*spec);
@@ -323,29 +337,9 @@ fn gateway_options(config: &Config) -> GatewayOptions {
     }
 }
 
-fn start_feature(
-    feature: &Feature,
-    store: &Store,
-    log: &Arc<dyn Log>,
-    clock: &Arc<dyn Clock>,
-    metrics: &Arc<Metrics>,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) {
-    let mut groups: Vec<&'static str> = feature.handlers.iter().map(|handler| handler.group()).collect();
-    groups.sort_unstable();
-    groups.dedup();
-    for group in groups {
-        let consumer = Consumer {
-            group,
-            handlers: feature.handlers.iter().filter(|handler| handler.group() == group).cloned().collect(),
-            store: store.clone(),
-            log: Arc::clone(log),
-            clock: Arc::clone(clock),
-            options: Options { instance: Some(consumers::instance()), ..Options::default() },
-            observer: Arc::new(consumers::Told { metrics: Arc::clone(metrics) }),
-        };
-        let stop = stop.clone();
+fn start_feature(feature: &Feature, consumers: &Consumers, tasks: &TaskTracker, stop: &CancellationToken) {
+    for consumer in consumers.of(&feature.handlers) {
+        let (group, stop) = (consumer.group, stop.clone());
         tasks.spawn(async move {
             if let Err(cause) = consumer.run(stop).await {
                 ConsumerEnded { group, cause: &cause }.emit();
@@ -353,7 +347,8 @@ fn start_feature(
         });
     }
     for schedule in &feature.schedules {
-        tasks.spawn(schedules::run(Arc::clone(schedule), store.clone(), Arc::clone(clock), stop.clone()));
+        let (store, clock) = (consumers.store.clone(), Arc::clone(&consumers.clock));
+        tasks.spawn(schedules::run(Arc::clone(schedule), store, clock, stop.clone()));
     }
 }
 

@@ -1,17 +1,48 @@
-//! What consumers tell, as lines of the log and numbers.
+//! The consumers of this process, and what they tell, as lines of the log and numbers.
 
 use std::sync::Arc;
 
-use tidings_consumer::{Event, Observer};
+use tidings_consumer::{Consumer, Event, Handler, Observer, Options};
+use tidings_log::Log;
+use tidings_model::Clock;
+use tidings_store::Store;
 use tidings_telemetry::{
     AttemptFailed, GroupSteered, GroupWaits, Metrics, PartitionAssigned, PartitionRevoked, PartitionStalled,
-    RecordGivenUp, RecordsParked,
+    RecordGivenUp, RecordsLost, RecordsParked,
 };
+
+/// What every consumer is built of.
+pub(crate) struct Consumers {
+    pub(crate) store: Store,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) options: Options,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Consumers {
+    /// One consumer for each group of these handlers.
+    pub(crate) fn of(&self, handlers: &[Arc<dyn Handler>]) -> Vec<Consumer> {
+        let mut groups: Vec<&'static str> = handlers.iter().map(|handler| handler.group()).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        let consumer = |group| Consumer {
+            group,
+            handlers: handlers.iter().filter(|handler| handler.group() == group).cloned().collect(),
+            store: self.store.clone(),
+            log: Arc::clone(&self.log),
+            clock: Arc::clone(&self.clock),
+            options: self.options.clone(),
+            observer: Arc::new(Told { metrics: Arc::clone(&self.metrics) }),
+        };
+        groups.into_iter().map(consumer).collect()
+    }
+}
 
 /// Tells what happens to the consumers of this process.
 #[derive(Clone, Debug)]
-pub(crate) struct Told {
-    pub(crate) metrics: Arc<Metrics>,
+struct Told {
+    metrics: Arc<Metrics>,
 }
 
 impl Observer for Told {
@@ -40,6 +71,9 @@ impl Observer for Told {
             }
             Event::Stalled { partition: at } => {
                 PartitionStalled { group, topic: &at.topic, partition: at.partition }.emit(metrics);
+            }
+            Event::RecordsLost { partition: at } => {
+                RecordsLost { group, topic: &at.topic, partition: at.partition }.emit();
             }
             Event::Away { partition: _, cause } => GroupWaits { group, cause }.emit(),
             Event::Paused => GroupSteered { group, paused: true }.emit(),

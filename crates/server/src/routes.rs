@@ -3,6 +3,7 @@
 mod audit;
 mod connections;
 mod dead_letters;
+mod faults;
 mod find;
 mod groups;
 pub(crate) mod health;
@@ -41,9 +42,14 @@ pub(crate) struct Operators {
     pub(crate) feature_topics: Arc<[String]>,
 }
 
-/// The routes.
-pub(crate) fn operators(operators: Operators) -> OpenApiRouter {
-    OpenApiRouter::new()
+/// The routes; those that let handlers fail only where that is allowed.
+pub(crate) fn operators(operators: Operators, faults: bool) -> OpenApiRouter {
+    let testing = if faults {
+        OpenApiRouter::new().routes(routes!(faults::list_faults, faults::plan_fault, faults::clear_faults))
+    } else {
+        OpenApiRouter::new()
+    };
+    testing
         .routes(routes!(topics::list_topics))
         .routes(routes!(topics::list_records))
         .routes(routes!(groups::list_groups))

@@ -204,3 +204,22 @@ impl GroupSteered<'_> {
         tracing::info!(group = self.group, paused = self.paused, "an operator steered a group");
     }
 }
+
+/// A relay's numbers are missing in the log: it lost records, and the group goes on without them.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordsLost<'a> {
+    /// The group.
+    pub group: &'a str,
+    /// The topic's name in the log.
+    pub topic: &'a str,
+    /// Which partition.
+    pub partition: u32,
+}
+
+impl RecordsLost<'_> {
+    /// Tells it.
+    pub fn emit(self) {
+        let Self { group, topic, partition } = self;
+        tracing::error!(group, topic, partition, "the log lost records; the group goes on without them");
+    }
+}

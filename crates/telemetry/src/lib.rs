@@ -10,7 +10,7 @@ mod observed;
 
 pub use consumer::{
     AttemptFailed, GroupSteered, GroupWaits, PartitionAssigned, PartitionRevoked, PartitionStalled,
-    RecordGivenUp, RecordsParked,
+    RecordGivenUp, RecordsLost, RecordsParked,
 };
 pub use events::{
     ConsumerEnded, DatabaseAway, DeliveryPushed, FeedEnded, RequestAnswered, RoutePanicked, TokenRefused,

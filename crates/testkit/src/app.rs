@@ -52,11 +52,14 @@ impl Pair {
             None | Some("embedded") => Self::Embedded,
             Some("two-files") => Self::TwoFiles,
             Some(pair @ ("kafka" | "postgres")) => {
-                let brokers = text("TIDINGS_TEST_KAFKA").expect("TIDINGS_TEST_KAFKA is set: scripts/kafka with …");
+                let brokers =
+                    text("TIDINGS_TEST_KAFKA").expect("TIDINGS_TEST_KAFKA is set: scripts/kafka with …");
                 let brokers = brokers.split(',').map(str::to_owned).collect();
                 if pair == "kafka" { Self::Kafka(brokers) } else { Self::Postgres(brokers) }
             }
-            Some(other) => panic!("TIDINGS_TEST_PAIR: `{other}` is not embedded, two-files, kafka or postgres"),
+            Some(other) => {
+                panic!("TIDINGS_TEST_PAIR: `{other}` is not embedded, two-files, kafka or postgres")
+            }
         }
     }
 
@@ -72,7 +75,9 @@ impl Pair {
             config.topics.insert(alias.to_owned(), topic);
         }
         let Self::Postgres(_) = self else { return None };
-        let database = FreshDatabase::postgres().unwrap().expect("TIDINGS_TEST_POSTGRES is set: scripts/postgres with …");
+        let database = FreshDatabase::postgres()
+            .unwrap()
+            .expect("TIDINGS_TEST_POSTGRES is set: scripts/postgres with …");
         config.database.url = database.url();
         Some(database)
     }
@@ -171,6 +176,13 @@ impl TestApp {
         let mint = Mint::hs256(SECRET.as_bytes(), Arc::clone(&self.clock));
         let token = mint.token(id, roles, scope, LIFE).unwrap();
         Person { id: id.to_owned(), client: Client::new(&self.url(), Some(&token)).unwrap() }
+    }
+
+    /// An administrator who speaks to the operators' listener.
+    pub fn operator(&self) -> Person {
+        let token = self.mint().token("admin", Some(vec!["admin".to_owned()]), None, LIFE).unwrap();
+        let admin = format!("http://{}", self.server().admin_address);
+        Person { id: "admin".to_owned(), client: Client::new(&admin, Some(&token)).unwrap() }
     }
 
     /// The mint of the server's tokens.

@@ -33,9 +33,7 @@ impl Device {
         loop {
             match client.listen(options).await {
                 Ok(stream) => return stream,
-                Err(ClientError::Refused(refusal))
-                    if refusal.status == 503 && started.elapsed() < LIMIT =>
-                {
+                Err(ClientError::Refused(refusal)) if refusal.status == 503 && started.elapsed() < LIMIT => {
                     tokio::time::sleep(refusal.retry_after.unwrap_or_default()).await;
                 }
                 Err(refused) => panic!("the stream opens: {refused}"),

@@ -12,7 +12,7 @@ pub use tidings_model as model;
 pub use tidings_store as store;
 /// Handlers of records.
 pub mod consumer {
-    pub use tidings_consumer::{Handler, HandlerError};
+    pub use tidings_consumer::{Handler, HandlerError, faults, headers};
 }
 /// Topics that a feature asks for.
 pub mod log {
@@ -47,4 +47,6 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// Makes ids.
     pub ids: Arc<Ids>,
+    /// Whether callers may ask for faults (`testing.faults`).
+    pub faults: bool,
 }

@@ -1,6 +1,7 @@
 //! The way of a message, end to end, on the real server.
 
 mod counts;
+mod faults;
 mod first_light;
 mod inbox;
 mod late;

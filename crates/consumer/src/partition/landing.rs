@@ -1,6 +1,9 @@
 //! What became of a partition's jobs: who waits from now on, who goes on, and in which order.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, PoisonError},
+};
 
 use tokio::time::Instant;
 
@@ -19,6 +22,8 @@ impl Partition {
         }
         if let Some(window) = &report.window {
             self.window.merge(window);
+            let mut numbers = self.claim.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+            numbers.forget_before(self.window.next());
         }
         if let Some(rest) = report.away {
             self.rests_until = Some(now + rest);

@@ -1,7 +1,7 @@
 //! Which partitions this process owns: taken over when they are assigned, followed where progress was moved, left
 //! alone when another owner has them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
 use tidings_log::TopicPartition;
@@ -12,6 +12,7 @@ use super::{ConsumerError, Owned, Running};
 use crate::{
     Event, Handler,
     line::Line,
+    numbers::Numbers,
     parked,
     partition::Partition,
     progress::{self, Claim, Progress},
@@ -34,9 +35,9 @@ impl Running {
             if self.owned.contains_key(at) {
                 continue;
             }
-            let store = &self.consumer.store;
+            let log = &self.consumer.log;
             let reads = |handler: &&Arc<dyn Handler>| {
-                store.topic(handler.topic()).is_some_and(|topic| topic.name == at.topic)
+                log.topic(handler.topic()).is_some_and(|topic| topic.name == at.topic)
             };
             let Some(handler) = self.consumer.handlers.iter().find(reads).cloned() else { continue };
             let (wanted, owner) = (at.clone(), self.consumer.options.instance.clone());
@@ -53,13 +54,14 @@ impl Running {
                 })
                 .await?;
             let Some(progress) = taken else { return Ok(()) };
-            self.begin(at, handler, progress).await?;
+            self.begin(at, handler, progress, false).await?;
         }
         Ok(())
     }
 
-    /// Goes where progress is: it was reset, or another owner has taken over.
-    pub(super) async fn follow(&mut self, at: &TopicPartition) -> Result<(), ConsumerError> {
+    /// Goes where progress is: it was reset, or another owner has taken over. What is missing next of the relay's
+    /// numbers may be given up.
+    pub(super) async fn follow(&mut self, at: &TopicPartition, gives_up: bool) -> Result<(), ConsumerError> {
         let Some(Owned { partition, handler, .. }) = self.owned.remove(at) else { return Ok(()) };
         let claim = partition.claim;
         let followed = self
@@ -71,7 +73,7 @@ impl Running {
             })
             .await?;
         match followed {
-            Some(Some(progress)) => self.begin(at, handler, progress).await,
+            Some(Some(progress)) => self.begin(at, handler, progress, gives_up).await,
             Some(None) => {
                 self.member.pause(at);
                 let revoked = Event::Revoked { partition: at.clone() };
@@ -88,6 +90,7 @@ impl Running {
         at: &TopicPartition,
         handler: Arc<dyn Handler>,
         progress: Progress,
+        gives_up: bool,
     ) -> Result<(), ConsumerError> {
         let group = self.consumer.group;
         let mut heads = Vec::new();
@@ -111,9 +114,11 @@ impl Running {
                 break;
             }
         }
-        let Progress { epoch, window } = progress;
+        let Progress { epoch, window, last_seq, seq_within } = progress;
         let next_offset = window.next();
-        let claim = Claim { group, at: at.clone(), epoch };
+        let numbers = Numbers::from(next_offset, last_seq, seq_within);
+        let numbers = Arc::new(Mutex::new(if gives_up { numbers.giving_up() } else { numbers }));
+        let claim = Claim { group, at: at.clone(), epoch, numbers };
         let (batch, limits) = (handler.batch(), &self.consumer.options.limits);
         let partition = Partition::new(claim, window, heads, batch, limits, Instant::now());
         self.member.seek(at, next_offset);

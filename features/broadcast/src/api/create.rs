@@ -12,6 +12,7 @@ use tidings::{
         Caller, Code, FieldError, Problem, RawBody, Scope, TraceParent,
         idempotency::{Answer, IdempotencyKey},
     },
+    consumer::faults::{self, Failure, Fault},
     delivery::directory,
     model::{Priority, Timestamp, UserId},
 };
@@ -19,7 +20,7 @@ use utoipa::ToSchema;
 
 use super::{BroadcastBody, DEFAULT_LIFE};
 use crate::{
-    events::{Cause, Step},
+    events::{Cause, LIFECYCLE_TOPIC, Step},
     model::{Broadcast, Said, Status, Target},
     store,
 };
@@ -58,6 +59,10 @@ pub(super) struct CreateBroadcast {
     /// When it is no longer delivered; 30 days where it is absent.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
+    /// Let its first step fail, `transient` (twice, then it works) or `permanent` (a dead letter). Only where
+    /// `testing.faults` is set.
+    #[schema(example = "transient")]
+    simulate_failure: Option<String>,
 }
 
 /// Who it is for.
@@ -99,6 +104,7 @@ pub(super) async fn create_broadcast(
         body.limit(BODY_BYTES)?;
     }
     let now = deps.clock.now();
+    let failure = simulated(request.simulate_failure.as_deref(), &deps)?;
     let broadcast = validate(request, &caller, &deps, now)?;
     let unknown = match &broadcast.target {
         Target::Selected { ids } => {
@@ -117,6 +123,16 @@ pub(super) async fn create_broadcast(
             store::insert(&tx, &broadcast).await?;
             let step = if broadcast.status == Status::Active { Step::Activated } else { Step::Scheduled };
             store::announce(&tx, &broadcast, step, cause, now).await?;
+            if let Some(failure) = failure {
+                let fault = Fault {
+                    id: broadcast.id.to_string(),
+                    topic: Some(LIFECYCLE_TOPIC.to_owned()),
+                    group: None,
+                    key: Some(broadcast.id.to_string()),
+                    failure,
+                };
+                faults::plan(&tx, &fault).await?;
+            }
             let mut created = BroadcastBody::from(broadcast);
             created.warnings = unknown
                 .iter()
@@ -128,6 +144,21 @@ pub(super) async fn create_broadcast(
         })
         .await?;
     Ok(answer)
+}
+
+/// The failure that a tester asked for.
+fn simulated(asked: Option<&str>, deps: &Deps) -> Result<Option<Failure>, Problem> {
+    let wrong = |detail: String| Problem::field("/simulate_failure", detail);
+    match asked {
+        None => Ok(None),
+        Some(_) if !deps.faults => Err(wrong(
+            "this server lets nothing fail on purpose; set `testing.faults` on one for tests".to_owned(),
+        )),
+        Some(asked) => {
+            let failure = asked.parse::<Failure>();
+            failure.map(Some).map_err(|unknown| wrong(unknown.to_string()))
+        }
+    }
 }
 
 fn validate(
