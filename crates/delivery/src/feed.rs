@@ -1,7 +1,7 @@
 //! The feed: the delivery log's tail, decoded and encoded once, with a window of what came last.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -54,6 +54,9 @@ pub struct Feed {
     window: Mutex<Window<Delivery>>,
     // The place up to which the projection was complete when it was last looked at, and when that was.
     projected: Mutex<(Place, Instant)>,
+    // What it reads, once it runs, and the newest place that it was seen to have.
+    log: OnceLock<Arc<dyn Log>>,
+    end: tokio::sync::Mutex<Place>,
 }
 
 /// Who is told of new deliveries.
@@ -80,7 +83,17 @@ impl Feed {
             .await?;
         let window = Mutex::new(Window::new(begin.place));
         let projected = Mutex::new((begin.place, Instant::now()));
-        Ok(Self { store, generations, options, mark, begin, window, projected })
+        Ok(Self {
+            store,
+            generations,
+            options,
+            mark,
+            begin,
+            window,
+            projected,
+            log: OnceLock::new(),
+            end: tokio::sync::Mutex::new(Place::ORIGIN),
+        })
     }
 
     /// The generations of the log.
@@ -91,6 +104,22 @@ impl Feed {
     /// The newest place that was read.
     pub fn head(&self) -> Place {
         self.window.lock().unwrap_or_else(PoisonError::into_inner).head()
+    }
+
+    /// The newest place of the log, if it is at or past `wanted`: what was not read here yet was shown by another
+    /// node, or by this one before it was started again, whose projection is behind.
+    pub async fn reaches(&self, wanted: Place) -> Result<Place, LogError> {
+        let head = self.head();
+        let Some(log) = self.log.get().filter(|_| head < wanted && self.store.appends() == Appends::Outbox)
+        else {
+            return Ok(head);
+        };
+        // One question, whoever else waits for its answer.
+        let mut end = self.end.lock().await;
+        if *end < wanted {
+            *end = projection::end(&**log, &projection::topic(&self.store)).await?;
+        }
+        Ok(head.max(*end))
     }
 
     /// The place behind which the window misses nothing.
@@ -118,10 +147,11 @@ impl Feed {
         clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> Result<(), LogError> {
+        let log = self.log.get_or_init(|| log);
         let mut acceptor = Acceptor::from_stored(self.begin);
         self.note(self.head());
         loop {
-            let read = self.read_on(&mut acceptor, &*log, &*listener, &*clock);
+            let read = self.read_on(&mut acceptor, &**log, &*listener, &*clock);
             let Err(cause) = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),

@@ -2,6 +2,7 @@
 
 mod demo;
 mod failing;
+mod kafka;
 mod listening;
 mod operating;
 mod running;
