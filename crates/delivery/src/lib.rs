@@ -36,7 +36,7 @@ pub use frame::{Delivery, WEBSOCKET_TEXT, websocket_frame};
 pub use mark::Mark;
 pub use membership::Change;
 pub use person::Person;
-pub use projection::{PROJECTED, Projection};
+pub use projection::{PROJECTED, Projection, reached};
 pub use record::{DeliveryRecord, MEMBERSHIP, MEMBERSHIP_EVENT};
 pub use tidings_delivery_core::End;
 

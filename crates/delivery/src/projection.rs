@@ -276,7 +276,7 @@ pub(crate) async fn holes(tx: &Tx) -> Result<Vec<Hole>, StoreError> {
 }
 
 /// Waits until the projection is complete up to a place. False: it was not within `limit`.
-pub(crate) async fn reached(store: &Store, place: Place, limit: Duration) -> Result<bool, StoreError> {
+pub async fn reached(store: &Store, place: Place, limit: Duration) -> Result<bool, StoreError> {
     if store.appends() == Appends::Log {
         return Ok(true);
     }

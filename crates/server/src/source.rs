@@ -1,6 +1,6 @@
 //! What the gateway asks of the store.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tidings_api::{Caller, Problem};
@@ -9,12 +9,15 @@ use tidings_delivery::{
     backlog::{self, Backlog},
     change,
     core::{Cursor, Moment, NotRecovered, Person, Place, session::Session},
-    directory, inbox,
+    directory, inbox, reached,
     sessions::{self, Ack, Opened},
 };
 use tidings_gateway::Source;
 use tidings_model::{Channel, Clock, Ids, SessionId, UserId};
 use tidings_store::{Store, StoreError};
+
+/// How long an opening waits for the projection.
+const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// The gateway's view of the store.
 #[derive(Debug)]
@@ -45,6 +48,9 @@ impl Source for StoreSource {
         limit: usize,
     ) -> Result<Opened, Problem> {
         let generation = self.feed.generations().current().id;
+        // What this node has shown to others is to be found by who comes now: pending, and counted in the digest.
+        // Where the projection is slower, it follows from the window.
+        let _found = reached(&self.store, self.feed.head(), CATCH_UP).await?;
         let now = self.clock.now();
         Ok(sessions::open(&self.store, generation, user, session, channels, limit, now).await?)
     }

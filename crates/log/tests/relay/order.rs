@@ -16,12 +16,12 @@ async fn events_come_out_numbered_in_the_order_of_their_commits_and_leave_the_ou
     for (first, last) in [(0, 60), (100, 160), (1000, 1700)] {
         let of_one = all.iter().map(|values| values.iter().filter(|value| (first..last).contains(*value)));
         let kept: Vec<Vec<u64>> = of_one.map(|values| values.copied().collect::<Vec<u64>>()).collect();
-        let values: Vec<u64> = kept.into_iter().find(|values| !values.is_empty()).unwrap();
+        let values: Vec<u64> = kept.into_iter().find(|values| !values.is_empty()).expect("it came out");
         assert_eq!(values, (first..last).collect::<Vec<u64>>(), "each once, in order, in one partition");
     }
     assert_eq!(world.repeats().await, 0);
     relay.stop.cancel();
-    relay.task.await.unwrap();
+    relay.task.await.expect("the relay ends");
 }
 
 async fn what_is_in_doubt_is_sent_in_the_order_of_numbers_though_it_was_written_in_another(world: World) {
@@ -41,7 +41,7 @@ async fn a_relay_that_ends_leaves_its_shards_to_the_next_at_once(world: World) {
     world.write("alice", 0..10).await;
     until("the outbox is empty", async || world.waiting().await == 0).await;
     first.stop.cancel();
-    first.task.await.unwrap();
+    first.task.await.expect("the relay ends");
     let _second = world.relay("b", Duration::from_mins(5));
     world.write("alice", 10..20).await;
     until("the second relay has sent the rest", async || world.waiting().await == 0).await;

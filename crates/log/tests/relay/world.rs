@@ -81,12 +81,29 @@ pub(crate) struct Running {
 }
 
 impl World {
-    pub(crate) async fn new() -> Self {
+    /// With the outbox in a SQLite file.
+    pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mut options = StoreOptions::at(folder.path().join("outbox.db"));
         options.appends = Appends::Outbox;
         let outbox = Store::open(&options).expect("the outbox opens");
+        Self::of(folder, outbox, None).await
+    }
+
+    /// With the outbox in PostgreSQL, if there is one.
+    #[expect(clippy::print_stdout, reason = "a test says what it passes over")]
+    pub(crate) async fn postgres() -> Option<Self> {
+        let Some(database) = FreshDatabase::postgres().expect("the server of the tests answers") else {
+            println!("{NO_POSTGRES}");
+            return None;
+        };
+        let outbox = Store::open(&StoreOptions::postgres(database.url())).expect("the outbox opens");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Some(Self::of(folder, outbox, Some(database)).await)
+    }
+
+    async fn of(folder: TempDir, outbox: Store, database: Option<FreshDatabase>) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         for name in [TOPIC, UNKNOWN] {
             let name = name.to_owned();
             let topic = TopicPartitions {
