@@ -25,7 +25,12 @@ pub(crate) async fn open(folder: &Path, clock: &Arc<dyn Clock>) -> Result<(Store
     let store = Store::open(&options)?;
     let log: Arc<dyn Log> = Arc::new(EmbeddedLog::new(store.clone(), Arc::clone(clock)));
     let ids = Arc::new(Ids::new(Arc::clone(clock), 0));
-    let broadcast = tidings_broadcast::feature(&Deps { store: store.clone(), clock: Arc::clone(clock), ids, faults: false });
+    let broadcast = tidings_broadcast::feature(&Deps {
+        store: store.clone(),
+        clock: Arc::clone(clock),
+        ids,
+        faults: false,
+    });
     let mut topics = vec![TopicConfig::from(&DELIVERIES_TOPIC)];
     topics.extend(broadcast.topics.iter().map(TopicConfig::from));
     log.ensure_topics(&topics).await?;

@@ -7,6 +7,7 @@ use axum::{
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{StatusCode, header, request::Parts};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -78,6 +79,8 @@ impl IdempotencyKey {
     /// The answer that this key was given before, if it was; another body under it is refused.
     pub async fn seen(&self, tx: &Tx, body: &[u8]) -> Result<Option<Answer>, Problem> {
         let Some(key) = &self.0 else { return Ok(None) };
+        // Whoever comes with the same key waits for this answer.
+        tx.lock("idempotency", &URL_SAFE_NO_PAD.encode(key)).await?;
         let row = tx
             .optional(
                 "SELECT body_hash, status, answer FROM idempotency_keys WHERE key_hash = $1",

@@ -82,6 +82,8 @@ impl Tickets {
         self.store
             .transact(move |tx| async move {
                 let user = caller.user_id.as_str();
+                // They are counted before one is given.
+                tx.lock("tickets", user).await?;
                 tx.execute("DELETE FROM stream_tickets WHERE user_id = $1 AND expires_at <= $2", params![user, now])
                     .await?;
                 let open = tx.one("SELECT COUNT(*) FROM stream_tickets WHERE user_id = $1", params![user]).await?;

@@ -1,10 +1,13 @@
-//! The commands. `serve`, `migrate`, `config` and `token` need no server; the others speak HTTP to one.
+//! The commands. `serve`, `migrate`, `config` and `token` need no server; with `--brokers`, `topics`, `consume`,
+//! `produce` and `groups` speak to Kafka; the others speak HTTP to a server.
 
 mod config;
 mod consume;
 mod dead_letters;
+mod groups;
 mod listen;
 mod migrate;
+mod produce;
 mod send;
 mod serve;
 mod token;
@@ -47,6 +50,10 @@ enum Command {
     Consume(consume::Consume),
     /// Show what groups gave up, send it through again, forget it.
     DeadLetters(dead_letters::DeadLetters),
+    /// Write records to a topic of a Kafka cluster.
+    Produce(produce::Produce),
+    /// Show how far the groups of a Kafka cluster are, and set it.
+    Groups(groups::Groups),
     /// Bring the database up to date, and end.
     Migrate(migrate::Migrate),
     /// Mint a token for somebody.
@@ -64,6 +71,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Topics(topics) => wait_for(topics.run()),
         Command::Consume(consume) => wait_for(consume.run()),
         Command::DeadLetters(letters) => wait_for(letters.run()),
+        Command::Produce(produce) => wait_for(produce.run()),
+        Command::Groups(groups) => wait_for(groups.run()),
         Command::Migrate(migrate) => migrate.run(),
         Command::Token(token) => token.run(),
         Command::Config(settings) => settings.run(),

@@ -52,6 +52,11 @@ impl Failure {
         Self::new(chain(error))
     }
 
+    /// The same failure as one of this kind.
+    pub(crate) fn with_kind(self, kind: Kind) -> Self {
+        Self { kind, ..self }
+    }
+
     pub(crate) fn is(&self, kind: Kind) -> bool {
         self.kind == kind
     }

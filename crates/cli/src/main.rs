@@ -4,6 +4,7 @@ mod bookmark;
 mod commands;
 mod demo;
 mod failure;
+mod kafka;
 mod reach;
 mod table;
 mod terminal;

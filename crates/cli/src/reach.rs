@@ -34,7 +34,7 @@ pub(crate) struct Reach {
     pub(crate) demo: bool,
     /// The settings, for where the demo lies.
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 }
 
 impl Reach {

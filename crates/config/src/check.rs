@@ -20,11 +20,7 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
             &format!("must be origins such as https://app.example.com; `{}` is none", origin.escape_debug()),
         )?;
     }
-    holds(
-        config.database.url.len() > "sqlite://".len() && config.database.url.starts_with("sqlite://"),
-        "database.url",
-        "must begin with sqlite:// and name a file",
-    )?;
+    database(config)?;
     kafka(&config.kafka)?;
     auth(config)?;
     holds((1..=300).contains(&gateway.heartbeat_secs), "gateway.heartbeat_secs", range(1, 300).as_str())?;
@@ -47,6 +43,18 @@ fn holds(holds: bool, key: &str, reason: &str) -> Result<(), ConfigError> {
 
 fn range(first: u64, last: u64) -> String {
     format!("must lie between {first} and {last}")
+}
+
+fn database(config: &Config) -> Result<(), ConfigError> {
+    let url = &config.database.url;
+    let is_file = url.strip_prefix("sqlite://").is_some_and(|file| !file.is_empty());
+    let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    holds(is_file || is_postgres, "database.url", "must be sqlite:// and a file, or a postgres:// address")?;
+    holds(
+        !is_postgres || config.kafka_brokers().is_some(),
+        "database.url",
+        "names a PostgreSQL database, in which no log can lie: set kafka.brokers too, or a sqlite:// database",
+    )
 }
 
 fn websocket(gateway: &GatewayConfig) -> Result<(), ConfigError> {

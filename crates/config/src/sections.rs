@@ -90,7 +90,7 @@ section! {
 section! {
     /// Where everything is kept.
     "database" => DatabaseConfig {
-        /// `sqlite://` and a path. `DATABASE_URL` sets it too.
+        /// `sqlite://` and a path, or with Kafka a `postgres://` address. `DATABASE_URL` sets it too.
         url: String = "sqlite://data/tidings.db".to_owned();
     }
 }

@@ -53,6 +53,8 @@ fn kafka_keeps_the_log_where_brokers_are_set_or_it_is_said() {
     assert_eq!(brokers("", &[("KAFKA_BOOTSTRAP_SERVERS", "a:9092")]), Some(vec!["a:9092".to_owned()]));
     assert_eq!(brokers("log = \"kafka\"\n", &[]), Some(vec!["localhost:9092".to_owned()]));
     assert_eq!(brokers("", &[set, ("TIDINGS_LOG", "embedded")]), None);
+    let with_postgres = [set, ("DATABASE_URL", "postgres://localhost/tidings")];
+    assert_eq!(brokers("", &with_postgres), Some(vec!["a:9092".to_owned(), "b:9093".to_owned()]));
 }
 
 #[test]
@@ -134,7 +136,8 @@ fn what_does_not_hold_is_refused_with_a_sentence() {
         ("", &[("TIDINGS_SERVER__LISTEN__PORT", "1")], "TIDINGS_SERVER__LISTEN__PORT: "),
         ("", &[("TIDINGS_SERVER__ORIGINS", "*")], "server.origins must be origins"),
         ("", &[("TIDINGS_SERVER__ORIGINS", "https://a.example/")], "server.origins must be origins"),
-        ("", &[("DATABASE_URL", "postgres://x")], "database.url must begin with sqlite://"),
+        ("", &[("DATABASE_URL", "mysql://x")], "database.url must be sqlite:// and a file, or a postgres://"),
+        ("", &[("DATABASE_URL", "postgres://x")], "in which no log can lie: set kafka.brokers too"),
         ("", &[("TIDINGS_AUTH__JWKS_URL", "http://keys.example")], "auth.jwks_url must begin with https://"),
         (
             "",

@@ -80,6 +80,12 @@ pub async fn caller(tx: &Tx, caller: &Caller) -> Result<Person, StoreError> {
     Ok(Person::new(caller.user_id.clone(), channels))
 }
 
+/// Holds a person: their channels, sessions and inbox are read and then changed by one transaction at a time.
+/// Several people are held in the order of their ids.
+pub async fn hold(tx: &Tx, user: &UserId) -> Result<(), StoreError> {
+    tx.lock("person", user.as_str()).await
+}
+
 /// Whether entering a caller would change nothing.
 pub async fn knows(tx: &Tx, caller_: &Caller) -> Result<bool, StoreError> {
     let row = tx

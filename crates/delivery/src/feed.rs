@@ -1,10 +1,7 @@
 //! The feed: the delivery log's tail, decoded and encoded once, with a window of what came last.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -17,6 +14,7 @@ use tidings_delivery_core::{
 use tidings_log::{Log, LogError};
 use tidings_model::{Clock, Record, Timestamp, planted};
 use tidings_store::{Appends, Store, StoreError};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Delivery, DeliveryRecord, Mark, backlog, deliver, projection};
@@ -54,8 +52,11 @@ pub struct Feed {
     mark: Option<Mark>,
     begin: Accepted,
     window: Mutex<Window<Delivery>>,
-    // The place up to which the projection was complete when it was last looked at.
-    projected: AtomicU64,
+    // The place up to which the projection was complete when it was last looked at, and when that was.
+    projected: Mutex<(Place, Instant)>,
+    // What it reads, once it runs, and the newest place that it was seen to have.
+    log: OnceLock<Arc<dyn Log>>,
+    end: tokio::sync::Mutex<Place>,
 }
 
 /// Who is told of new deliveries.
@@ -80,8 +81,19 @@ impl Feed {
                 }
             })
             .await?;
-        let (window, projected) = (Mutex::new(Window::new(begin.place)), AtomicU64::new(begin.place.0));
-        Ok(Self { store, generations, options, mark, begin, window, projected })
+        let window = Mutex::new(Window::new(begin.place));
+        let projected = Mutex::new((begin.place, Instant::now()));
+        Ok(Self {
+            store,
+            generations,
+            options,
+            mark,
+            begin,
+            window,
+            projected,
+            log: OnceLock::new(),
+            end: tokio::sync::Mutex::new(Place::ORIGIN),
+        })
     }
 
     /// The generations of the log.
@@ -92,6 +104,22 @@ impl Feed {
     /// The newest place that was read.
     pub fn head(&self) -> Place {
         self.window.lock().unwrap_or_else(PoisonError::into_inner).head()
+    }
+
+    /// The newest place of the log, if it is at or past `wanted`: what was not read here yet was shown by another
+    /// node, or by this one before it was started again, whose projection is behind.
+    pub async fn reaches(&self, wanted: Place) -> Result<Place, LogError> {
+        let head = self.head();
+        let Some(log) = self.log.get().filter(|_| head < wanted && self.store.appends() == Appends::Outbox)
+        else {
+            return Ok(head);
+        };
+        // One question, whoever else waits for its answer.
+        let mut end = self.end.lock().await;
+        if *end < wanted {
+            *end = projection::end(&**log, &projection::topic(&self.store)).await?;
+        }
+        Ok(head.max(*end))
     }
 
     /// The place behind which the window misses nothing.
@@ -119,10 +147,11 @@ impl Feed {
         clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> Result<(), LogError> {
+        let log = self.log.get_or_init(|| log);
         let mut acceptor = Acceptor::from_stored(self.begin);
         self.note(self.head());
         loop {
-            let read = self.read_on(&mut acceptor, &*log, &*listener, &*clock);
+            let read = self.read_on(&mut acceptor, &**log, &*listener, &*clock);
             let Err(cause) = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
@@ -188,13 +217,14 @@ impl Feed {
         let head = acceptor.accepted().place;
         if head > before {
             let deliveries = self.decode(accepted).await;
-            let projected = self.projected(head).await;
-            self.keep(&deliveries, head, projected, now);
+            self.keep(&deliveries, head, now);
             planted::crash_point("before_push");
             // After the window, so that whoever is told finds there what lies before.
             listener.take(&deliveries, head);
             planted::crash_point("after_push");
             self.note(head);
+            let projected = self.projected(head).await;
+            self.trim(projected, now);
         }
         again
     }
@@ -208,30 +238,38 @@ impl Feed {
     }
 
     /// Up to where the window may let go. Where the log is embedded, the projection is written with the append
-    /// itself, so it has all that was read; elsewhere an older answer only keeps more.
+    /// itself, so it has all that was read; elsewhere it is asked from time to time, for an older answer only keeps
+    /// more.
     async fn projected(&self, head: Place) -> Place {
         if self.store.appends() == Appends::Log {
             return head;
         }
-        let known = self.store.read(|tx| async move { deliver::head(&tx).await }).await;
-        if let Ok(known) = known {
-            self.projected.store(known.0, Ordering::Relaxed);
+        let (known, looked_at) = *self.projected.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked_at.elapsed() < LOOK {
+            return known;
         }
-        Place(self.projected.load(Ordering::Relaxed))
+        let asked = self.store.read(|tx| async move { deliver::head(&tx).await }).await;
+        let projected = asked.unwrap_or(known);
+        *self.projected.lock().unwrap_or_else(PoisonError::into_inner) = (projected, Instant::now());
+        projected
     }
 
-    fn keep(&self, deliveries: &[Delivery], head: Place, projected: Place, now: Timestamp) {
-        let limits = WindowLimits {
-            age: self.options.window,
-            bytes: self.options.window_bytes,
-            hard_bytes: self.options.window_bytes * 2,
-        };
+    fn keep(&self, deliveries: &[Delivery], head: Place, now: Timestamp) {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         for delivery in deliveries {
             window.push(delivery.clone(), delivery.json().len(), now);
         }
         window.advance(head);
-        window.trim(projected, &limits, now);
+    }
+
+    fn trim(&self, projected: Place, now: Timestamp) {
+        let limits = WindowLimits {
+            age: self.options.window,
+            bytes: self.options.window_bytes,
+            // What the projection does not have yet may take as much again.
+            hard_bytes: self.options.window_bytes * 2,
+        };
+        self.window.lock().unwrap_or_else(PoisonError::into_inner).trim(projected, &limits, now);
     }
 
     fn note(&self, head: Place) {

@@ -212,6 +212,8 @@ pub async fn read(
     event_id: EventId,
     now: Timestamp,
 ) -> Result<Vec<String>, StoreError> {
+    // What is unread is counted, and the counts are told in their order.
+    directory::hold(tx, &person.user_id).await?;
     let (mut theirs, mut changed) = (Vec::new(), Vec::new());
     for item in items {
         if !receipts::is_theirs(tx, person, item).await? {

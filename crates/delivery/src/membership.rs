@@ -134,6 +134,8 @@ pub(crate) async fn arrive(
     let Some(data) = &record.data else { return Ok(()) };
     let Changes { changes } = serde_json::from_str(data.get()).unwrap_or_default();
     for change in &changes {
+        // A session that opens meanwhile sees all of the change, or none and is told of it.
+        directory::hold(tx, &change.user_id).await?;
         let sessions = sessions::of(tx, &change.user_id).await?;
         apply(tx, change, Moment { place, time: now }, &sessions).await?;
         arrived(tx, &change.user_id, &record.event_id).await?;

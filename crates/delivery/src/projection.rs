@@ -237,6 +237,14 @@ pub(crate) async fn tail_at(log: &dyn Log, topic: String, place: Place) -> Resul
     log.tail(TopicPartition { topic, partition: 0 }, start).await
 }
 
+/// The newest place of the delivery log.
+pub(crate) async fn end(log: &dyn Log, topic: &str) -> Result<Place, LogError> {
+    let topics = log.topics().await?;
+    let found = topics.iter().find(|found| found.name == topic);
+    let partition = found.and_then(|found| found.partitions.first());
+    Ok(partition.map_or(Place::ORIGIN, |partition| Place(partition.next_offset)))
+}
+
 /// How far the projection is; nothing where there is none, or none yet.
 pub(crate) async fn stored(tx: &Tx) -> Result<Option<Accepted>, StoreError> {
     let row = tx.optional("SELECT accepted FROM delivery_projection WHERE one = 1", params![]).await?;

@@ -94,6 +94,7 @@ pub async fn open(
         let judged = opened.session.clone();
         let written = store
             .transact(move |tx| async move {
+                directory::hold(&tx, &user).await?;
                 if directory::changed_place(&tx, &user).await? != changed {
                     return Ok(None);
                 }
@@ -148,6 +149,7 @@ pub async fn resume(
     cursor: Moment,
     current: bool,
 ) -> Result<Result<SessionReceipts, NotRecovered>, StoreError> {
+    directory::hold(tx, user).await?;
     let row = find(tx, user, session).await?;
     let resumed = SessionReceipts::resume(row.as_ref(), channels, cursor, current);
     if let Ok(row) = &resumed {
@@ -233,6 +235,7 @@ async fn confirm_slice(
     (from, ack): (Place, Ack),
     now: Timestamp,
 ) -> Result<Option<Place>, StoreError> {
+    directory::hold(tx, user).await?;
     let Some(mut row) = find(tx, user, session).await? else { return Ok(None) };
     if row.session().narrowing() != ack.narrowing {
         return Ok(None);

@@ -56,7 +56,7 @@ impl Gateway {
     ) -> Result<Arc<Connection>, Problem> {
         let user = caller.user_id.clone();
         let narrowing = hello.channels.as_ref().map_or(Narrowing::NONE, Narrowing::to);
-        let cursor = self.cursor(hello.cursor.as_deref(), narrowing);
+        let cursor = self.cursor(hello.cursor.as_deref(), narrowing).await?;
         let from_memory = cursor.is_ok_and(|cursor| cursor.place >= self.feed.window_after());
         let pass = self.admission.enter(from_memory, Instant::now())?;
         self.source.enter(caller).await?;
@@ -152,12 +152,23 @@ impl Gateway {
     }
 
     /// The cursor that a client came with, if it holds.
-    fn cursor(&self, text: Option<&str>, narrowing: Narrowing) -> Result<Cursor, NotRecovered> {
-        let text = text.filter(|text| !text.is_empty()).ok_or(NotRecovered::NoCursor)?;
-        let cursor: Cursor = text.parse().map_err(|_cause| NotRecovered::UnknownCursor)?;
-        let bounds = LogBounds { kept_after: Place::ORIGIN, head: self.feed.head() };
-        self.feed.generations().resolve(&cursor, narrowing, bounds)?;
-        Ok(cursor)
+    async fn cursor(
+        &self,
+        text: Option<&str>,
+        narrowing: Narrowing,
+    ) -> Result<Result<Cursor, NotRecovered>, Problem> {
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(Err(NotRecovered::NoCursor)) };
+        let Ok(cursor) = text.parse::<Cursor>() else { return Ok(Err(NotRecovered::UnknownCursor)) };
+        let head = self.feed.reaches(cursor.place).await.map_err(|cause| {
+            tracing::warn!(%cause, "the end of the delivery log could not be asked for");
+            Problem::new(
+                Code::Unavailable,
+                "the log is away, and this cursor is newer than what was read of it",
+            )
+            .retry_after(5)
+        })?;
+        let bounds = LogBounds { kept_after: Place::ORIGIN, head };
+        Ok(self.feed.generations().resolve(&cursor, narrowing, bounds).map(|_place| cursor))
     }
 
     /// Answers what a stream asks until it is live or closed.

@@ -51,7 +51,8 @@ pub struct KafkaLog(Arc<Inner>);
 struct Inner {
     settings: KafkaSettings,
     admin: Arc<AdminClient<Listener>>,
-    producer: FutureProducer<Listener>,
+    // None for those who only look.
+    producer: Option<FutureProducer<Listener>>,
     met: Met,
     looker: Looker,
     leaving: Arc<Leaving>,
@@ -69,29 +70,17 @@ impl KafkaLog {
     /// Connects: checks the settings, that the brokers are there and know us, and that the producer is ready for its
     /// first record. Fails within 20 s with a sentence that says what to do.
     pub async fn connect(settings: KafkaSettings) -> Result<Self, LogError> {
-        if settings.brokers.is_empty() {
-            let reason = "name at least one broker, for example localhost:9092".to_owned();
-            return Err(LogError::Setting { key: "brokers".to_owned(), reason });
-        }
-        // Consumers are made later; what is wrong with their settings is told now.
-        settings::reader(&settings)?.create_native_config().map_err(unusable)?;
-        settings::member(&settings, "group")?.create_native_config().map_err(unusable)?;
         let listener = Listener::default();
-        let admin = settings::common(&settings).create_with_context(listener.clone()).map_err(unusable)?;
         let producer =
             settings::producer(&settings)?.create_with_context(listener.clone()).map_err(unusable)?;
-        let inner = Inner {
-            settings,
-            admin: Arc::new(admin),
-            producer,
-            met: Met::default(),
-            looker: Looker::default(),
-            leaving: Arc::default(),
-            spread: AtomicU32::new(0),
-        };
-        inner.reach(&listener).await?;
+        let inner = Inner::reach(settings, Some(producer), &listener).await?;
         inner.warm_up(&listener).await?;
         Ok(Self(Arc::new(inner)))
+    }
+
+    /// Connects without a producer, for those who only look: it needs no right to write.
+    pub async fn connect_to_look(settings: KafkaSettings) -> Result<Self, LogError> {
+        Ok(Self(Arc::new(Inner::reach(settings, None, &Listener::default()).await?)))
     }
 
     /// The state of a group, and who is in it.
@@ -110,13 +99,34 @@ fn unusable(cause: KafkaError) -> LogError {
 
 impl Inner {
     /// Asks until a broker answers, or one says that it does not want us.
-    async fn reach(&self, listener: &Listener) -> Result<(), LogError> {
+    async fn reach(
+        settings: KafkaSettings,
+        producer: Option<FutureProducer<Listener>>,
+        listener: &Listener,
+    ) -> Result<Self, LogError> {
         const OPERATION: &str = "connect";
+        if settings.brokers.is_empty() {
+            let reason = "name at least one broker, for example localhost:9092".to_owned();
+            return Err(LogError::Setting { key: "brokers".to_owned(), reason });
+        }
+        // Consumers are made later; what is wrong with their settings is told now.
+        settings::reader(&settings)?.create_native_config().map_err(unusable)?;
+        settings::member(&settings, "group")?.create_native_config().map_err(unusable)?;
+        let admin = settings::common(&settings).create_with_context(listener.clone()).map_err(unusable)?;
+        let inner = Self {
+            settings,
+            admin: Arc::new(admin),
+            producer,
+            met: Met::default(),
+            looker: Looker::default(),
+            leaving: Arc::default(),
+            spread: AtomicU32::new(0),
+        };
         let end = Instant::now() + CONNECT;
         loop {
-            let admin = Arc::clone(&self.admin);
+            let admin = Arc::clone(&inner.admin);
             let asked =
-                self.blocking(OPERATION, move || admin.inner().fetch_metadata(None, TRY).map(drop)).await;
+                inner.blocking(OPERATION, move || admin.inner().fetch_metadata(None, TRY).map(drop)).await;
             if let Some((code, reason)) = listener.0.refused() {
                 return Err(LogError::Refused {
                     operation: OPERATION,
@@ -124,9 +134,9 @@ impl Inner {
                 });
             }
             match asked {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(inner),
                 Err(cause) if Instant::now() >= end => {
-                    let brokers = self.settings.brokers.join(",");
+                    let brokers = inner.settings.brokers.join(",");
                     let said = listener.0.away().unwrap_or_else(|| cause.to_string());
                     return Err(LogError::Setting {
                         key: "brokers".to_owned(),

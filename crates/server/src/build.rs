@@ -8,7 +8,7 @@ use tidings_config::Config;
 use tidings_consumer::{Keeper, Options, Repeats, dead_letter_topic, faults::Faulty};
 use tidings_delivery::{Feed, FeedOptions, api::DeliveryApi, core::GenerationId, generations};
 use tidings_gateway::{Admission, Budget, Gateway, GatewayOptions, Hub, Origins};
-use tidings_log::{Log, LogError, TopicConfig};
+use tidings_log::{KafkaLog, Log, LogError, TopicConfig, TopicSpec};
 use tidings_model::{Clock, Ids};
 use tidings_store::{Migration, Store, StoreError};
 use tidings_telemetry::{ConsumerEnded, FeedEnded, Metrics};
@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     consumers::{self, Consumers},
-    identity, keepers, limits,
+    identity, kafka_settings, keepers, limits,
     routes::{
         self, Operators,
         health::{self, Health},
@@ -76,7 +76,11 @@ pub struct Server {
 impl Server {
     /// Builds everything, in the order in which a message meets it, and starts it.
     pub async fn start(config: Config, clock: Arc<dyn Clock>, seed: u64) -> Result<Self, StartError> {
-        Self::start_on(None, config, clock, seed).await
+        let kafka = match kafka_settings(&config) {
+            Some(settings) => Some(Arc::new(KafkaLog::connect(settings).await?) as Arc<dyn Log>),
+            None => None,
+        };
+        Self::start_on(kafka, config, clock, seed).await
     }
 
     /// Starts on another log than that of the database's own file, which a relay fills.
@@ -246,7 +250,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 
 /// Brings the database up to date without starting anything.
 pub fn migrate(config: &Config) -> Result<(), StartError> {
-    keepers::open_store(config, false).map(drop)
+    keepers::open_store(config, config.kafka_brokers().is_some()).map(drop)
 }
 
 /// The tables of all crates, in the order in which they are made.
@@ -267,13 +271,22 @@ fn features(deps: &Deps) -> Vec<Feature> {
 
 /// All topics, as the settings want them.
 fn topics(features: &[Feature], config: &Config) -> Result<Vec<TopicConfig>, StartError> {
-    let mut topics = vec![TopicConfig::from(&tidings_delivery::DELIVERIES_TOPIC)];
-    for spec in features.iter().flat_map(|feature| &feature.topics) {
-        let mut topic = TopicConfig::from(spec);
+    let of_features = features.iter().flat_map(|feature| &feature.topics);
+    let specs: Vec<&TopicSpec> =
+        std::iter::once(&tidings_delivery::DELIVERIES_TOPIC).chain(of_features).collect();
+    let mut topics = Vec::new();
+    for spec in &specs {
+        let mut topic = TopicConfig::from(*spec);
         if let Some(settings) = config.topics.get(spec.name) {
             topic.name = settings.name.clone().unwrap_or(topic.name);
             topic.partitions = settings.partitions.unwrap_or(topic.partitions);
             topic.retention = settings.retention_secs.map_or(topic.retention, Duration::from_secs);
+        }
+        if spec.name == tidings_delivery::DELIVERIES {
+            // Its offsets are the places that everybody sees in one order.
+            topic.partitions = spec.partitions;
+            topics.push(topic);
+            continue;
         }
         let name = dead_letter_topic(&topic.name);
         topics.push(TopicConfig {
@@ -284,9 +297,7 @@ fn topics(features: &[Feature], config: &Config) -> Result<Vec<TopicConfig>, Sta
         });
         topics.push(topic);
     }
-    let known =
-        |alias: &str| features.iter().flat_map(|feature| &feature.topics).any(|spec| spec.name == alias);
-    match config.topics.keys().find(|alias| !known(alias)) {
+    match config.topics.keys().find(|alias| !specs.iter().any(|spec| spec.name == alias.as_str())) {
         Some(unknown) => Err(StartError::Setting(format!(
             "topics.\"{}\": no feature writes such a topic",
             unknown.escape_debug()

@@ -19,9 +19,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::build::{StartError, migrations};
 
-/// PostgreSQL keeps no log, and there is only the embedded one.
+/// PostgreSQL keeps no log.
 const NEEDS_KAFKA: &str = "database.url names a PostgreSQL database, which works with Kafka alone: \
-     there is no embedded log in it; set a sqlite:// database";
+     there is no embedded log in it; set kafka.brokers, or a sqlite:// database";
 
 /// Opens the database; with an outbox, where the log is another system.
 pub(crate) fn open_store(config: &Config, outbox: bool) -> Result<Store, StartError> {
@@ -118,8 +118,8 @@ impl Keepers {
             log: Arc::clone(&self.log),
             clock: Arc::clone(&self.clock),
             name: format!("{}-{random:016x}", std::process::id()),
-            // Nobody else can open the file.
-            alone: true,
+            // Nobody else can open a file that this process has open.
+            alone: self.store.path().is_some(),
             options: RelayOptions::default(),
         };
         tasks.spawn(relay.run(stop.clone()));

@@ -147,6 +147,8 @@ macro_rules! conformance {
             a_statement_says_how_many_rows_it_changed,
             parameters_go_by_name_whatever_their_order,
             a_transaction_that_outlives_its_body_is_closed,
+            who_holds_a_lock_reads_what_stays_true,
+            transactions_that_met_in_a_deadlock_both_commit,
             an_event_is_in_the_log_if_and_only_if_its_transaction_commits,
             offsets_have_no_holes_after_failed_bodies,
             records_of_one_key_keep_the_order_of_their_transactions,

@@ -90,7 +90,16 @@ impl Tx {
     pub async fn lock(&self, what: &'static str, name: &str) -> Result<(), StoreError> {
         match &self.running {
             Running::Sqlite(_) => Ok(()),
-            Running::Postgres(running) => Box::pin(running.lock(what, name)).await,
+            Running::Postgres(running) => Box::pin(running.lock(what, name, false)).await,
+        }
+    }
+
+    /// Like [`Tx::lock`], but several transactions may share it: whoever locks the name waits for all of them,
+    /// and they for it. For those who only build on what somebody else may change.
+    pub async fn share(&self, what: &'static str, name: &str) -> Result<(), StoreError> {
+        match &self.running {
+            Running::Sqlite(_) => Ok(()),
+            Running::Postgres(running) => Box::pin(running.lock(what, name, true)).await,
         }
     }
 

@@ -10,7 +10,7 @@ use tidings_config::Config;
 use tidings_log::{EmbeddedLog, Log};
 use tidings_model::{Clock, SystemClock};
 use tidings_server::Server;
-use tidings_store::{Store, StoreOptions};
+use tidings_store::{Store, StoreOptions, conformance::FreshDatabase};
 
 use crate::Device;
 
@@ -27,27 +27,69 @@ pub struct TestApp {
     clock: Arc<dyn Clock>,
     pair: Pair,
     server: Option<Server>,
+    // Goes when the test is over; after the server, which holds connections to it.
+    _database: Option<FreshDatabase>,
 }
 
 /// Who keeps the database and who the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pair {
     /// One SQLite file holds both.
     Embedded,
     /// A relay takes events from one SQLite file to the log in another: all that Kafka brings, without a broker.
     TwoFiles,
+    /// A relay takes events from a SQLite file to Kafka, at these brokers.
+    Kafka(Vec<String>),
+    /// A relay takes events from PostgreSQL to Kafka, at these brokers.
+    Postgres(Vec<String>),
 }
 
 impl Pair {
-    /// The pair that the environment asks for.
+    /// The pair that the environment asks for: by `TIDINGS_TEST_PAIR`.
     fn wanted() -> Self {
-        match std::env::var_os("TIDINGS_TEST_PAIR") {
-            None => Self::Embedded,
-            Some(pair) if pair == "two-files" => Self::TwoFiles,
-            Some(pair) => panic!("TIDINGS_TEST_PAIR: {} is not two-files", pair.display()),
+        let text = |name: &str| std::env::var_os(name).and_then(|value| value.into_string().ok());
+        match text("TIDINGS_TEST_PAIR").as_deref() {
+            None | Some("embedded") => Self::Embedded,
+            Some("two-files") => Self::TwoFiles,
+            Some(pair @ ("kafka" | "postgres")) => {
+                let brokers =
+                    text("TIDINGS_TEST_KAFKA").expect("TIDINGS_TEST_KAFKA is set: scripts/kafka with …");
+                let brokers = brokers.split(',').map(str::to_owned).collect();
+                if pair == "kafka" { Self::Kafka(brokers) } else { Self::Postgres(brokers) }
+            }
+            Some(other) => {
+                panic!("TIDINGS_TEST_PAIR: `{other}` is not embedded, two-files, kafka or postgres")
+            }
         }
     }
+
+    /// Makes the settings those of the pair; names are the test's own, so that many tests share a broker. Answers the
+    /// database that was made for it.
+    fn settle(&self, config: &mut Config) -> Option<FreshDatabase> {
+        let (Self::Kafka(brokers) | Self::Postgres(brokers)) = self else { return None };
+        config.kafka.brokers.clone_from(brokers);
+        for alias in TOPICS {
+            let name = format!("t{:016x}-{alias}", fastrand::u64(..));
+            let mut topic = config.topics.get(alias).cloned().unwrap_or_default();
+            topic.name.get_or_insert(name);
+            config.topics.insert(alias.to_owned(), topic);
+        }
+        let Self::Postgres(_) = self else { return None };
+        let database = FreshDatabase::postgres()
+            .unwrap()
+            .expect("TIDINGS_TEST_POSTGRES is set: scripts/postgres with …");
+        config.database.url = database.url();
+        Some(database)
+    }
 }
+
+/// The topics of a server.
+const TOPICS: [&str; 4] = [
+    "tidings-deliveries",
+    "broadcast-messages",
+    "broadcast-user-service-selected",
+    "broadcast-user-service-group",
+];
 
 /// Somebody who uses the server.
 #[derive(Clone, Debug)]
@@ -74,7 +116,9 @@ impl TestApp {
         config.database.url = format!("sqlite://{}", folder.path().join("t.db").display());
         config.auth.hs256_secret = Some(SECRET.to_owned());
         change(&mut config);
-        let mut app = Self { folder, config, clock, pair: Pair::wanted(), server: None };
+        let pair = Pair::wanted();
+        let database = pair.settle(&mut config);
+        let mut app = Self { folder, config, clock, pair, server: None, _database: database };
         app.resume().await;
         app
     }
@@ -86,7 +130,11 @@ impl TestApp {
             Arc::new(EmbeddedLog::new(log, Arc::clone(&self.clock))) as Arc<dyn Log>
         });
         let (config, clock) = (self.config.clone(), Arc::clone(&self.clock));
-        let server = Server::start_on(log, config, clock, fastrand_seed()).await.unwrap();
+        let server = match log {
+            Some(log) => Server::start_on(Some(log), config, clock, seed()).await,
+            None => Server::start(config, clock, seed()).await,
+        }
+        .unwrap();
         self.config.server.listen = server.address;
         self.server = Some(server);
     }
@@ -143,7 +191,7 @@ impl TestApp {
     }
 }
 
-fn fastrand_seed() -> u64 {
+fn seed() -> u64 {
     // Ids must differ between the starts of one folder; tests do not depend on which they are.
     u64::from(std::process::id()) << 32 | u64::try_from(SystemClock.now().millis() & 0xffff_ffff).unwrap_or(0)
 }

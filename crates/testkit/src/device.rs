@@ -1,5 +1,7 @@
 //! A device: one open stream, and what it showed.
 
+use std::time::Instant;
+
 use serde_json::Value;
 use tidings_client::{Client, ClientError, Frame, ListenOptions, Ready, Stream};
 
@@ -18,11 +20,25 @@ pub struct Device {
 impl Device {
     /// Opens a stream and reads `ready`.
     pub async fn open(client: &Client, options: ListenOptions) -> Self {
-        let mut stream = client.listen(&options).await.unwrap();
+        let mut stream = Self::admitted(client, &options).await;
         let first = tokio::time::timeout(LIMIT, stream.next()).await.expect("`ready` in time").unwrap();
         let Frame::Ready(ready) = first else { panic!("the first frame was {first:?}") };
         let cursor = ready.cursor.clone();
         Self { stream, ready, cursor }
+    }
+
+    /// A stream, as soon as the server has room for it: it may ask to come back.
+    async fn admitted(client: &Client, options: &ListenOptions) -> Stream {
+        let started = Instant::now();
+        loop {
+            match client.listen(options).await {
+                Ok(stream) => return stream,
+                Err(ClientError::Refused(refusal)) if refusal.status == 503 && started.elapsed() < LIMIT => {
+                    tokio::time::sleep(refusal.retry_after.unwrap_or_default()).await;
+                }
+                Err(refused) => panic!("the stream opens: {refused}"),
+            }
+        }
     }
 
     /// The next frame of any kind.

@@ -51,6 +51,7 @@ impl Handler for Lifecycle {
 
     async fn handle(&self, record: &Record, tx: &Tx) -> Result<(), HandlerError> {
         let event: LifecycleEvent = decode(record)?;
+        store::keep(tx, event.broadcast_id).await?;
         let Some(broadcast) = store::find(tx, event.broadcast_id).await? else {
             return Err(HandlerError::reject(format!("no broadcast {}", event.broadcast_id)));
         };
@@ -214,7 +215,10 @@ async fn deliver_event(
     let time = event.timestamp.unwrap_or(record.time);
     let trace_parent = record.header(header::TRACE_PARENT).map(str::to_owned);
     let known = match event.broadcast_id.parse() {
-        Ok(id) => store::find(tx, id).await?,
+        Ok(id) => {
+            store::keep(tx, id).await?;
+            store::find(tx, id).await?
+        }
         Err(_foreign) => None,
     };
     let reason = match event.event_type {

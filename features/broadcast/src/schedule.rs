@@ -1,6 +1,6 @@
 //! Broadcasts begin and end in time, also after the server was down.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use tidings::{
     Due, Schedule,
@@ -36,6 +36,7 @@ impl Schedule for Activation {
                 )
                 .await?;
             for id in ids(&due)? {
+                store::hold(tx, id).await?;
                 if let Some(broadcast) = store::find(tx, id).await? {
                     store::activate(tx, &broadcast, self.ids.event().into(), now).await?;
                 }
@@ -71,6 +72,7 @@ impl Schedule for Expiry {
                 )
                 .await?;
             for id in ids(&due)? {
+                store::hold(tx, id).await?;
                 if let Some(broadcast) = store::find(tx, id).await? {
                     store::end(tx, &broadcast, Status::Expired, self.ids.event().into(), now).await?;
                 }
@@ -82,6 +84,7 @@ impl Schedule for Expiry {
     }
 }
 
-fn ids(rows: &[Row]) -> Result<Vec<BroadcastId>, StoreError> {
+/// In their order, in which they are held.
+fn ids(rows: &[Row]) -> Result<BTreeSet<BroadcastId>, StoreError> {
     rows.iter().map(|row| row.parse(0)).collect()
 }

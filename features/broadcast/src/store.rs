@@ -61,6 +61,16 @@ pub(crate) async fn insert(tx: &Tx, broadcast: &Broadcast) -> Result<(), StoreEr
     Ok(())
 }
 
+/// Holds a broadcast before its state is read and then changed: nobody builds on it meanwhile.
+pub(crate) async fn hold(tx: &Tx, id: BroadcastId) -> Result<(), StoreError> {
+    tx.lock("broadcast", &id.to_string()).await
+}
+
+/// Keeps a broadcast as it is while something is sent because of it.
+pub(crate) async fn keep(tx: &Tx, id: BroadcastId) -> Result<(), StoreError> {
+    tx.share("broadcast", &id.to_string()).await
+}
+
 pub(crate) async fn find(tx: &Tx, id: BroadcastId) -> Result<Option<Broadcast>, StoreError> {
     let row = tx
         .optional(
@@ -144,7 +154,7 @@ pub(crate) async fn activate(
     Ok(())
 }
 
-/// Ends a broadcast: it leaves lists and catch-up with this transaction, screens a moment later.
+/// Ends a broadcast, once: it leaves lists and catch-up with this transaction, screens a moment later.
 pub(crate) async fn end(
     tx: &Tx,
     broadcast: &Broadcast,
@@ -153,17 +163,21 @@ pub(crate) async fn end(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let at_end = Stats { pending: 0, ..live_stats(tx, broadcast).await? };
-    tx.execute(
-        "UPDATE broadcasts SET status = $2, ended_at = $3, final_stats = $4
+    let ended = tx
+        .execute(
+            "UPDATE broadcasts SET status = $2, ended_at = $3, final_stats = $4
          WHERE broadcast_id = $1 AND ended_at IS NULL",
-        params![
-            broadcast.id.to_string(),
-            status.as_str(),
-            now,
-            serde_json::to_string(&at_end).unwrap_or_default()
-        ],
-    )
-    .await?;
+            params![
+                broadcast.id.to_string(),
+                status.as_str(),
+                now,
+                serde_json::to_string(&at_end).unwrap_or_default()
+            ],
+        )
+        .await?;
+    if ended == 0 {
+        return Ok(());
+    }
     let (step, end) = if status == Status::Cancelled {
         (Step::Cancelled, End::Cancelled)
     } else {

@@ -11,6 +11,7 @@ pub mod field;
 pub mod history;
 pub mod judge;
 pub mod load;
+pub mod parts;
 pub mod people;
 pub mod run;
 pub mod sender;

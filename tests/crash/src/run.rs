@@ -101,7 +101,7 @@ impl Run {
     }
 
     /// Copies histories and server log to where they stay, if anywhere.
-    fn keep(&self) {
+    pub fn keep(&self) {
         let Some(keep) = &self.settings.keep else { return };
         let kept = keep.join(format!("{}-{}", self.name, self.settings.seed));
         std::fs::create_dir_all(&kept).expect("the folder can be made");

@@ -31,6 +31,8 @@ pub struct Server {
     admin: SocketAddr,
     settings: Vec<(&'static str, String)>,
     child: Option<Child>,
+    /// How soon it must answer after its start.
+    pub patience: Duration,
 }
 
 impl Server {
@@ -43,6 +45,7 @@ impl Server {
             admin: free_address(),
             settings,
             child: None,
+            patience: READY,
         }
     }
 
@@ -95,7 +98,7 @@ impl Server {
     pub async fn ready(&mut self) -> Result<Duration, String> {
         let client = Client::new(&self.base(), None).map_err(|cause| cause.to_string())?;
         let started = Instant::now();
-        while started.elapsed() < READY {
+        while started.elapsed() < self.patience {
             if self.is_over() {
                 return Err(format!("the server ended at its start; see {}", self.log().display()));
             }
@@ -105,7 +108,7 @@ impl Server {
             }
             tokio::time::sleep(LOOK).await;
         }
-        Err(format!("the server did not answer within {} s", READY.as_secs()))
+        Err(format!("the server did not answer within {} s", self.patience.as_secs()))
     }
 
     /// Kills it as `kill -9` does, and sees it dead.

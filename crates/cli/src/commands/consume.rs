@@ -5,11 +5,13 @@ use std::time::Duration;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use tidings_client::Client;
+use tidings_log::{KafkaLog, Log as _, TopicPartition};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::topics::TopicList;
 use crate::{
     failure::Failure,
+    kafka,
     reach::{self, Reach},
     terminal::{Paint, harmless, say, say_json},
 };
@@ -43,8 +45,46 @@ pub(crate) struct Consume {
     /// Print each record as one line of JSON.
     #[arg(long)]
     json: bool,
+    /// Read from these brokers of a Kafka cluster instead of a server.
+    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',')]
+    brokers: Vec<String>,
     #[command(flatten)]
     reach: Reach,
+}
+
+/// Where records come from.
+enum Source {
+    Server(Box<Client>),
+    Kafka(KafkaLog),
+}
+
+impl Source {
+    async fn topics(&self) -> Result<TopicList, Failure> {
+        match self {
+            Self::Server(client) => reach::get(client, "/api/v1/topics").await,
+            Self::Kafka(log) => TopicList::of(log).await,
+        }
+    }
+
+    async fn page(&self, topic: &str, position: &Position, limit: u64) -> Result<Page, Failure> {
+        let Position { partition, offset } = *position;
+        match self {
+            Self::Server(client) => {
+                let topic = reach::segment(topic);
+                let path = format!(
+                    "/api/v1/topics/{topic}/records?partition={partition}&offset={offset}&limit={limit}"
+                );
+                reach::get(client, &path).await
+            }
+            Self::Kafka(log) => {
+                let of = TopicPartition { topic: topic.to_owned(), partition };
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+                let records = log.records(of, offset, limit).await.map_err(|cause| kafka::failed(&cause))?;
+                let next_offset = records.last().map_or(offset, |last| last.offset + 1);
+                Ok(Page { items: records.into_iter().map(Record::from).collect(), next_offset })
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -64,6 +104,22 @@ struct Record {
     value: Option<String>,
 }
 
+impl From<tidings_model::Record> for Record {
+    /// As a server shows it: bytes that are not UTF-8 with replacement characters.
+    fn from(record: tidings_model::Record) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            timestamp: record.time.to_string(),
+            key: record.key.as_deref().map(text),
+            headers: record.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+            value: record.value.as_deref().map(text),
+            topic: record.topic,
+            partition: record.partition,
+            offset: record.offset,
+        }
+    }
+}
+
 /// How far a partition was read.
 struct Position {
     partition: u32,
@@ -80,13 +136,17 @@ impl Consume {
     }
 
     async fn read(&self) -> Result<(), Failure> {
-        let client = self.reach.operator()?;
-        let mut positions = self.positions(&client).await?;
+        let source = if self.brokers.is_empty() {
+            Source::Server(Box::new(self.reach.operator()?))
+        } else {
+            Source::Kafka(kafka::look(&self.brokers, self.reach.config.as_ref()).await?)
+        };
+        let mut positions = self.positions(&source).await?;
         let mut left = self.limit.unwrap_or(u64::MAX);
         loop {
             let mut found = false;
             for position in &mut positions {
-                found |= self.read_to_its_end(&client, position, &mut left).await?;
+                found |= self.read_to_its_end(&source, position, &mut left).await?;
                 if left == 0 {
                     return Ok(());
                 }
@@ -101,8 +161,8 @@ impl Consume {
     }
 
     /// Where each partition begins.
-    async fn positions(&self, client: &Client) -> Result<Vec<Position>, Failure> {
-        let topics: TopicList = reach::get(client, "/api/v1/topics").await?;
+    async fn positions(&self, source: &Source) -> Result<Vec<Position>, Failure> {
+        let topics = source.topics().await?;
         let Some(topic) = topics.items.iter().find(|topic| topic.name == self.topic) else {
             let names: Vec<&str> = topics.items.iter().map(|topic| topic.name.as_str()).collect();
             return Err(Failure::new(format!("no topic `{}`; there are {}", self.topic, names.join(", "))));
@@ -127,20 +187,13 @@ impl Consume {
     /// Prints what a partition has; answers whether there was anything.
     async fn read_to_its_end(
         &self,
-        client: &Client,
+        source: &Source,
         position: &mut Position,
         left: &mut u64,
     ) -> Result<bool, Failure> {
         let mut found = false;
         while *left > 0 {
-            let path = format!(
-                "/api/v1/topics/{}/records?partition={}&offset={}&limit={}",
-                reach::segment(&self.topic),
-                position.partition,
-                position.offset,
-                PAGE.min(*left)
-            );
-            let page: Page = reach::get(client, &path).await?;
+            let page = source.page(&self.topic, position, PAGE.min(*left)).await?;
             if page.items.is_empty() {
                 break;
             }

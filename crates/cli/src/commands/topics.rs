@@ -2,9 +2,11 @@
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use tidings_log::{KafkaLog, Log as _, PartitionState, TopicState};
 
 use crate::{
     failure::Failure,
+    kafka,
     reach::{self, Reach},
     table::table,
     terminal::{Paint, say, say_json},
@@ -16,6 +18,9 @@ pub(crate) struct Topics {
     /// Print the answer as JSON.
     #[arg(long)]
     json: bool,
+    /// Ask these brokers of a Kafka cluster instead of a server.
+    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',')]
+    brokers: Vec<String>,
     #[command(flatten)]
     reach: Reach,
 }
@@ -45,9 +50,33 @@ pub(super) struct Partition {
     bytes: Option<u64>,
 }
 
+impl TopicList {
+    /// Those of a Kafka cluster.
+    pub(super) async fn of(log: &KafkaLog) -> Result<Self, Failure> {
+        let partition = |state: PartitionState| Partition {
+            number: state.partition,
+            first_offset: state.first_offset,
+            next_offset: state.next_offset,
+            bytes: state.bytes,
+        };
+        let topic = |topic: TopicState| Topic {
+            name: topic.name,
+            partitions: topic.partitions.into_iter().map(partition).collect(),
+            retention_ms: topic.retention_ms,
+            retention_bytes: topic.retention_bytes,
+        };
+        let topics = log.topics().await.map_err(|cause| kafka::failed(&cause))?;
+        Ok(Self { items: topics.into_iter().map(topic).collect() })
+    }
+}
+
 impl Topics {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let list: TopicList = reach::get(&self.reach.operator()?, "/api/v1/topics").await?;
+        let list = if self.brokers.is_empty() {
+            reach::get(&self.reach.operator()?, "/api/v1/topics").await?
+        } else {
+            TopicList::of(&kafka::look(&self.brokers, self.reach.config.as_ref()).await?).await?
+        };
         if self.json {
             return say_json(&list);
         }
@@ -77,6 +106,10 @@ fn size(bytes: u64) -> String {
 
 /// Milliseconds in their largest whole unit.
 fn span(ms: u64) -> String {
+    // Kafka's word for no end.
+    if ms == u64::MAX {
+        return "ever".to_owned();
+    }
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s")];
     let fitting = units.into_iter().find(|(unit, _)| ms >= *unit && ms.is_multiple_of(*unit));
     fitting.map_or_else(|| format!("{ms} ms"), |(unit, name)| format!("{} {name}", ms / unit))

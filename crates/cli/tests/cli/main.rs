@@ -3,6 +3,7 @@
 mod dead_letters;
 mod demo;
 mod failing;
+mod kafka;
 mod listening;
 mod operating;
 mod running;

@@ -49,7 +49,11 @@ impl Inner {
         }
         sent.key = record.key.as_deref();
         sent.payload = record.value.as_deref();
-        let delivery = self.producer.send_result(sent).map_err(|(cause, _record)| {
+        let producer = self.producer.as_ref().ok_or_else(|| LogError::Refused {
+            operation: "send a record",
+            advice: "this connection only looks".to_owned(),
+        })?;
+        let delivery = producer.send_result(sent).map_err(|(cause, _record)| {
             self.fatal().unwrap_or_else(|| LogError::kafka_about("send a record", &topic.name)(cause))
         })?;
         Ok(Box::pin(acknowledged(delivery, topic.name.clone(), partition)))
@@ -71,7 +75,7 @@ impl Inner {
 
     /// Why the producer can never send again, if it cannot.
     pub(super) fn fatal(&self) -> Option<LogError> {
-        let (code, reason) = self.producer.client().fatal_error()?;
+        let (code, reason) = self.producer.as_ref()?.client().fatal_error()?;
         let operation = "send records";
         let source = rdkafka::error::KafkaError::Global(code);
         Some(match failure::meaning(code) {

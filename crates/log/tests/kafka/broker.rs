@@ -13,7 +13,7 @@ pub(crate) struct Broker {
     pub(crate) brokers: Vec<String>,
 }
 
-fn script() -> PathBuf {
+pub(crate) fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/kafka")
 }
 

@@ -8,6 +8,7 @@ mod reading;
 mod rebalance;
 mod scoped;
 mod secure;
+mod tools;
 mod world;
 
 mod conformance {

@@ -27,11 +27,14 @@ pub(crate) fn shared() -> Result<Vec<String>, String> {
     Ok(brokers.split(',').map(str::to_owned).collect())
 }
 
+/// Whether the shared broker is older than Kafka 4.
+pub(crate) fn is_old() -> bool {
+    tidings_config::variable("TIDINGS_TEST_KAFKA_VERSION").is_some_and(|version| version.starts_with('3'))
+}
+
 /// Why the newer protocol of groups cannot be tried, if it cannot.
 pub(crate) fn without_newer_groups() -> Option<String> {
-    let old = tidings_config::variable("TIDINGS_TEST_KAFKA_VERSION")
-        .is_some_and(|version| version.starts_with('3'));
-    shared().err().or_else(|| old.then(|| "this broker is older than the protocol".to_owned()))
+    shared().err().or_else(|| is_old().then(|| "this broker is older than the protocol".to_owned()))
 }
 
 /// A name that no other test has.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidings_log::relay::{SET_ASIDE, set_aside};
 
-use crate::world::{UNKNOWN, World, until};
+use crate::world::{UNKNOWN, World, on_each_database, until};
 
 /// Short, so that a relay which stands still is soon passed by.
 const LEASE: Duration = Duration::from_millis(300);
@@ -24,9 +24,9 @@ async fn accepted(world: &World) -> Vec<u64> {
     world.accepted(0).await.iter().map(|value| value.parse().expect("a value is a number")).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
-async fn a_relay_suspended_between_numbering_and_sending_repeats_and_reorders_nothing_when_it_wakes() {
-    let world = World::new().await;
+async fn a_relay_suspended_between_numbering_and_sending_repeats_and_reorders_nothing_when_it_wakes(
+    world: World,
+) {
     let first = world.relay("a", LEASE);
     write(&world, 0..20).await;
     until("the first relay works", async || world.waiting().await == 0).await;
@@ -48,8 +48,7 @@ async fn a_relay_suspended_between_numbering_and_sending_repeats_and_reorders_no
 }
 
 /// Two relays, each suspended while it holds a number, and woken in the other order. Answers what a reader sees.
-pub(crate) async fn woken_in_the_other_order() -> Vec<u64> {
-    let world = World::new().await;
+pub(crate) async fn woken_in_the_other_order(world: World) -> Vec<u64> {
     let first = world.relay("a", LEASE);
     write(&world, 0..1).await;
     until("the first relay works", async || world.waiting().await == 0).await;
@@ -72,14 +71,11 @@ pub(crate) async fn woken_in_the_other_order() -> Vec<u64> {
     accepted(&world).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
-async fn a_relay_that_was_passed_by_gives_no_numbers() {
-    assert_eq!(woken_in_the_other_order().await, values(4));
+async fn a_relay_that_was_passed_by_gives_no_numbers(world: World) {
+    assert_eq!(woken_in_the_other_order(world).await, values(4));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
-async fn relays_that_are_suspended_in_turn_show_everything_once_and_in_order() {
-    let world = World::new().await;
+async fn relays_that_are_suspended_in_turn_show_everything_once_and_in_order(world: World) {
     let relays = ["a", "b", "c"].map(|name| world.relay(name, LEASE));
     let mut written = 0;
     for round in 0..12_usize {
@@ -99,9 +95,7 @@ async fn relays_that_are_suspended_in_turn_show_everything_once_and_in_order() {
     assert_eq!(accepted(&world).await, values(written));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_relay_that_is_cut_is_followed_by_one_that_goes_on() {
-    let world = World::new().await;
+async fn a_relay_that_is_cut_is_followed_by_one_that_goes_on(world: World) {
     for round in 0..8_u64 {
         let relay = world.relay(&format!("r{round}"), Duration::from_millis(100));
         write(&world, round * 50..round * 50 + 25).await;
@@ -114,9 +108,7 @@ async fn a_relay_that_is_cut_is_followed_by_one_that_goes_on() {
     assert_eq!(accepted(&world).await, values(400));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_lost_acknowledgement_is_a_repeat_that_nobody_sees() {
-    let world = World::new().await;
+async fn a_lost_acknowledgement_is_a_repeat_that_nobody_sees(world: World) {
     let relay = world.relay("a", LEASE);
     for round in 0..5_u64 {
         relay.gate.lose_ack_after(7);
@@ -127,9 +119,7 @@ async fn a_lost_acknowledgement_is_a_repeat_that_nobody_sees() {
     assert_eq!(accepted(&world).await, values(100));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_full_queue_is_waited_for_in_place() {
-    let world = World::new().await;
+async fn a_full_queue_is_waited_for_in_place(world: World) {
     let relay = world.relay("a", LEASE);
     relay.gate.fill(100);
     world.write_packed(0, 0..600).await;
@@ -139,9 +129,7 @@ async fn a_full_queue_is_waited_for_in_place() {
     assert_eq!(world.repeats().await, 0, "what is full is not in doubt");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_record_that_cannot_be_published_is_set_aside_and_its_number_is_sent_empty() {
-    let world = World::new().await;
+async fn a_record_that_cannot_be_published_is_set_aside_and_its_number_is_sent_empty(world: World) {
     let relay = world.relay("a", LEASE);
     relay.gate.refuse("7");
     world.write_packed(0, 0..10).await;
@@ -159,9 +147,7 @@ async fn a_record_that_cannot_be_published_is_set_aside_and_its_number_is_sent_e
     assert_eq!(aside, [("gone", b"nobody reads it".to_vec()), ("orders", b"7".to_vec())]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_database_that_went_back_takes_its_numbers_from_the_log() {
-    let world = World::new().await;
+async fn a_database_that_went_back_takes_its_numbers_from_the_log(world: World) {
     let relay = world.relay("a", LEASE);
     write(&world, 0..30).await;
     until("the outbox is empty", async || world.waiting().await == 0).await;
@@ -176,3 +162,14 @@ async fn a_database_that_went_back_takes_its_numbers_from_the_log() {
     until("the outbox is empty", async || world.waiting().await == 0).await;
     assert_eq!(accepted(&world).await, values(40), "no new event was dropped as a repeat");
 }
+
+on_each_database!(
+    a_relay_suspended_between_numbering_and_sending_repeats_and_reorders_nothing_when_it_wakes,
+    a_relay_that_was_passed_by_gives_no_numbers,
+    relays_that_are_suspended_in_turn_show_everything_once_and_in_order,
+    a_relay_that_is_cut_is_followed_by_one_that_goes_on,
+    a_lost_acknowledgement_is_a_repeat_that_nobody_sees,
+    a_full_queue_is_waited_for_in_place,
+    a_record_that_cannot_be_published_is_set_aside_and_its_number_is_sent_empty,
+    a_database_that_went_back_takes_its_numbers_from_the_log,
+);

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use crate::world::{World, until};
+use crate::world::{World, on_each_database, until};
 
 const LEASE: Duration = Duration::from_secs(3);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn events_come_out_numbered_in_the_order_of_their_commits_and_leave_the_outbox() {
-    let world = World::new().await;
+async fn events_come_out_numbered_in_the_order_of_their_commits_and_leave_the_outbox(world: World) {
     world.write("alice", 0..60).await;
     let relay = world.relay("a", LEASE);
     world.write_packed(1, 1000..1700).await;
@@ -26,9 +24,7 @@ async fn events_come_out_numbered_in_the_order_of_their_commits_and_leave_the_ou
     relay.task.await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_is_in_doubt_is_sent_in_the_order_of_numbers_though_it_was_written_in_another() {
-    let world = World::new().await;
+async fn what_is_in_doubt_is_sent_in_the_order_of_numbers_though_it_was_written_in_another(world: World) {
     for value in ["second", "first"] {
         world.write_one_in(0, value).await;
     }
@@ -40,9 +36,7 @@ async fn what_is_in_doubt_is_sent_in_the_order_of_numbers_though_it_was_written_
     assert_eq!(world.accepted(0).await, ["first", "second"]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_relay_that_ends_leaves_its_shards_to_the_next_at_once() {
-    let world = World::new().await;
+async fn a_relay_that_ends_leaves_its_shards_to_the_next_at_once(world: World) {
     let first = world.relay("a", Duration::from_mins(5));
     world.write("alice", 0..10).await;
     until("the outbox is empty", async || world.waiting().await == 0).await;
@@ -55,3 +49,9 @@ async fn a_relay_that_ends_leaves_its_shards_to_the_next_at_once() {
     assert_eq!(all, (0..20).collect::<Vec<u64>>());
     assert_eq!(world.repeats().await, 0);
 }
+
+on_each_database!(
+    events_come_out_numbered_in_the_order_of_their_commits_and_leave_the_outbox,
+    what_is_in_doubt_is_sent_in_the_order_of_numbers_though_it_was_written_in_another,
+    a_relay_that_ends_leaves_its_shards_to_the_next_at_once,
+);

@@ -17,7 +17,11 @@ use tidings_log::{
     relay::{Relay, RelayOptions},
 };
 use tidings_model::{Clock, Record, SystemClock, Timestamp};
-use tidings_store::{Appends, NewRecord, Store, StoreError, StoreOptions, TopicPartitions, params};
+use tidings_store::{
+    Appends, NewRecord, Store, StoreError, StoreOptions, TopicPartitions,
+    conformance::{FreshDatabase, NO_POSTGRES},
+    params,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The topic that events go to.
@@ -43,7 +47,31 @@ pub(crate) struct World {
     pub(crate) log: Arc<dyn Log>,
     relays: TaskTracker,
     _folder: TempDir,
+    // Goes last: the outbox has connections to it.
+    _database: Option<FreshDatabase>,
 }
+
+/// Makes each of these scenarios a test on each database.
+macro_rules! on_each_database {
+    ($($scenario:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+            async fn $scenario() {
+                super::$scenario(crate::world::World::sqlite().await).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+            async fn $scenario() {
+                if let Some(world) = crate::world::World::postgres().await {
+                    super::$scenario(world).await;
+                }
+            })+
+        }
+    };
+}
+pub(crate) use on_each_database;
 
 /// A relay that runs.
 pub(crate) struct Running {
@@ -80,7 +108,7 @@ impl World {
             durability: tidings_log::Durability::Durable,
         };
         log.ensure_topics(&[topic]).await.expect("the topic is made");
-        Self { outbox, log, relays: TaskTracker::new(), _folder: folder }
+        Self { outbox, log, relays: TaskTracker::new(), _folder: folder, _database: database }
     }
 
     /// Starts a relay whose lease lapses after `lease`.

@@ -185,6 +185,51 @@ pub async fn a_transaction_that_outlives_its_body_is_closed(keeper: &dyn Keeper)
     assert_eq!(notes(&store).await, [0_i64; 0]);
 }
 
+/// Reads note 0, and writes it one higher.
+async fn raise(tx: &Tx) -> Result<(), StoreError> {
+    let row = tx.optional("SELECT text FROM notes WHERE note = 0", params![]).await?;
+    let count: u64 = row.map_or(Ok(0), |row| row.parse(0))?;
+    tx.execute(
+        "INSERT INTO notes (note, text) VALUES (0, $1) ON CONFLICT (note) DO UPDATE SET text = excluded.text",
+        params![(count + 1).to_string()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// What was read under a lock is true until the transaction ends.
+pub async fn who_holds_a_lock_reads_what_stays_true(keeper: &dyn Keeper) {
+    let store = open(keeper);
+    let raises = (0..60).map(|number| {
+        store.transact(move |tx| async move {
+            tx.lock("note", "0").await?;
+            raise(&tx).await?;
+            if number % 4 == 0 { Err(refuse()) } else { Ok(()) }
+        })
+    });
+    assert_eq!(join_all(raises).await.iter().filter(|done| done.is_ok()).count(), 45);
+    let row = store.read(|tx| async move { tx.one("SELECT text FROM notes", params![]).await }).await;
+    assert_eq!(row.expect("it is read").get::<String>(0).expect("it is text"), "45");
+}
+
+/// Two that wait for each other are no error of theirs: one of them runs again.
+pub async fn transactions_that_met_in_a_deadlock_both_commit(keeper: &dyn Keeper) {
+    let store = open(keeper);
+    let crossing = (0..4).map(|number| {
+        store.transact(move |tx| async move {
+            let (first, second) = if number % 2 == 0 { ("a", "b") } else { ("b", "a") };
+            tx.lock("note", first).await?;
+            put(&tx, number).await?;
+            tx.lock("note", second).await?;
+            put(&tx, number + 10).await
+        })
+    });
+    for done in join_all(crossing).await {
+        done.expect("it commits");
+    }
+    assert_eq!(notes(&store).await, [0, 1, 2, 3, 10, 11, 12, 13]);
+}
+
 /// Waits for all, polling them together so that they meet in the writer's queue.
 pub(super) async fn join_all<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut waiting: Vec<_> = all.map(|one| (Box::pin(one), None)).collect();

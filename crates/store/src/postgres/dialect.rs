@@ -14,12 +14,8 @@ pub(super) fn statement(sql: &str) -> Cow<'_, str> {
     let mut parts = sql.split("json_each(");
     let mut said = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        match part.split_once(')') {
-            Some((array, rest)) => {
-                said.extend(["jsonb_array_elements_text(CAST(CAST(", array, " AS TEXT) AS JSONB))", rest]);
-            }
-            None => said += part,
-        }
+        let (array, rest) = part.split_once(')').unwrap_or((part, ""));
+        said.extend(["jsonb_array_elements_text(CAST(CAST(", array, " AS TEXT) AS JSONB))", rest]);
     }
     Cow::Owned(said.replace("CROSS JOIN ", "JOIN "))
 }

@@ -98,8 +98,12 @@ impl Running {
 
     /// Takes the advisory lock of a name, held to the end of the transaction. Two names may share one by
     /// chance: then one waits without need.
-    pub(crate) async fn lock(&self, what: &'static str, name: &str) -> Result<(), StoreError> {
-        let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+    pub(crate) async fn lock(&self, what: &'static str, name: &str, shared: bool) -> Result<(), StoreError> {
+        let sql = if shared {
+            "SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))"
+        } else {
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+        };
         self.query(sql, params![format!("{what}/{name}")]).await.map(drop)
     }
 

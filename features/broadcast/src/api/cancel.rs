@@ -28,6 +28,7 @@ pub(super) async fn cancel_broadcast(
     let cancelled = deps
         .store
         .transact(move |tx| async move {
+            store::hold(&tx, id).await?;
             let broadcast = store::find(&tx, id).await?.ok_or_else(|| Problem::not_found("broadcast"))?;
             match broadcast.status {
                 Status::Cancelled => return Ok(broadcast),
