@@ -25,7 +25,7 @@ pub(crate) struct Claim {
 }
 
 /// A partition's row.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
     pub(crate) epoch: u64,
     pub(crate) window: Window,
@@ -169,7 +169,7 @@ mod tests {
             headers: Vec::new(),
             value: None,
         };
-        Arc::new(Taken { record, also: vec![from..offset], is_repeat: false })
+        Arc::new(Taken { record, also: std::iter::once(from..offset).collect(), is_repeat: false })
     }
 
     #[tokio::test]

@@ -13,7 +13,9 @@ use tidings_store::{Lane, Store, StoreError, Tx};
 use tokio::time::Instant;
 
 use crate::{
-    Event, Handler, HandlerError, Observer, Options, dead_letter, headers,
+    Event, Handler, HandlerError, Observer, Options,
+    backoff::chance,
+    dead_letter, headers,
     job::{Failed, Job, Landed, Parking, Report, Task},
     line::{Line, Taken},
     parked,
@@ -368,37 +370,4 @@ async fn note(
 /// Whether the database, not the record, is at fault.
 fn is_away(error: &HandlerError) -> bool {
     matches!(error, HandlerError::Store(source) if source.is_unavailable())
-}
-
-/// A share of the jitter, in 0..1: other records and other attempts have other ones.
-fn chance(group: &str, record: &Record, attempts: u32) -> f64 {
-    let bytes = group.bytes().map(u64::from);
-    let place = [u64::from(record.partition), record.offset];
-    let mix = |seed: u64, part: u64| fastrand::Rng::with_seed(seed ^ part).u64(..);
-    fastrand::Rng::with_seed(bytes.chain(place).chain([u64::from(attempts)]).fold(0, mix)).f64()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn records_that_fail_together_come_back_apart_and_the_same_record_always_alike() {
-        let record = |offset| Record {
-            topic: "orders".to_owned(),
-            partition: 0,
-            offset,
-            time: tidings_model::Timestamp(0),
-            key: None,
-            headers: Vec::new(),
-            value: None,
-        };
-        let chances: Vec<f64> = (0..100).map(|offset| chance("group", &record(offset), 1)).collect();
-        assert!(chances.iter().all(|chance| (0.0..1.0).contains(chance)));
-        let spread = chances
-            .iter()
-            .fold((1.0_f64, 0.0_f64), |(low, high), chance| (low.min(*chance), high.max(*chance)));
-        assert!(spread.0 < 0.1 && spread.1 > 0.9, "{spread:?}");
-        assert!((chance("group", &record(7), 1) - chances[7]).abs() < f64::EPSILON);
-    }
 }

@@ -1,5 +1,6 @@
 //! The real binary against a real server: each command, what it prints, and how it fails.
 
+mod dead_letters;
 mod demo;
 mod failing;
 mod kafka;

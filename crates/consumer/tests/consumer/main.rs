@@ -4,6 +4,7 @@
 
 mod dead_letters;
 mod failing;
+mod numbered;
 mod owning;
 mod parking;
 mod redriving;
