@@ -144,7 +144,7 @@ impl Tx {
     }
 
     /// Rows and bytes that wait for a relay: to the row on SQLite, as of the last second on PostgreSQL.
-    pub(crate) fn outbox_waiting(&self) -> Result<(u64, u64), StoreError> {
+    pub fn outbox_waiting(&self) -> Result<(u64, u64), StoreError> {
         match &self.running {
             Running::Sqlite(running) => {
                 let counted =

@@ -126,7 +126,7 @@ pub struct Backlog {
 pub async fn backlog(store: &Store) -> Result<Backlog, StoreError> {
     store
         .read(|tx| async move {
-            let waiting = tx.one("SELECT row_count, byte_count FROM outbox_waiting WHERE one = 1", params![]).await?;
+            let (rows, bytes) = tx.outbox_waiting()?;
             let mut oldest_at: Option<Timestamp> = None;
             for shard in 0..tidings_store::SHARDS {
                 let oldest = tx
@@ -140,7 +140,7 @@ pub async fn backlog(store: &Store) -> Result<Backlog, StoreError> {
                     oldest_at = Some(oldest_at.map_or(at, |before| before.min(at)));
                 }
             }
-            Ok(Backlog { rows: waiting.get(0)?, bytes: waiting.get(1)?, oldest_at })
+            Ok(Backlog { rows, bytes, oldest_at })
         })
         .await
 }
