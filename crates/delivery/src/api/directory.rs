@@ -1,7 +1,5 @@
 //! `/directory/users`, `/channels/{name}/members/{user}`: who there is, and who listens to what.
 
-use std::collections::BTreeSet;
-
 use axum::{
     Json,
     extract::{Path, Request, State},

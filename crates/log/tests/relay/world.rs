@@ -47,7 +47,6 @@ pub(crate) struct World {
     pub(crate) log: Arc<dyn Log>,
     relays: TaskTracker,
     _folder: TempDir,
-    // Goes last: the outbox has connections to it.
     _database: Option<FreshDatabase>,
 }
 
@@ -231,7 +230,7 @@ impl World {
         all
     }
 
-    /// Records that lie in the log more often than once.
+    /// Records that are repeats.
     pub(crate) async fn repeats(&self) -> usize {
         let mut repeats = 0;
         for partition in 0..PARTITIONS {
