@@ -126,6 +126,11 @@ impl Keeper for Kafka {
         }
     }
 
+    fn differs(&self) -> &'static [(&'static str, &'static str)] {
+        const TELLS: &str = "a client of Kafka also wakes its reader for what it tells of its brokers";
+        &[("a_tail_is_woken_by_an_append_and_by_nothing_else", TELLS)]
+    }
+
     fn missing(&self) -> Option<String> {
         match self.groups {
             GroupProtocol::Classic => shared().err(),
