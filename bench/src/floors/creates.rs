@@ -103,6 +103,7 @@ async fn insert(tx: &Tx, ids: &Ids, content: &str, now: Timestamp) -> Result<(),
         payload: activated.to_string().into_bytes(),
         time: now,
         trace_parent: None,
+        late: false,
     })
     .await?;
     Ok(())

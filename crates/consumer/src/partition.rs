@@ -280,8 +280,9 @@ impl Partition {
     /// Lines that wait for too long, with too many, or far behind the newest record are to be parked.
     fn spill(&mut self, now: Instant) {
         let Limits { held, held_bytes, held_for, .. } = self.limits;
-        let crowded = self.held > held || self.held_bytes > held_bytes;
-        let far = self.span() > held as u64;
+        // At these bounds themselves: a partition that is full reads on only below them.
+        let crowded = self.held >= held || self.held_bytes >= held_bytes;
+        let far = self.span() >= held as u64;
         let Some((oldest, _)) = self.ages.first() else { return };
         if !crowded && !far && *oldest + held_for > now {
             return;

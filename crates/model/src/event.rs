@@ -18,6 +18,8 @@ pub mod header {
     pub const CONTENT_TYPE: &str = "content-type";
     /// The trace it belongs to.
     pub const TRACE_PARENT: &str = "traceparent";
+    /// Set on what follows from a record that was sent through again: it comes behind what was said since.
+    pub const LATE: &str = "tidings-late";
     /// The number that the relay gave the record, from 1, without holes in each partition.
     pub const SEQ: &str = "tidings-seq";
 }
@@ -42,6 +44,8 @@ pub struct NewEvent {
     pub time: Timestamp,
     /// The trace that caused it, as W3C `traceparent`.
     pub trace_parent: Option<String>,
+    /// Whether it follows from a record that was sent through again.
+    pub late: bool,
 }
 
 impl NewEvent {
@@ -58,6 +62,9 @@ impl NewEvent {
         ];
         if let Some(trace_parent) = &self.trace_parent {
             headers.push(text(header::TRACE_PARENT, trace_parent));
+        }
+        if self.late {
+            headers.push(text(header::LATE, "1"));
         }
         headers
     }

@@ -1,7 +1,10 @@
 //! The events of a broadcast, in the letter of their topics.
 
 use serde::{Deserialize, Serialize};
-use tidings::model::{Audience, BroadcastId, EventId, NewEvent, Record, Timestamp, UserId, header};
+use tidings::{
+    consumer::headers,
+    model::{Audience, BroadcastId, EventId, NewEvent, Record, Timestamp, UserId, header},
+};
 
 use crate::model::Target;
 
@@ -112,23 +115,30 @@ impl EventAudience {
     }
 }
 
-/// The id of an event, and the trace that causes it; none where nobody asked for it.
+/// The id of an event, and what it has of its cause: the trace, none where nobody asked for it, and whether it is late.
 #[derive(Clone, Debug)]
 pub(crate) struct Cause {
     pub(crate) id: EventId,
     pub(crate) trace_parent: Option<String>,
+    pub(crate) late: bool,
 }
 
 impl Cause {
-    /// Goes on with the trace of a record.
+    /// Goes on with the trace of a record; what follows from one that was sent through again is late.
     pub(crate) fn of(id: EventId, record: &Record) -> Self {
-        Self { id, trace_parent: record.header(header::TRACE_PARENT).map(str::to_owned) }
+        let trace_parent = record.header(header::TRACE_PARENT).map(str::to_owned);
+        Self { id, trace_parent, late: is_late(record) }
     }
+}
+
+/// Whether a record, or the one that it follows from, was sent through again.
+pub(crate) fn is_late(record: &Record) -> bool {
+    record.header(headers::REDRIVES).is_some() || record.header(header::LATE).is_some()
 }
 
 impl From<EventId> for Cause {
     fn from(id: EventId) -> Self {
-        Self { id, trace_parent: None }
+        Self { id, trace_parent: None, late: false }
     }
 }
 
@@ -142,6 +152,6 @@ pub(crate) fn event(
     time: Timestamp,
 ) -> NewEvent {
     let payload = serde_json::to_vec(value).unwrap_or_default();
-    let Cause { id, trace_parent } = cause;
-    NewEvent { id, topic, event_type, key: Some(key), payload, time, trace_parent }
+    let Cause { id, trace_parent, late } = cause;
+    NewEvent { id, topic, event_type, key: Some(key), payload, time, trace_parent, late }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{json, value::RawValue};
 use tidings::{
-    consumer::{Handler, HandlerError, headers},
+    consumer::{Handler, HandlerError},
     delivery::{DeliveryRecord, Item, deliver},
     model::{Audience, Channel, Clock, EventId, Ids, Priority, Record, UserId, header},
     store::Tx,
@@ -262,7 +262,7 @@ async fn deliver_event(
     let created = DeliveryRecord {
         trace_parent,
         // Sent through again, it comes behind what was said since.
-        late: record.header(headers::REDRIVES).is_some(),
+        late: events::is_late(record),
         priority: known.as_ref().map_or(Priority::Normal, |broadcast| broadcast.priority),
         category: known.and_then(|broadcast| broadcast.said.category),
         ..message

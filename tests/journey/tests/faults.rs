@@ -55,7 +55,8 @@ async fn a_redriven_broadcast_is_delivered_late_unless_it_was_cancelled_meanwhil
         assert!(operator.client.delete("/api/v1/testing/faults").await.unwrap().status.is_success());
         assert_eq!(redrive(&operator, &dead).await["state"], "redriven");
         letter(&operator, "handled").await;
-        operator.post("/dead-letters/purge", json!({ "ids": [dead] })).await;
+        let purge = json!({ "filter": { "group": "broadcast-service-group-lifecycle" } });
+        operator.post("/dead-letters/purge", purge).await;
     }
     loop {
         let Frame::Event { event, .. } = device.frame().await else { continue };

@@ -24,7 +24,7 @@ pub(super) async fn cancel_broadcast(
 ) -> Result<Json<BroadcastBody>, Problem> {
     caller.require(Scope::BroadcastWrite)?;
     let now = deps.clock.now();
-    let cause = Cause { id: deps.ids.event(), trace_parent: Some(trace.to_string()) };
+    let cause = Cause { id: deps.ids.event(), trace_parent: Some(trace.to_string()), late: false };
     let cancelled = deps
         .store
         .transact(move |tx| async move {

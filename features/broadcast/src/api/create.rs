@@ -113,7 +113,7 @@ pub(super) async fn create_broadcast(
         }
         Target::All | Target::Role { .. } | Target::Group { .. } => Vec::new(),
     };
-    let cause = Cause { id: deps.ids.event(), trace_parent: Some(trace.to_string()) };
+    let cause = Cause { id: deps.ids.event(), trace_parent: Some(trace.to_string()), late: false };
     let answer = deps
         .store
         .transact(move |tx| async move {
