@@ -114,6 +114,8 @@ section! {
         ssl_ca_location: Option<String> = None;
         /// Who shares a group's partitions out: `classic`, its members; `consumer`, the broker (Kafka 4.0 and later).
         group_protocol: GroupProtocol = GroupProtocol::Classic;
+        /// Stands before the names of all groups, so that several installations share a cluster.
+        group_prefix: String = String::new();
         /// Copies of each record of a topic that is made; three, or as many as there are brokers, where it is absent.
         replication: Option<u32> = None;
         /// librdkafka's own settings of the producer: `"linger.ms" = "5"`. What would break a promise is refused.

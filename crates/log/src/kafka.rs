@@ -197,7 +197,8 @@ impl Log for KafkaLog {
     }
 
     async fn join(&self, group: &str, topics: &[String], start: Start) -> Result<Box<dyn Member>, LogError> {
-        Ok(Box::new(member::KafkaMember::join(Arc::clone(&self.0), group, topics, start).await?))
+        let group = format!("{}{group}", self.0.settings.group_prefix);
+        Ok(Box::new(member::KafkaMember::join(Arc::clone(&self.0), &group, topics, start).await?))
     }
 
     async fn tail(&self, partition: TopicPartition, start: Start) -> Result<Box<dyn Tail>, LogError> {
@@ -220,11 +221,18 @@ impl Log for KafkaLog {
     }
 
     async fn group_offsets(&self) -> Result<Vec<GroupOffset>, LogError> {
-        self.0.group_offsets().await
+        let mut offsets = self.0.group_offsets().await?;
+        for offset in &mut offsets {
+            // Ours by the names that we know them by, others' as they are.
+            if let Some(own) = offset.group.strip_prefix(&self.0.settings.group_prefix) {
+                offset.group = own.to_owned();
+            }
+        }
+        Ok(offsets)
     }
 
     async fn reset(&self, group: &str, partition: TopicPartition, next_offset: u64) -> Result<(), LogError> {
         let partition = self.0.known_partition(&partition).await?;
-        self.0.reset(group, partition, next_offset).await
+        self.0.reset(&format!("{}{group}", self.0.settings.group_prefix), partition, next_offset).await
     }
 }

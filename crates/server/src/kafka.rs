@@ -20,6 +20,7 @@ pub fn kafka_settings(config: &Config) -> Option<KafkaSettings> {
         GroupProtocol::Classic => tidings_log::GroupProtocol::Classic,
         GroupProtocol::Consumer => tidings_log::GroupProtocol::Consumer,
     };
+    settings.group_prefix.clone_from(&kafka.group_prefix);
     settings.replication = kafka.replication;
     settings.producer.clone_from(&kafka.producer);
     settings.consumer.clone_from(&kafka.consumer);

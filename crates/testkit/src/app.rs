@@ -68,6 +68,7 @@ impl Pair {
     fn settle(&self, config: &mut Config) -> Option<FreshDatabase> {
         let (Self::Kafka(brokers) | Self::Postgres(brokers)) = self else { return None };
         config.kafka.brokers.clone_from(brokers);
+        config.kafka.group_prefix = format!("t{:016x}-", fastrand::u64(..));
         for alias in TOPICS {
             let name = format!("t{:016x}-{alias}", fastrand::u64(..));
             let mut topic = config.topics.get(alias).cloned().unwrap_or_default();

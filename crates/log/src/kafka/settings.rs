@@ -15,6 +15,8 @@ pub struct KafkaSettings {
     pub security: KafkaSecurity,
     /// How the members of a group share.
     pub group_protocol: GroupProtocol,
+    /// Stands before the names of our groups on the cluster.
+    pub group_prefix: String,
     /// Copies of each record of a topic that is made; none means three, or as many as there are brokers.
     pub replication: Option<u32>,
     /// How long [`Log::produce`](crate::Log::produce) waits for the acknowledgement; past it, whether the record
@@ -33,6 +35,7 @@ impl KafkaSettings {
             brokers: brokers.into_iter().map(Into::into).collect(),
             security: KafkaSecurity::default(),
             group_protocol: GroupProtocol::Classic,
+            group_prefix: String::new(),
             replication: None,
             produce_limit: Duration::from_secs(10),
             producer: BTreeMap::new(),
