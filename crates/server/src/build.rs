@@ -10,7 +10,7 @@ use tidings_delivery::{Feed, FeedOptions, api::DeliveryApi, core::GenerationId, 
 use tidings_gateway::{Admission, Budget, Gateway, GatewayOptions, Hub, Origins};
 use tidings_log::{KafkaLog, Log, LogError, TopicConfig, TopicSpec};
 use tidings_model::{Clock, Ids};
-use tidings_store::{Migration, Store, StoreError};
+use tidings_store::{Database, Migration, Store, StoreError};
 use tidings_telemetry::{ConsumerEnded, FeedEnded, Metrics};
 use tokio::{net::TcpListener, sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -248,9 +248,9 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
     Ok((listener, bound))
 }
 
-/// Brings the database up to date without starting anything.
-pub fn migrate(config: &Config) -> Result<(), StartError> {
-    keepers::open_store(config, config.kafka_brokers().is_some()).map(drop)
+/// Brings the database up to date without starting anything; answers which one.
+pub fn migrate(config: &Config) -> Result<Database, StartError> {
+    Ok(keepers::open_store(config, config.kafka_brokers().is_some())?.database().clone())
 }
 
 /// The tables of all crates, in the order in which they are made.

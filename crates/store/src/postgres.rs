@@ -23,6 +23,8 @@ mod session;
 mod tls;
 mod value;
 
+pub(crate) use address::name;
+
 use std::{
     future::Future,
     sync::{Arc, mpsc},

@@ -1,6 +1,7 @@
 //! The store: one type, whichever database keeps it.
 
 use std::{
+    fmt,
     future::Future,
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,17 +11,36 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
-    Appends, Heads, Migration, StoreError, StoreStats, TopicPartitions, Tx, postgres::Postgres,
-    sqlite::Sqlite, tx::Known, wakes::Wakes,
+    Appends, Heads, Migration, StoreError, StoreStats, TopicPartitions, Tx,
+    postgres::{self, Postgres},
+    sqlite::Sqlite,
+    tx::Known,
+    wakes::Wakes,
 };
 
 /// Where everything is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Database {
     /// A file; its folder is made if it is not there.
     Sqlite(PathBuf),
     /// A PostgreSQL database, by its address: `postgres://user:password@host/name?sslmode=verify-full`.
     Postgres(String),
+}
+
+/// The address, without a password and whatever else may be one.
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Postgres(url) => f.write_str(&postgres::name(url)),
+        }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// How the store is opened.
@@ -246,6 +266,11 @@ impl Store {
             Keeper::Sqlite(sqlite) => sqlite.waiting(),
             Keeper::Postgres(postgres) => postgres.waiting(),
         }
+    }
+
+    /// Which database it is.
+    pub fn database(&self) -> &Database {
+        &self.inner.options.database
     }
 
     /// How many bytes all topics of the embedded log may hold together.

@@ -18,7 +18,7 @@ pub(crate) struct Migrate {
 impl Migrate {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let config = settings(self.config.as_ref())?;
-        tidings_server::migrate(&config)?;
-        say(format!("{} is up to date", config.database.url))
+        let database = tidings_server::migrate(&config)?;
+        say(format!("{database} is up to date"))
     }
 }

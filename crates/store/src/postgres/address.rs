@@ -79,9 +79,13 @@ pub(super) fn reason(error: &tokio_postgres::Error) -> String {
 }
 
 /// The URL without user, password and parameters.
-fn name(url: &str) -> String {
+pub(crate) fn name(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (rest, parameters) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+    if parameters.contains('@') {
+        // It cannot be told where the password ends: nothing of it may be shown.
+        return format!("{scheme}://…");
+    }
     let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
     format!("{scheme}://{place}")
 }
@@ -97,5 +101,13 @@ mod tests {
         assert!(refused.contains("postgres://db.internal:5433/tidings"), "{refused}");
         assert!(!refused.contains("p%40ss") && !refused.contains("p@ss"), "{refused}");
         assert!(refused.contains("write postgres://user:password@host:5432/database"), "{refused}");
+    }
+
+    #[test]
+    fn nothing_of_a_password_is_left_wherever_it_stands() {
+        assert_eq!(name("postgres://tidings:secret@db/tidings?sslmode=require"), "postgres://db/tidings");
+        for url in ["postgres://tidings:sec?ret@db/tidings", "postgres://db/tidings?password=sec@ret"] {
+            assert!(!name(url).contains("sec") && !name(url).contains("ret"), "{}", name(url));
+        }
     }
 }
