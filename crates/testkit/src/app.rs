@@ -124,6 +124,11 @@ impl TestApp {
         app
     }
 
+    /// Whether a relay fills the log, so that what a transaction announces lands a moment after it.
+    pub fn is_relayed(&self) -> bool {
+        self.pair != Pair::Embedded
+    }
+
     /// Starts the server again on the same address and folder.
     pub async fn resume(&mut self) {
         let log = (self.pair == Pair::TwoFiles).then(|| {
