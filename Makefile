@@ -25,7 +25,7 @@ test: ## everything: lints, unit, conformance, crash, security, browsers
 	@scripts/setup
 	@scripts/test
 
-check: ## the quick inner loop: lints and the tests that need nothing but Rust
+check: ## the quick inner loop: lints and the tests that need no broker, no database server and no browser
 	@scripts/test quick
 
 dev-postgres: ## start a PostgreSQL for development and print its address
