@@ -19,6 +19,7 @@ mod membership;
 mod person;
 mod project;
 mod projection;
+mod reach;
 pub mod receipts;
 mod record;
 pub mod sessions;
@@ -37,6 +38,7 @@ pub use mark::Mark;
 pub use membership::Change;
 pub use person::Person;
 pub use projection::{PROJECTED, Projection, reached};
+pub use reach::Reach;
 pub use record::{DeliveryRecord, MEMBERSHIP, MEMBERSHIP_EVENT};
 pub use tidings_delivery_core::End;
 
@@ -56,6 +58,11 @@ pub const MIGRATIONS: &[Migration] = &[
         owner: "delivery",
         name: "0003_projection",
         sqlite: include_str!("../migrations/sqlite/0003_projection.sql"),
+    },
+    Migration {
+        owner: "delivery",
+        name: "0004_reach",
+        sqlite: include_str!("../migrations/sqlite/0004_reach.sql"),
     },
 ];
 

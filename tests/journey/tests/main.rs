@@ -1,5 +1,6 @@
 //! The way of a message, end to end, on the real server.
 
+mod audience;
 mod counts;
 mod faults;
 mod first_light;
