@@ -6,7 +6,7 @@ use tidings_delivery_core::{PersonChange, Place};
 use tidings_model::{Channel, UserId};
 use tidings_store::{StoreError, Tx, params};
 
-use crate::Person;
+use crate::{Person, preferences};
 
 /// Somebody as the directory knows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ pub async fn knows(tx: &Tx, caller_: &Caller) -> Result<bool, StoreError> {
     Ok(claimed.channels == listed.channels)
 }
 
-/// A person with all they were member of, by place: what the verdict asks.
+/// A person with all they were member of and wanted, by place: what the verdict asks.
 pub async fn history(tx: &Tx, user: &UserId) -> Result<core::Person, StoreError> {
     let mut person = core::Person::new(user.clone());
     let row = tx
@@ -128,6 +128,7 @@ pub async fn history(tx: &Tx, user: &UserId) -> Result<core::Person, StoreError>
             person.apply(&PersonChange::Left(channel), Place(left));
         }
     }
+    preferences::recall(tx, &mut person).await?;
     Ok(person)
 }
 

@@ -17,6 +17,7 @@ pub mod inbox;
 mod mark;
 mod membership;
 mod person;
+pub mod preferences;
 mod project;
 mod projection;
 mod reach;
@@ -63,6 +64,11 @@ pub const MIGRATIONS: &[Migration] = &[
         owner: "delivery",
         name: "0004_reach",
         sqlite: include_str!("../migrations/sqlite/0004_reach.sql"),
+    },
+    Migration {
+        owner: "delivery",
+        name: "0005_preferences",
+        sqlite: include_str!("../migrations/sqlite/0005_preferences.sql"),
     },
 ];
 

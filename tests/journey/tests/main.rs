@@ -7,4 +7,5 @@ mod first_light;
 mod inbox;
 mod late;
 mod life;
+mod preferences;
 mod resume;
