@@ -46,8 +46,8 @@ async fn channels_name_who_is_meant_and_who_is_not() {
     let mut alice = app.person("alice").device("d").await;
     let mut bob = app.person("bob").device("d").await;
     let id = say(&admin, json!({ "content": "By day", "target": target })).await;
-    admin.broadcast("Everybody", json!({ "type": "all" })).await;
     assert_eq!(alice.content().await, "By day");
+    admin.broadcast("Everybody", json!({ "type": "all" })).await;
     assert_eq!(bob.content().await, "Everybody", "who is excepted is not told");
     alice.until("Everybody").await;
     app.person("alice").confirm("d", alice.cursor()).await;
