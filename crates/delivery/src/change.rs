@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     directory::{self, DirectoryUser},
     membership::{self, Change},
+    preferences::{self, Preferences, PreferencesChange},
     projection::PROJECTED,
 };
 
@@ -39,6 +40,8 @@ pub struct Wish {
     pub join: Option<Channel>,
     /// Not this channel.
     pub leave: Option<Channel>,
+    /// What they do not want to hear of, and when.
+    pub preferences: Option<Preferences>,
     /// When the token was made whose claims these are; a wish of an older one than was followed is ignored.
     pub claimed_at: Option<Timestamp>,
 }
@@ -54,6 +57,7 @@ impl Wish {
             apps: None,
             join: None,
             leave: None,
+            preferences: None,
             claimed_at: None,
         }
     }
@@ -254,7 +258,12 @@ async fn plan(tx: &Tx, wish: &Wish) -> Result<(DirectoryUser, Option<Change>), S
     let name = wish.display_name.clone().or_else(|| known.as_ref().map(|(name, _)| name.clone()));
     let display_name = name.unwrap_or_else(|| user.to_string());
     let planned = DirectoryUser { user_id: user.clone(), display_name: display_name.clone(), channels };
+    let preferences = match &wish.preferences {
+        Some(wished) => PreferencesChange::between(&preferences::of(tx, &user).await?, wished),
+        None => None,
+    };
     let change = Change {
+        preferences,
         entered_as: known.is_none().then(|| display_name.clone()),
         joined: planned.channels.iter().filter(|channel| !had.contains(channel)).cloned().collect(),
         left: had.iter().filter(|channel| !planned.channels.contains(channel)).cloned().collect(),
@@ -269,7 +278,7 @@ async fn plan(tx: &Tx, wish: &Wish) -> Result<(DirectoryUser, Option<Change>), S
         )
         .await?;
     }
-    if !change.joined.is_empty() || !change.left.is_empty() {
+    if !change.joined.is_empty() || !change.left.is_empty() || change.preferences.is_some() {
         return Ok((planned, Some(change)));
     }
     if let Some(claimed_at) = change.claimed_at.filter(|claimed_at| *claimed_at > newest) {

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tidings::{Deps, Feature};
+use tidings::{Deps, Feature, Schedule};
 use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes, with_reference};
 use tidings_config::Config;
 use tidings_consumer::{Keeper, Options, Repeats, dead_letter_topic, faults::Faulty};
@@ -166,6 +166,7 @@ impl Server {
             start_feature(&feature, &consumers, &tasks, &stop);
             routes = routes.merge(feature.routes);
         }
+        start_schedule(Arc::new(schedules::QuietHoursOver), &consumers, &tasks, &stop);
 
         // 1 again: the routes
         let operators = Operators {
@@ -347,9 +348,18 @@ fn start_feature(feature: &Feature, consumers: &Consumers, tasks: &TaskTracker, 
         });
     }
     for schedule in &feature.schedules {
-        let (store, clock) = (consumers.store.clone(), Arc::clone(&consumers.clock));
-        tasks.spawn(schedules::run(Arc::clone(schedule), store, clock, stop.clone()));
+        start_schedule(Arc::clone(schedule), consumers, tasks, stop);
     }
+}
+
+fn start_schedule(
+    schedule: Arc<dyn Schedule>,
+    consumers: &Consumers,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let (store, clock) = (consumers.store.clone(), Arc::clone(&consumers.clock));
+    tasks.spawn(schedules::run(schedule, store, clock, stop.clone()));
 }
 
 /// A random number from the operating system.

@@ -2,13 +2,12 @@
 
 use axum::{
     Json,
-    extract::{Path, Request, State},
+    extract::{Path, State},
 };
-use http::{StatusCode, header};
-use http_body_util::BodyExt as _;
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tidings_api::{
-    Caller, Code, Page, PageQuery, Params, Problem, RawBody, Scope, Segment, encode_page, parse_json,
+    Caller, FailedLines, Lines, Page, PageQuery, Params, Problem, RawBody, Scope, Segment, encode_page,
 };
 use tidings_model::{Channel, UserId};
 use tidings_store::Lane;
@@ -26,10 +25,6 @@ const LIST: &str = "directory";
 const BODY_BYTES: usize = 64 << 10;
 /// People that one transaction enters.
 const SLICE: usize = 50;
-/// The longest line of an import, in bytes.
-const LINE_BYTES: usize = 64 << 10;
-/// Lines that are named when they fail; the rest of them is only counted.
-const FAILED_MAX: usize = 1000;
 /// The most roles, groups or app channels of one person.
 const MAX_CHANNELS: usize = 200;
 /// The longest name that is shown, in bytes.
@@ -64,19 +59,8 @@ pub(super) struct ImportLine {
 pub(super) struct Imported {
     /// Lines that were taken.
     accepted: u64,
-    /// The first thousand lines that were not.
-    failed: Vec<FailedLine>,
-    /// How many lines were not.
-    failed_count: u64,
-}
-
-/// A line that was not taken.
-#[derive(Debug, Serialize, ToSchema)]
-struct FailedLine {
-    /// Its number, from 1.
-    line: u64,
-    /// What is wrong with it.
-    detail: String,
+    #[serde(flatten)]
+    failed: FailedLines,
 }
 
 /// Somebody of the directory.
@@ -139,32 +123,13 @@ pub(super) async fn list_users(
 pub(super) async fn import_users(
     State(api): State<DeliveryApi>,
     caller: Caller,
-    request: Request,
+    mut lines: Lines,
 ) -> Result<Json<Imported>, Problem> {
     caller.require(Scope::DirectoryWrite)?;
-    let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let plain = !request.headers().contains_key(header::CONTENT_ENCODING);
-    if !plain || media.is_none_or(|media| !media.eq_ignore_ascii_case("application/x-ndjson")) {
-        let sentence = "send `Content-Type: application/x-ndjson`, one JSON object a line, not compressed";
-        return Err(Problem::new(Code::UnsupportedMediaType, sentence));
+    let mut import = Import { api, imported: Imported::default(), slice: Vec::new() };
+    while let Some((line, said)) = lines.next::<ImportLine>().await? {
+        import.take(line, said).await?;
     }
-    let mut import = Import { api, imported: Imported::default(), line: 0, slice: Vec::new() };
-    let mut body = request.into_body();
-    let mut rest: Vec<u8> = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_cut| import.cut())?;
-        let Ok(data) = frame.into_data() else { continue };
-        rest.extend_from_slice(&data);
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = rest.drain(..=end).collect();
-            import.take(&line).await?;
-        }
-        if rest.len() > LINE_BYTES {
-            let sentence = format!("line {} has more than {LINE_BYTES} bytes", import.line + 1);
-            return Err(Problem::new(Code::TooLarge, sentence));
-        }
-    }
-    import.take(&rest).await?;
     import.flush().await?;
     Ok(Json(import.imported))
 }
@@ -173,44 +138,27 @@ pub(super) async fn import_users(
 struct Import {
     api: DeliveryApi,
     imported: Imported,
-    line: u64,
     slice: Vec<Wish>,
 }
 
 impl Import {
-    async fn take(&mut self, line: &[u8]) -> Result<(), Problem> {
-        if line.is_empty() {
-            return Ok(());
-        }
-        self.line += 1;
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            return Ok(());
-        }
-        match parse_json::<ImportLine>(line) {
-            Ok(ImportLine { user_id, display_name, roles, groups, channels }) => {
-                let user = PutUser { display_name, roles, groups, channels };
-                match user.check() {
-                    Ok(()) => {
-                        // Somebody who comes twice: the second line is said of what the first made of them.
-                        if self.slice.iter().any(|wish| wish.user_id == user_id) {
-                            self.flush().await?;
-                        }
-                        self.slice.push(user.wish(user_id));
-                    }
-                    Err(problem) => self.fail(&problem),
+    async fn take(&mut self, line: u64, said: Result<ImportLine, Problem>) -> Result<(), Problem> {
+        let checked = said.and_then(|said| {
+            let ImportLine { user_id, display_name, roles, groups, channels } = said;
+            let user = PutUser { display_name, roles, groups, channels };
+            user.check().map(|()| (user_id, user))
+        });
+        match checked {
+            Ok((user_id, user)) => {
+                // Somebody who comes twice: the second line is said of what the first made of them.
+                if self.slice.iter().any(|wish| wish.user_id == user_id) {
+                    self.flush().await?;
                 }
+                self.slice.push(user.wish(user_id));
             }
-            Err(problem) => self.fail(&problem),
+            Err(problem) => self.imported.failed.note(line, &problem),
         }
         if self.slice.len() == SLICE { self.flush().await } else { Ok(()) }
-    }
-
-    fn fail(&mut self, problem: &Problem) {
-        self.imported.failed_count += 1;
-        if self.imported.failed.len() < FAILED_MAX {
-            self.imported.failed.push(FailedLine { line: self.line, detail: problem.detail().to_owned() });
-        }
     }
 
     async fn flush(&mut self) -> Result<(), Problem> {
@@ -219,12 +167,6 @@ impl Import {
         change::change(&self.api.store, Lane::Bulk, slice, now).await?;
         self.imported.accepted += count;
         Ok(())
-    }
-
-    fn cut(&self) -> Problem {
-        let sentence =
-            format!("the body was cut; {} lines were taken, send it again", self.imported.accepted);
-        Problem::new(Code::BadRequest, sentence)
     }
 }
 
