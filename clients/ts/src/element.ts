@@ -61,6 +61,7 @@ export class TidingsInbox extends Base {
   #open: AbortController | undefined;
   #living: ReturnType<typeof setInterval> | undefined;
   #arrived: InboxItem[] = [];
+  readonly #offered = new Set<string>();
   #speaking: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
@@ -145,6 +146,8 @@ export class TidingsInbox extends Base {
     this.#show();
     this.#place();
     this.#panel.focus();
+    this.#offered.clear();
+    this.#readShown();
     const outside = (event: globalThis.Event) => {
       if (!event.composedPath().includes(this)) this.#shut();
     };
@@ -211,7 +214,10 @@ export class TidingsInbox extends Base {
       if (cause instanceof TidingsError) this.#refuse(cause);
       return;
     }
-    this.#inbox.subscribe(() => this.#show());
+    this.#inbox.subscribe(() => {
+      this.#show();
+      this.#readShown();
+    });
   }
 
   #end(): void {
@@ -238,6 +244,16 @@ export class TidingsInbox extends Base {
   #retry(): void {
     if (this.#refused) this.#begin();
     else void this.#inbox?.reload();
+  }
+
+  /** With `read-on="open"` what the open panel shows is read; each item is offered to the server once. */
+  #readShown(): void {
+    if (!this.#open || this.getAttribute("read-on") !== "open") return;
+    const shown = (this.#inbox?.state.items ?? []).filter((item) => isUnread(item) && !this.#offered.has(item.id));
+    if (shown.length === 0) return;
+    const ids = shown.map(({ id }) => id);
+    for (const id of ids) this.#offered.add(id);
+    void this.#inbox?.read(...ids).catch(() => undefined);
   }
 
   #readAll(): void {

@@ -138,6 +138,7 @@ class Listening<Own> implements Listener<Own> {
     this.#closed.abort();
     await led?.catch(() => undefined);
     await this.#receipts.close();
+    this.#client.tokens.forget();
     await this.#device?.saved();
     this.#stands("ended", failed && asError(failed.why));
     this.#handing.clear();

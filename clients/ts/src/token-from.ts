@@ -2,16 +2,12 @@
 
 import { TidingsError } from "./error.js";
 
-const known = new Map<string, () => Promise<string>>();
-
 /**
  * Asks an address for a token: plain text, or JSON with `token`. The page's own cookies say who asks, where the address
- * is of the page's origin. All who name the same address share what it gave.
+ * is of the page's origin.
  */
 export function tokenFrom(address: URL): () => Promise<string> {
-  const asking = known.get(address.href) ?? (() => ask(address));
-  known.set(address.href, asking);
-  return asking;
+  return () => ask(address);
 }
 
 async function ask(address: URL): Promise<string> {

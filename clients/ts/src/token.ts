@@ -11,7 +11,10 @@ export type TokenWhy =
   /** The server did not take the one in hand. */
   | "refused";
 
-/** A token, or who gives one: usually a call to your own server. What it gave is remembered until it ends. */
+/**
+ * A token, or who gives one: usually a call to your own server. What a function gave is remembered, for all who were
+ * handed the same function, until it ends or one of them is closed: close what listens when somebody signs out.
+ */
 export type TokenSource = string | ((why: TokenWhy) => string | Promise<string>);
 
 /** How long before its end a token is no longer sent, if it lives long enough for that. */
@@ -53,6 +56,11 @@ export class Tokens {
   /** The token in hand, or a new one. */
   async current(): Promise<string> {
     return this.held() ?? (await this.ask(this.#held === undefined ? "first" : "expiring"));
+  }
+
+  /** Remembers nothing of what was given: its person may have signed out. */
+  forget(): void {
+    this.#held = undefined;
   }
 
   /** A new one. Who asks at the same time is given the same. */

@@ -83,6 +83,20 @@ test("the bell counts, the panel lists, a click reads, and a read elsewhere is s
   await context.close();
 });
 
+test("where opening the panel is reading, what it shows is read, and what comes to it too", async () => {
+  await to("hank", { content: "one" });
+  const { page, bell, part, context } = await inboxOf("hank");
+  await page.evaluate(() => document.querySelector("tidings-inbox").setAttribute("read-on", "open"));
+  await until("it is counted", async () => (await bell.getAttribute("aria-label")) === "Messages, 1 unread");
+  await bell.click();
+  await until("it is read", async () => (await bell.getAttribute("aria-label")) === "Messages");
+  await to("hank", { content: "two" });
+  const stored = async () => (await server.ask("/api/v1/inbox", server.token("hank"))).items;
+  await until("the next is read too", async () => (await stored()).map(({ state }) => state).join() === "read,read");
+  assert.equal(await part("unread").count(), 0);
+  await context.close();
+});
+
 test("everything is read at once, and an item is taken out", async () => {
   for (const content of ["one", "two", "three"]) await to("bob", { content });
   const { bell, items, part, told, context } = await inboxOf("bob");
@@ -168,9 +182,11 @@ test("the keyboard reaches everything", async () => {
 test("who is signed out is told so, and comes in again after trying again", async () => {
   let signedIn = false;
   app.token = (url) => (signedIn ? server.token(url.split("=").at(-1)) : undefined);
-  const { bell, part, told, context } = await inboxOf("erin");
+  const { page, bell, part, told, context } = await inboxOf("erin", { bypassCSP: true });
   await bell.click();
   await part("notice").waitFor();
+  await picture(page, "refused");
+  assert.deepEqual(await flaws(page), []);
   assert.match(await part("notice").textContent(), /signed out/);
   const before = app.asked;
   signedIn = true;
@@ -185,11 +201,13 @@ test("who is signed out is told so, and comes in again after trying again", asyn
 });
 
 test("an empty inbox says so; one whose server is away says that what it shows may be old, and recovers", async () => {
-  const { bell, part, items, context } = await inboxOf("finn");
+  const { page, bell, part, items, context } = await inboxOf("finn", { bypassCSP: true });
   await bell.click();
   await part("empty").waitFor();
   await server.kill();
   await part("notice").waitFor();
+  await picture(page, "empty stale");
+  assert.deepEqual(await flaws(page), []);
   assert.match(await part("notice").textContent(), /may be old/);
   await server.again();
   await part("notice").waitFor({ state: "hidden" });
