@@ -17,7 +17,7 @@ mod paging;
 mod problem;
 mod reference;
 mod scope;
-mod tickets;
+pub mod tickets;
 mod trace;
 
 use tidings_store::Migration;

@@ -43,7 +43,7 @@ pub fn routes(api: DeliveryApi) -> OpenApiRouter {
         .routes(routes!(inbox::delete_notification))
         .routes(routes!(preferences::get_preferences, preferences::put_preferences))
         .routes(routes!(directory::list_users, directory::import_users))
-        .routes(routes!(directory::put_user))
+        .routes(routes!(directory::get_user, directory::put_user, directory::delete_user))
         .routes(routes!(directory::put_member, directory::delete_member))
         .with_state(api)
 }

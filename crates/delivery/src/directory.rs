@@ -17,6 +17,8 @@ pub struct DirectoryUser {
     pub display_name: String,
     /// Their roles, groups and app channels.
     pub channels: Vec<Channel>,
+    /// Whether they may come in no more.
+    pub disabled: bool,
 }
 
 pub(crate) async fn count(tx: &Tx, channel: &str, by: i64) -> Result<(), StoreError> {
@@ -106,17 +108,13 @@ pub async fn knows(tx: &Tx, caller_: &Caller) -> Result<bool, StoreError> {
 /// A person with all they were member of and wanted, by place: what the verdict asks.
 pub async fn history(tx: &Tx, user: &UserId) -> Result<core::Person, StoreError> {
     let mut person = core::Person::new(user.clone());
-    let row = tx
-        .optional("SELECT joined_place FROM directory_users WHERE user_id = $1", params![user.as_str()])
-        .await?;
-    if let Some(row) = row {
-        person.apply(&PersonChange::Joined(Channel::All), Place(row.get(0)?));
-    }
     let rows = tx
         .query(
             "SELECT channel, joined_place, left_place FROM directory_former WHERE user_id = $1
              UNION ALL
              SELECT channel, joined_place, NULL FROM directory_members WHERE user_id = $1
+             UNION ALL
+             SELECT 'all', joined_place, NULL FROM directory_users WHERE user_id = $1
              ORDER BY 2",
             params![user.as_str()],
         )
@@ -157,11 +155,14 @@ pub async fn standing(tx: &Tx, user: &UserId) -> Result<Standing, StoreError> {
 /// Somebody, with their roles, groups and app channels.
 pub async fn find(tx: &Tx, user: &UserId) -> Result<Option<DirectoryUser>, StoreError> {
     let row = tx
-        .optional("SELECT display_name FROM directory_users WHERE user_id = $1", params![user.as_str()])
+        .optional(
+            "SELECT display_name, disabled FROM directory_users WHERE user_id = $1",
+            params![user.as_str()],
+        )
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let channels = channels_of(tx, user).await?;
-    Ok(Some(DirectoryUser { user_id: user.clone(), display_name: row.get(0)?, channels }))
+    let (channels, disabled) = (channels_of(tx, user).await?, row.get::<u32>(1)? == 1);
+    Ok(Some(DirectoryUser { user_id: user.clone(), display_name: row.get(0)?, channels, disabled }))
 }
 
 /// People whose id begins with `prefix`, by id, after one of them. A run of the primary key.
@@ -175,7 +176,7 @@ pub async fn list(
     let end = format!("{prefix}\u{10FFFF}");
     let rows = tx
         .query(
-            "SELECT user_id, display_name
+            "SELECT user_id, display_name, disabled
              FROM directory_users
              WHERE user_id >= $1 AND user_id < $2 AND user_id > $3
              ORDER BY user_id
@@ -187,7 +188,8 @@ pub async fn list(
     for row in &rows {
         let user_id: UserId = row.parse(0)?;
         let channels = channels_of(tx, &user_id).await?;
-        users.push(DirectoryUser { user_id, display_name: row.get(1)?, channels });
+        let disabled = row.get::<u32>(2)? == 1;
+        users.push(DirectoryUser { user_id, display_name: row.get(1)?, channels, disabled });
     }
     Ok(users)
 }

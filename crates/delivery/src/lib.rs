@@ -23,6 +23,7 @@ mod projection;
 mod reach;
 pub mod receipts;
 mod record;
+pub mod retention;
 pub mod sessions;
 pub mod trace;
 
@@ -69,6 +70,11 @@ pub const MIGRATIONS: &[Migration] = &[
         owner: "delivery",
         name: "0005_preferences",
         sqlite: include_str!("../migrations/sqlite/0005_preferences.sql"),
+    },
+    Migration {
+        owner: "delivery",
+        name: "0006_retention",
+        sqlite: include_str!("../migrations/sqlite/0006_retention.sql"),
     },
 ];
 

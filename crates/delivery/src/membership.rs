@@ -44,13 +44,25 @@ pub struct Change {
     /// Other preferences.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preferences: Option<PreferencesChange>,
+    /// Whether they may come in from now on; none where that stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
+    /// Whether they leave the directory.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 impl Change {
+    /// Whether their streams end.
+    pub fn shuts_out(&self) -> bool {
+        self.gone || self.disabled == Some(true)
+    }
+
     /// The same as the verdict's person takes it.
     pub fn person_changes(&self) -> impl Iterator<Item = PersonChange> + '_ {
         let joined = self.joined.iter().cloned().map(PersonChange::Joined);
-        let left = self.left.iter().cloned().map(PersonChange::Left);
+        let everything = self.gone.then_some(Channel::All);
+        let left = self.left.iter().cloned().chain(everything).map(PersonChange::Left);
         let preferences = self.preferences.iter().flat_map(PreferencesChange::person_changes);
         joined.chain(left).chain(preferences)
     }
@@ -182,10 +194,15 @@ async fn apply(tx: &Tx, change: &Change, at: Moment, sessions: &[Session]) -> Re
         leave(tx, user, channel, at.place).await?;
     }
     tx.execute(
-        "UPDATE directory_users SET changed_place = $2, claimed_at = COALESCE($3, claimed_at) WHERE user_id = $1",
-        params![user.as_str(), at.place.0, change.claimed_at],
+        "UPDATE directory_users
+         SET changed_place = $2, claimed_at = COALESCE($3, claimed_at), disabled = COALESCE($4, disabled)
+         WHERE user_id = $1",
+        params![user.as_str(), at.place.0, change.claimed_at, change.disabled.map(u32::from)],
     )
     .await?;
+    if change.gone {
+        return forget(tx, user, at.place).await;
+    }
     if let Some(preferences) = &change.preferences {
         preferences::apply(tx, user, preferences, at).await?;
     }
@@ -201,6 +218,27 @@ async fn apply(tx: &Tx, change: &Change, at: Moment, sessions: &[Session]) -> Re
         active.extend(unconfirmed(tx, generation, user, at.place).await?);
     }
     offer(tx, user, active, sessions, at).await
+}
+
+/// Takes somebody out of the directory. What they received stays counted: they left after it.
+async fn forget(tx: &Tx, user: &UserId, at: Place) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO directory_former (user_id, channel, joined_place, left_place)
+         SELECT user_id, 'all', joined_place, $2 FROM directory_users WHERE user_id = $1
+         ON CONFLICT DO NOTHING",
+        params![user.as_str(), at.0],
+    )
+    .await?;
+    let gone = tx.execute("DELETE FROM directory_users WHERE user_id = $1", params![user.as_str()]).await?;
+    if gone == 1 {
+        directory::count(tx, "all", -1).await?;
+    }
+    for statement in
+        ["DELETE FROM sessions WHERE user_id = $1", "DELETE FROM directory_preferences WHERE user_id = $1"]
+    {
+        tx.execute(statement, params![user.as_str()]).await?;
+    }
+    Ok(())
 }
 
 /// Says once more to somebody what was withheld from them and is not any more: their quiet hours are over.

@@ -26,11 +26,10 @@ impl Reach {
     pub async fn count(&self, tx: &Tx) -> Result<u64, StoreError> {
         let upto = self.upto(tx).await?;
         match (self.audience.any.as_slice(), self.audience.none.as_slice()) {
-            ([channel @ Channel::All], []) => {
-                Ok(directory::members(tx, channel).await?.saturating_sub(joined_after(tx, upto).await?))
-            }
-            ([channel @ (Channel::Role(_) | Channel::Group(_) | Channel::App(_))], []) => {
-                self.count_channel(tx, channel, upto).await
+            ([channel @ (Channel::All | Channel::Role(_) | Channel::Group(_) | Channel::App(_))], []) => {
+                let members = directory::members(tx, channel).await?;
+                let later = self.joined_after(tx, channel, upto).await?;
+                Ok(members.saturating_sub(later) + self.received_and_left(tx, channel, upto).await?)
             }
             _several => self.count_each(tx, upto).await,
         }
@@ -46,16 +45,26 @@ impl Reach {
         Ok(row.get::<Option<u64>>(0)?.map_or(Place::MAX, Place))
     }
 
-    async fn count_channel(&self, tx: &Tx, channel: &Channel, upto: Place) -> Result<u64, StoreError> {
-        let name = channel.to_string();
-        let members = directory::members(tx, channel).await?;
-        let later = tx
-            .one(
+    /// How many people came to a channel after a place.
+    async fn joined_after(&self, tx: &Tx, channel: &Channel, upto: Place) -> Result<u64, StoreError> {
+        if upto == Place::MAX {
+            return Ok(0);
+        }
+        let row = if *channel == Channel::All {
+            tx.one("SELECT COUNT(*) FROM directory_users WHERE joined_place > $1", params![upto.0]).await?
+        } else {
+            tx.one(
                 "SELECT COUNT(*) FROM directory_members WHERE channel = $1 AND joined_place > $2",
-                params![&name, upto.0],
+                params![channel.to_string(), upto.0],
             )
-            .await?;
-        let left = tx
+            .await?
+        };
+        row.get(0)
+    }
+
+    /// How many people received it and left the channel since.
+    async fn received_and_left(&self, tx: &Tx, channel: &Channel, upto: Place) -> Result<u64, StoreError> {
+        let row = tx
             .one(
                 "SELECT COUNT(DISTINCT f.user_id)
                  FROM directory_former f
@@ -63,11 +72,13 @@ impl Reach {
                    AND f.left_place > (SELECT COALESCE(MIN(place), 0) FROM delivery_records WHERE subject = $2)
                    AND EXISTS (SELECT 1 FROM item_receipts r WHERE r.user_id = f.user_id AND r.item_id = $2)
                    AND NOT EXISTS (SELECT 1 FROM directory_members m
-                                   WHERE m.channel = $1 AND m.user_id = f.user_id AND m.joined_place <= $3)",
-                params![&name, &self.item, upto.0],
+                                   WHERE m.channel = $1 AND m.user_id = f.user_id AND m.joined_place <= $3)
+                   AND NOT ($1 = 'all' AND EXISTS (SELECT 1 FROM directory_users u
+                                                   WHERE u.user_id = f.user_id AND u.joined_place <= $3))",
+                params![channel.to_string(), &self.item, upto.0],
             )
             .await?;
-        Ok(members.saturating_sub(later.get(0)?) + left.get::<u64>(0)?)
+        row.get(0)
     }
 
     async fn count_each(&self, tx: &Tx, upto: Place) -> Result<u64, StoreError> {
@@ -217,16 +228,6 @@ impl Reach {
             .await?;
         Ok(row.is_some() || self.audience.none.contains(&Channel::User(user.clone())))
     }
-}
-
-/// How many people entered the directory after a place.
-async fn joined_after(tx: &Tx, place: Place) -> Result<u64, StoreError> {
-    if place == Place::MAX {
-        return Ok(0);
-    }
-    let row =
-        tx.one("SELECT COUNT(*) FROM directory_users WHERE joined_place > $1", params![place.0]).await?;
-    row.get(0)
 }
 
 fn names(channels: &[Channel]) -> String {

@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     consumers::{self, Consumers},
-    identity, kafka_settings, keepers, limits,
+    housekeeping, identity, kafka_settings, keepers, limits,
     routes::{
         self, Operators,
         health::{self, Health},
@@ -151,6 +151,7 @@ impl Server {
 
         // 5 consume, and what comes due
         tasks.spawn(Keeper { store: store.clone(), clock: Arc::clone(&clock) }.run(stop.clone()));
+        tasks.spawn(housekeeping::run(store.clone(), Arc::clone(&clock), stop.clone()));
         let consumers = Consumers {
             store: store.clone(),
             log: Arc::clone(&log),

@@ -46,8 +46,8 @@ async fn channels_name_who_is_meant_and_who_is_not() {
     let mut alice = app.person("alice").device("d").await;
     let mut bob = app.person("bob").device("d").await;
     let id = say(&admin, json!({ "content": "By day", "target": target })).await;
-    admin.broadcast("Everybody", json!({ "type": "all" })).await;
     assert_eq!(alice.content().await, "By day");
+    admin.broadcast("Everybody", json!({ "type": "all" })).await;
     assert_eq!(bob.content().await, "Everybody", "who is excepted is not told");
     alice.until("Everybody").await;
     app.person("alice").confirm("d", alice.cursor()).await;
@@ -239,4 +239,59 @@ async fn a_broadcast_whose_delivery_is_a_dead_letter_has_failed_until_it_is_sent
         got.push(alice.content().await);
     }
     assert_eq!(got, ["Hard"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_taken_out_is_told_no_more_and_what_they_received_stays_counted() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    enter(&admin, &[("alice", &[], &[]), ("bob", &[], &[])]).await;
+    let known = admin.get("/directory/users").await["items"].as_array().map(Vec::len);
+    let (alice, bob) = (app.person("alice"), app.person("bob"));
+    let mut device = alice.device("d").await;
+    let id = say(&admin, json!({ "content": "For all", "target": { "type": "all" } })).await;
+    device.until("For all").await;
+    alice.confirm("d", device.cursor()).await;
+    for name in ["alice", "bob"] {
+        let gone = admin.client.delete(&format!("/api/v1/directory/users/{name}")).await.unwrap();
+        assert_eq!(gone.status, 204);
+    }
+    // Their streams end.
+    device.end().await;
+    let missing = admin.client.get("/api/v1/directory/users/bob").await.unwrap();
+    assert_eq!(missing.status, 404);
+    let stats = admin.get(&format!("/broadcasts/{id}/stats")).await;
+    assert_eq!(
+        stats["targeted"].as_u64(),
+        known.map(|known| known as u64 - 1),
+        "alice received it, bob did not"
+    );
+    assert_eq!(stats["delivered"], 1);
+    // Who comes again is somebody new.
+    let mut again = bob.device("d").await;
+    let mut got = again.catch_up().await;
+    if got.is_empty() {
+        got.push(again.content().await);
+    }
+    assert_eq!(got, ["For all"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_disabled_is_out_at_once_and_in_again_when_that_is_undone() {
+    let app = TestApp::start().await;
+    let (admin, alice) = (app.admin(), app.person("alice"));
+    let mut device = alice.device("d").await;
+    device.catch_up().await;
+    let put = async |disabled: bool| {
+        let body = json!({ "disabled": disabled });
+        let put = admin.client.put("/api/v1/directory/users/alice", &body).await.unwrap();
+        assert!(put.status.is_success(), "{put:?}");
+    };
+    put(true).await;
+    device.end().await;
+    let refused = async || (alice.client.get("/api/v1/inbox").await.unwrap().status == 401).then_some(());
+    eventually("the token does not hold any more", refused).await;
+    put(false).await;
+    let admitted = async || (alice.client.get("/api/v1/inbox").await.unwrap().status == 200).then_some(());
+    eventually("the token holds again", admitted).await;
 }

@@ -40,6 +40,8 @@ pub(super) struct PutUser {
     groups: Option<Vec<String>>,
     /// Names of app channels.
     channels: Option<Vec<String>>,
+    /// Whether they may come in no more: their streams end, and their tokens hold no longer here.
+    disabled: Option<bool>,
 }
 
 /// A line of an import.
@@ -52,6 +54,7 @@ pub(super) struct ImportLine {
     roles: Option<Vec<String>>,
     groups: Option<Vec<String>>,
     channels: Option<Vec<String>>,
+    disabled: Option<bool>,
 }
 
 /// What became of an import.
@@ -73,6 +76,7 @@ pub(super) struct UserBody {
     roles: Vec<String>,
     groups: Vec<String>,
     channels: Vec<String>,
+    disabled: bool,
 }
 
 impl From<DirectoryUser> for UserBody {
@@ -82,7 +86,8 @@ impl From<DirectoryUser> for UserBody {
             named.map(|channel| channel.name().to_owned()).collect()
         };
         let (roles, groups, channels) = (of("role"), of("group"), of("app"));
-        Self { user_id: user.user_id, display_name: user.display_name, roles, groups, channels }
+        let DirectoryUser { user_id, display_name, disabled, channels: _ } = user;
+        Self { user_id, display_name, roles, groups, channels, disabled }
     }
 }
 
@@ -144,8 +149,8 @@ struct Import {
 impl Import {
     async fn take(&mut self, line: u64, said: Result<ImportLine, Problem>) -> Result<(), Problem> {
         let checked = said.and_then(|said| {
-            let ImportLine { user_id, display_name, roles, groups, channels } = said;
-            let user = PutUser { display_name, roles, groups, channels };
+            let ImportLine { user_id, display_name, roles, groups, channels, disabled } = said;
+            let user = PutUser { display_name, roles, groups, channels, disabled };
             user.check().map(|()| (user_id, user))
         });
         match checked {
@@ -197,6 +202,7 @@ impl PutUser {
         };
         Wish {
             display_name: self.display_name,
+            disabled: self.disabled,
             roles: of(self.roles, Channel::Role),
             groups: of(self.groups, Channel::Group),
             apps: of(self.channels, Channel::App),
@@ -224,6 +230,36 @@ pub(super) async fn put_user(
     let put = change::change(&api.store, Lane::People, vec![user.wish(id)], api.clock.now()).await?;
     let user = put.into_iter().next().ok_or_else(|| Problem::not_found("person"))?;
     Ok(Json(user.into()))
+}
+
+/// Somebody of the directory.
+#[utoipa::path(
+    get, path = "/api/v1/directory/users/{id}", tag = "directory", security(("token" = ["directory:write"])),
+    params(("id" = String, Path)), responses((status = 200, body = UserBody, description = "as they are now"))
+)]
+pub(super) async fn get_user(
+    State(api): State<DeliveryApi>,
+    caller: Caller,
+    Segment(id): Segment<UserId>,
+) -> Result<Json<UserBody>, Problem> {
+    caller.require(Scope::DirectoryWrite)?;
+    let user = api.store.read(move |tx| async move { directory::find(&tx, &id).await }).await?;
+    user.map(|user| Json(user.into())).ok_or_else(|| Problem::not_found("person"))
+}
+
+/// Take somebody out of the directory. What they received stays counted; whoever comes again with a token that holds is
+/// entered anew: to keep them out, disable them.
+#[utoipa::path(
+    delete, path = "/api/v1/directory/users/{id}", tag = "directory", security(("token" = ["directory:write"])),
+    params(("id" = String, Path)), responses((status = 204, description = "they are not in it, now or before"))
+)]
+pub(super) async fn delete_user(
+    State(api): State<DeliveryApi>,
+    caller: Caller,
+    Segment(id): Segment<UserId>,
+) -> Result<StatusCode, Problem> {
+    caller.require(Scope::DirectoryWrite)?;
+    api.wish(Wish { gone: true, ..Wish::of(id) }).await
 }
 
 /// The channel and the person of `/channels/{name}/members/{user}`.

@@ -11,7 +11,8 @@ use http::{HeaderMap, header};
 use serde::Deserialize;
 use tidings::{
     Deps,
-    api::{Caller, Page, PageQuery, Params, Problem, Scope, Segment, encode_page},
+    api::{Caller, Code, Page, PageQuery, Params, Problem, Scope, Segment, encode_page},
+    delivery::retention,
     model::{BroadcastId, UserId},
 };
 use utoipa::IntoParams;
@@ -75,6 +76,12 @@ pub(super) async fn list_deliveries(
 ) -> Result<Response, Problem> {
     caller.require(Scope::BroadcastRead)?;
     let (limit, after) = (page.limit()?, page.after::<UserId>(LIST)?);
+    let forgotten = deps.clock.now().minus(retention::KEPT);
+    let broadcast = deps.store.read(move |tx| async move { store::find(&tx, id).await }).await?;
+    if broadcast.is_some_and(|broadcast| broadcast.ended_at.is_some_and(|ended_at| ended_at <= forgotten)) {
+        let sentence = "it ended more than 30 days ago: who got it is forgotten, its counts are kept";
+        return Err(Problem::new(Code::NotFound, sentence));
+    }
     let first = read(&deps, id, query.state, after, limit).await?;
     match Form::wanted(&headers) {
         Form::Page => {
