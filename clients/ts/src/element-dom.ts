@@ -32,7 +32,8 @@ export function button(given: Given): HTMLButtonElement {
 const SVG = "http://www.w3.org/2000/svg";
 /** The outlines that are drawn here, in a square of 24. */
 const OUTLINES = {
-  bell: ["M6 9a6 6 0 0 1 12 0c0 5 2 6.5 2 7.5H4C4 15.500 6 14 6 9Z", "M10 20a2.200 2.200 0 0 0 4 0"],
+  bell: ["M6 9a6 6 0 0 1 12 0c0 5 2 6.5 2 7.5H4C4 15.5 6 14 6 9Z", "M10 20a2.2 2.2 0 0 0 4 0"],
+  sliders: ["M4 7h9", "M17 7h3", "M15 5v4", "M4 17h3", "M11 17h9", "M9 15v4"],
   cross: ["M6 6l12 12", "M18 6L6 18"],
 } as const;
 

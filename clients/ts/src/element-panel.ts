@@ -8,6 +8,8 @@ import type { InboxState } from "./inbox-state.js";
 /** What a panel does when somebody does something with it. */
 export interface PanelHost extends RowHost {
   closed(): void;
+  /** The preferences are to be shown, or no longer. */
+  preferring(shown: boolean): void;
   readAll(): void;
   more(): void;
   retry(): void;
@@ -18,6 +20,8 @@ export interface Shown extends RowContext {
   state: InboxState;
   /** Something is wrong with what is shown, beside the list: it may be old, or nobody is let in. */
   notice: "stale" | "refused" | undefined;
+  /** Whether the preferences are shown, rather than the list. */
+  preferring: boolean;
 }
 
 /** The panel. */
@@ -26,7 +30,10 @@ export class Panel {
   readonly #host: PanelHost;
   readonly #heading = make("h2", { part: "heading", attributes: { id: "heading" } });
   readonly #readAll: HTMLButtonElement;
+  readonly #preferences: HTMLButtonElement;
   readonly #close: HTMLButtonElement;
+  readonly #form: HTMLElement;
+  readonly #inside: readonly HTMLElement[];
   readonly #noticeText = make("span");
   readonly #noticeRetry: HTMLButtonElement;
   readonly #notice: HTMLElement;
@@ -42,10 +49,13 @@ export class Panel {
   readonly #rows = new Map<string, Row>();
   #reachable: string | undefined;
 
-  constructor(host: PanelHost) {
+  constructor(host: PanelHost, form: HTMLElement) {
     this.#host = host;
+    this.#form = form;
     const retry = () => host.retry();
     this.#readAll = button({ part: "read-all", click: () => host.readAll() });
+    const preferring = () => host.preferring(this.#form.hidden);
+    this.#preferences = button({ part: "show-preferences", click: preferring, children: [icon("sliders")] });
     this.#close = button({ part: "close", click: () => host.closed(), children: [icon("cross")] });
     this.#noticeRetry = button({ part: "retry", click: retry });
     this.#notice = make("p", { part: "notice", attributes: { role: "status" }, children: [this.#noticeText, this.#noticeRetry] });
@@ -59,9 +69,9 @@ export class Panel {
     this.#list.addEventListener("keydown", (event) => this.#key(event));
     this.#list.addEventListener("focusin", (event) => this.#focused(event.target));
     this.#more = button({ part: "more", click: () => host.more() });
-    const header = make("div", { part: "header", children: [this.#heading, this.#readAll, this.#close] });
-    const inside = [this.#loading, this.#empty, this.#failed, this.#list, this.#more];
-    const body = make("div", { part: "body", children: inside });
+    const header = make("div", { part: "header", children: [this.#heading, this.#readAll, this.#preferences, this.#close] });
+    this.#inside = [this.#loading, this.#empty, this.#failed, this.#list, this.#more];
+    const body = make("div", { part: "body", children: [this.#form, ...this.#inside] });
     const attributes = { id: "panel", role: "dialog", "aria-labelledby": "heading", tabindex: "-1", popover: "manual" };
     this.element = make("div", { part: "panel", attributes, children: [header, this.#notice, body] });
   }
@@ -71,7 +81,11 @@ export class Panel {
     const { state, strings, notice } = shown;
     this.#say(strings);
     const { items, status } = state;
-    this.#readAll.hidden = state.unread === 0;
+    this.#heading.textContent = shown.preferring ? strings.preferences : strings.label;
+    this.#preferences.setAttribute("aria-pressed", String(shown.preferring));
+    this.#preferences.hidden = notice === "refused";
+    this.#form.hidden = !shown.preferring;
+    this.#readAll.hidden = state.unread === 0 || shown.preferring;
     this.#notice.hidden = notice === undefined;
     this.#noticeText.textContent = notice === undefined ? "" : strings[notice];
     this.#noticeRetry.hidden = notice !== "refused";
@@ -80,6 +94,7 @@ export class Panel {
     this.#empty.hidden = status !== "loaded" || items.length > 0;
     this.#list.hidden = items.length === 0;
     this.#more.hidden = state.next === null;
+    if (shown.preferring) for (const part of this.#inside) part.hidden = true;
     this.#arrange(shown);
   }
 
@@ -90,7 +105,7 @@ export class Panel {
   }
 
   #say(strings: Strings): void {
-    this.#heading.textContent = strings.label;
+    this.#preferences.setAttribute("aria-label", strings.preferences);
     this.#readAll.textContent = strings.readAll;
     this.#close.setAttribute("aria-label", strings.close);
     this.#loadingText.textContent = strings.loading;

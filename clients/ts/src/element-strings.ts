@@ -27,6 +27,17 @@ export interface Strings {
   urgent: string;
   /** An item that has neither title nor content. */
   untitled: string;
+  /** Names the preferences, and the button that shows them. */
+  preferences: string;
+  mute: string;
+  /** There is nothing that could be muted. */
+  noCategories: string;
+  quietHours: string;
+  onlyUrgent: string;
+  from: string;
+  to: string;
+  save: string;
+  saved: string;
 }
 
 /** English. */
@@ -48,6 +59,15 @@ export const ENGLISH: Strings = {
   high: "Important",
   urgent: "Urgent",
   untitled: "Message",
+  preferences: "Preferences",
+  mute: "Mute",
+  noCategories: "No categories yet",
+  quietHours: "Quiet hours",
+  onlyUrgent: "Only urgent messages at night",
+  from: "From",
+  to: "to",
+  save: "Save",
+  saved: "Saved",
 };
 
 const UNITS: readonly [Intl.RelativeTimeFormatUnit, number][] = [

@@ -65,11 +65,12 @@ svg {
 }
 [part~="heading"] { flex: 1; margin: 0; font-size: 1.0625rem; font-weight: 650; }
 [part~="read-all"] { padding: 0.375rem 0.5rem; border-radius: 0.5rem; color: var(--accent); font-size: 0.875rem; }
-[part~="read-all"]:hover, [part~="close"]:hover, [part~="remove"]:hover { background: var(--raised); }
-[part~="close"], [part~="remove"] {
+[part~="header"] button:hover, [part~="remove"]:hover { background: var(--raised); }
+[part~="show-preferences"][aria-pressed="true"] { background: var(--raised); color: var(--text); }
+[part~="close"], [part~="show-preferences"], [part~="remove"] {
   display: grid; place-items: center; width: 2rem; height: 2rem; border-radius: 0.5rem; color: var(--muted);
 }
-[part~="close"] svg, [part~="remove"] svg { width: 1.125rem; height: 1.125rem; }
+[part~="header"] svg, [part~="remove"] svg { width: 1.125rem; height: 1.125rem; }
 
 [part~="notice"] {
   display: flex; align-items: center; gap: 0.75rem; margin: 0; padding: 0.5rem 1rem;
@@ -117,6 +118,27 @@ svg {
 [part~="item"]:hover [part~="remove"], [part~="item"]:focus-within [part~="remove"] { opacity: 1; }
 @media (hover: none) { [part~="remove"] { opacity: 1; } }
 
+[part~="preferences"] { padding: 0.25rem 1rem 1rem; }
+fieldset { margin: 0.75rem 0 0; padding: 0; border: 0; min-width: 0; }
+legend { padding: 0; margin-block-end: 0.375rem; font-weight: 650; }
+input { font: inherit; accent-color: var(--accent); }
+[part~="categories"], [part~="zone"] { color: var(--muted); }
+[part~="choice"] { display: flex; align-items: center; gap: 0.5rem; min-height: 2rem; color: var(--text); }
+[part~="choice"] label { flex: 1; padding-block: 0.25rem; overflow-wrap: anywhere; }
+[part~="choice"] input { width: 1.125rem; height: 1.125rem; margin: 0; flex: none; }
+[part~="hours"] { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem; padding-inline-start: 1.625rem; }
+[part~="hours"] input {
+  padding: 0.25rem 0.375rem; border: 1px solid var(--muted); border-radius: 0.375rem;
+  background: var(--surface); color: var(--text);
+}
+[part~="zone"] { flex-basis: 100%; margin: 0; font-size: 0.8125rem; }
+[part~="actions"] { display: flex; align-items: center; gap: 0.75rem; margin-block-start: 1.25rem; }
+[part~="save"] {
+  padding: 0.5rem 1.125rem; border-radius: 0.5rem; background: var(--accent); color: var(--surface); font-weight: 600;
+}
+[part~="save"]:disabled { opacity: 0.5; cursor: default; }
+[part~="said"] { margin: 0; color: var(--muted); }
+
 [part~="skeleton"] { display: grid; gap: 0.5rem; padding: 0.875rem 1.75rem; }
 [part~="skeleton"] i {
   height: 0.75rem; border-radius: 0.375rem; background: var(--line); animation: breathe 1.4s ease-in-out infinite;
@@ -129,7 +151,7 @@ svg {
   [part~="panel"] {
     inset: 0; width: 100%; max-width: none; height: 100dvh; max-height: none; border: 0; border-radius: 0;
   }
-  [part~="close"], [part~="remove"] { width: 2.75rem; height: 2.75rem; }
+  [part~="close"], [part~="show-preferences"], [part~="remove"] { width: 2.75rem; height: 2.75rem; }
   [part~="body"] { flex: 1; }
 }
 @media (forced-colors: active) {

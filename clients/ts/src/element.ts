@@ -5,11 +5,12 @@
 
 import { button, icon, make } from "./element-dom.js";
 import { Panel } from "./element-panel.js";
+import { PreferencesForm } from "./element-preferences.js";
 import { titleOf } from "./element-row.js";
 import { ENGLISH, type Strings } from "./element-strings.js";
 import { style } from "./element-style.js";
 import { TidingsError } from "./error.js";
-import { type Inbox, inbox } from "./inbox.js";
+import { type Inbox, type Preferences, inbox } from "./inbox.js";
 import { EMPTY, type InboxItem, isUnread } from "./inbox-state.js";
 import { tokenFrom } from "./token-from.js";
 import type { TokenSource } from "./token.js";
@@ -50,6 +51,7 @@ export class TidingsInbox extends Base {
   readonly #bell: HTMLButtonElement;
   readonly #badge = make("span", { part: "badge", attributes: { "aria-hidden": "true" } });
   readonly #spoken = make("div", { attributes: { class: "spoken", "aria-live": "polite" } });
+  readonly #form: PreferencesForm;
   readonly #panel: Panel;
   #inbox: Inbox | undefined;
   #token: TokenSource | undefined;
@@ -57,6 +59,7 @@ export class TidingsInbox extends Base {
   #refused: TidingsError | undefined;
   #awaySince: number | undefined;
   #unread = 0;
+  #preferring = false;
   #beginning = false;
   #open: AbortController | undefined;
   #living: ReturnType<typeof setInterval> | undefined;
@@ -71,14 +74,24 @@ export class TidingsInbox extends Base {
     const picture = make("slot", { attributes: { name: "bell" }, children: [icon("bell")] });
     const attributes = { "aria-haspopup": "dialog", "aria-expanded": "false", "aria-controls": "panel" };
     this.#bell = button({ part: "bell", attributes, children: [picture, this.#badge], click: () => this.toggle() });
-    this.#panel = new Panel({
-      activated: (item, event) => this.#activated(item, event),
-      removed: (item) => void this.#inbox?.remove(item.id).catch(() => undefined),
+    this.#form = new PreferencesForm(
+      {
+        load: () => this.#asked((inbox) => inbox.preferences()),
+        save: (wished) => this.#asked((inbox) => inbox.prefer(wished)),
+        categories: () => this.#categories(),
+      },
+      ENGLISH,
+    );
+    const host = {
+      activated: (item: InboxItem, event: MouseEvent) => this.#activated(item, event),
+      removed: (item: InboxItem) => void this.#inbox?.remove(item.id).catch(() => undefined),
       closed: () => this.close(),
       readAll: () => this.#readAll(),
       more: () => void this.#inbox?.more(),
       retry: () => this.#retry(),
-    });
+      preferring: (shown: boolean) => this.#prefer(shown),
+    };
+    this.#panel = new Panel(host, this.#form.element);
     this.#root.append(this.#bell, this.#panel.element, this.#spoken);
   }
 
@@ -91,6 +104,9 @@ export class TidingsInbox extends Base {
     this.#token = token;
     this.#begin();
   }
+
+  /** Categories that can be muted, by the names that people know; those of the list, where nothing is said. */
+  categories: Readonly<Record<string, string>> | undefined;
 
   /** What it says. Words that are left out are English. */
   get strings(): Partial<Strings> {
@@ -178,6 +194,7 @@ export class TidingsInbox extends Base {
   #shut(): void {
     this.#open?.abort();
     this.#open = undefined;
+    this.#preferring = false;
     const { element } = this.#panel;
     if (element.matches("[data-open]")) element.hidePopover?.();
     element.toggleAttribute("data-open", false);
@@ -261,6 +278,23 @@ export class TidingsInbox extends Base {
     this.#panel.focus();
   }
 
+  #prefer(shown: boolean): void {
+    this.#preferring = shown;
+    this.#show();
+    if (shown) void this.#form.open(this.#strings);
+  }
+
+  async #asked(ask: (inbox: Inbox) => Promise<Preferences>): Promise<Preferences> {
+    if (!this.#inbox) throw new TidingsError("usage", this.#strings.refused, { final: true });
+    return await ask(this.#inbox);
+  }
+
+  #categories(): ReadonlyMap<string, string> {
+    if (this.categories) return new Map(Object.entries(this.categories));
+    const met = (this.#inbox?.state.items ?? []).flatMap(({ category }) => (category === null ? [] : [category]));
+    return new Map(met.toSorted().map((name) => [name, name]));
+  }
+
   #activated(item: InboxItem, event: MouseEvent): void {
     if (isUnread(item)) void this.#inbox?.read(item.id).catch(() => undefined);
     if (!this.#tell("tidings-select", item)) event.preventDefault();
@@ -296,7 +330,7 @@ export class TidingsInbox extends Base {
     const stale = this.#awaySince !== undefined && now - this.#awaySince >= STALE_MS && state.status === "loaded";
     const locale = this.closest<HTMLElement>("[lang]")?.lang || undefined;
     const notice = this.#refused ? "refused" : stale ? "stale" : undefined;
-    this.#panel.show({ state, notice, strings: this.#strings, locale, now });
+    this.#panel.show({ state, notice, preferring: this.#preferring, strings: this.#strings, locale, now });
   }
 
   /** Puts the panel under the bell, or above it, where it fits; small windows are filled by the sheet's own rules. */

@@ -17,6 +17,14 @@ export interface InboxOptions extends Omit<ListenOptions, "onFrame"> {
   onItem?: (item: InboxItem) => void;
 }
 
+/** What somebody does not want to hear of, and when. Urgent messages come all the same. */
+export interface Preferences {
+  /** Categories of which they want nothing. */
+  muted_categories: string[];
+  /** When it is quiet, `"22:00"` to `"07:00"` by the clock of an IANA time zone; what comes then is shown afterwards. */
+  quiet_hours: { start: string; end: string; time_zone: string } | null;
+}
+
 /** A live inbox. */
 export interface Inbox {
   /** What it shows now; each change is another object. */
@@ -35,6 +43,10 @@ export interface Inbox {
   readAll(): Promise<void>;
   /** Takes an item out of the inbox. */
   remove(id: string): Promise<void>;
+  /** What the person prefers. */
+  preferences(): Promise<Preferences>;
+  /** Replaces it, on all their devices; answers what holds now. */
+  prefer(preferences: Preferences): Promise<Preferences>;
   /** Ends it. */
   close(): Promise<void>;
 }
@@ -119,6 +131,17 @@ class LiveInbox implements Inbox {
     this.#pushed.delete(id);
     this.#show(gone(this.state, [id]));
     await this.#act(() => this.#client.request(`/api/v1/inbox/${encodeURIComponent(id)}`, { method: "DELETE" }));
+  }
+
+  preferences(): Promise<Preferences> {
+    return this.#client.json("/api/v1/preferences");
+  }
+
+  async prefer(preferences: Preferences): Promise<Preferences> {
+    const now = await this.#client.json<Preferences>("/api/v1/preferences", { method: "PUT", body: preferences });
+    // The list shows neither more nor less than what is wanted now.
+    await this.reload();
+    return now;
   }
 
   async close(): Promise<void> {

@@ -15,7 +15,7 @@ export type {
   SessionData,
   SessionFrame,
 } from "./frames.js";
-export { type Inbox, type InboxOptions, inbox } from "./inbox.js";
+export { type Inbox, type InboxOptions, type Preferences, inbox } from "./inbox.js";
 export { type InboxItem, type InboxState, isUnread } from "./inbox-state.js";
 export { type ListenOptions, type ListenState, type Listener, listen } from "./listen.js";
 export { type Broadcast, type NewBroadcast, type SendOptions, send } from "./send.js";

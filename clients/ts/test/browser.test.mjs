@@ -95,9 +95,9 @@ test("two pages of a browser have one connection, and the second takes over when
   const second = await listening(person);
   await until("the second is live", () => isLive(second));
   assert.deepEqual((await second.evaluate(() => window.readies)).map(({ reason }) => reason), ["joined"]);
-  for (const content of ["one", "two"]) await send(server.admin, to("bob", content));
-  for (const page of [first, second]) {
-    await until("both hear it", async () => (await heard(page)).length === 2);
+  for (const [n, content] of ["one", "two"].entries()) {
+    await send(server.admin, to("bob", content));
+    for (const page of [first, second]) await until("both hear it", async () => (await heard(page)).length === n + 1);
   }
   assert.equal(person.streams, 1);
 

@@ -28,7 +28,12 @@ after(async () => {
   app?.close();
 });
 
-const to = (user, said) => send(server.admin, { target: { type: "selected", ids: [user] }, ...said });
+/** Says something to somebody, and waits until it lies in their inbox: only then the next stands behind it. */
+async function to(user, said) {
+  const { id } = await send(server.admin, { target: { type: "selected", ids: [user] }, ...said });
+  const lies = async () => (await server.ask("/api/v1/inbox", server.token(user))).items.some((item) => item.id === id);
+  await until("it lies in the inbox", lies);
+}
 
 /** A page with the element of a person. */
 async function inboxOf(user, how = {}) {
@@ -213,6 +218,40 @@ test("an empty inbox says so; one whose server is away says that what it shows m
   await part("notice").waitFor({ state: "hidden" });
   await to("finn", { content: "Back" });
   await until("it goes on", async () => (await items.count()) === 1);
+  await context.close();
+});
+
+test("somebody mutes a category and has quiet hours, and both hold on the server", async () => {
+  const said = { title: "Sale", content: "Everything must go", category: "marketing" };
+  await to("ida", said);
+  await to("ida", { content: "Rota", category: "work" });
+  const { page, bell, items, part, told, context } = await inboxOf("ida", { timezoneId: "Europe/Berlin", bypassCSP: true });
+  await bell.click();
+  await until("both are there", async () => (await items.count()) === 2);
+  await part("show-preferences").click();
+  await part("preferences").getByLabel("marketing").check();
+  await part("preferences").getByLabel("Only urgent").check();
+  await page.locator("tidings-inbox #start").fill("21:30");
+  await picture(page, "preferences");
+  assert.deepEqual(await flaws(page), []);
+  await part("save").click();
+  await until("it is saved", async () => (await part("said").textContent()) === "Saved");
+  assert.deepEqual(await server.ask("/api/v1/preferences", server.token("ida")), {
+    muted_categories: ["marketing"],
+    quiet_hours: { start: "21:30", end: "07:00", time_zone: "Europe/Berlin" },
+  });
+
+  await part("preferences").getByLabel("Only urgent").uncheck();
+  await part("save").click();
+  const kept = () => server.ask("/api/v1/preferences", server.token("ida"));
+  await until("the night is over", async () => (await kept()).quiet_hours === null);
+  await part("show-preferences").click();
+  await send(server.admin, { target: { type: "selected", ids: ["ida"] }, ...said });
+  await to("ida", { content: "Shift", category: "work" });
+  await until("what is wanted comes", async () => (await part("content").first().textContent()) === "Shift");
+  const sales = (await part("content").allTextContents()).filter((text) => text === said.content);
+  assert.ok(sales.length <= 1, "the second sale does not come");
+  assert.deepEqual(told, []);
   await context.close();
 });
 
