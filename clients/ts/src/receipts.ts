@@ -31,16 +31,17 @@ export class Receipts {
     this.#due = undefined;
   }
 
-  /** Sends what is due at once, also if the page goes away meanwhile. */
+  /** Sends what is due at once. */
   async flush(): Promise<void> {
     const due = this.#due;
     this.#due = undefined;
-    if (due) await this.#post(due, { keepalive: true }).catch(() => undefined);
+    if (due) await this.#post(due).catch(() => undefined);
   }
 
   /** Sends what is due, and ends. */
   async close(): Promise<void> {
     this.#closed.abort();
+    await this.#sending;
     await this.flush();
   }
 
@@ -51,7 +52,7 @@ export class Receipts {
       const due = this.#due;
       let pause = PAUSE_MS;
       try {
-        await this.#post(due, { signal });
+        await this.#post(due);
         attempt = 0;
         if (this.#due === due) this.#due = undefined;
       } catch (cause) {
@@ -67,7 +68,8 @@ export class Receipts {
     this.#sending = undefined;
   }
 
-  async #post(receipt: object, how: { signal?: AbortSignal; keepalive?: boolean }): Promise<void> {
-    await this.#client.request("/api/v1/receipts", { method: "POST", body: receipt, ...how });
+  async #post(receipt: object): Promise<void> {
+    // It is sent on if the page goes away meanwhile.
+    await this.#client.request("/api/v1/receipts", { method: "POST", body: receipt, keepalive: true });
   }
 }

@@ -21,6 +21,8 @@ export type TokenSource = string | ((why: TokenWhy) => string | Promise<string>)
 const MARGIN_MS = 30_000;
 /** How long a token is remembered at least, whatever it says of its end: clocks differ, and the server's decides. */
 const HELD_MIN_MS = 5_000;
+/** How long an application may take to give one. */
+const GIVE_MS = 30_000;
 
 /** What one source gave. */
 export class Tokens {
@@ -73,7 +75,7 @@ export class Tokens {
     const source = this.#source;
     let token: unknown;
     try {
-      token = typeof source === "function" ? await source(why) : source;
+      token = typeof source === "function" ? await inTime(Promise.resolve(source(why))) : source;
     } catch (cause) {
       // The application's own server may be away; its refusal is a TidingsError that says it is final.
       if (cause instanceof TidingsError) throw cause;
@@ -91,6 +93,15 @@ export class Tokens {
 }
 
 const remembered = new WeakMap<Exclude<TokenSource, string>, Tokens>();
+
+/** What an application gives, or an error if it takes too long. */
+async function inTime(giving: Promise<string>): Promise<string> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_given, reject) => {
+    timer = setTimeout(() => reject(new Error(`nothing came within ${GIVE_MS / 1000} s`)), GIVE_MS);
+  });
+  return await Promise.race([giving, late]).finally(() => clearTimeout(timer));
+}
 
 /** What a token says of itself. Nobody verified it: it decides where a cursor is kept, and nothing else. */
 export function claims(token: string): { sub: string | undefined; exp: number | undefined } {

@@ -133,6 +133,13 @@ test("what is no token is refused for good, and an application that fails is ask
   await assert.rejects(failing.current(), { code: "token", final: false });
 });
 
+test("an application that never gives a token is not waited for without end", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const asking = new Tokens(() => new Promise(() => {}), Date.now).current();
+  t.mock.timers.tick(30_000);
+  await assert.rejects(asking, { code: "token", final: false });
+});
+
 test("the name in a token is read whatever its letters, and nonsense names nobody", () => {
   assert.equal(claims(mint("s", "Zoë ÿ 😀")).sub, "Zoë ÿ 😀");
   for (const nonsense of ["", "a", "a.b.c", "a.e30.c", "a.bnVsbA.c"]) assert.equal(claims(nonsense).sub, undefined);
