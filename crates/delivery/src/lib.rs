@@ -17,6 +17,7 @@ pub mod inbox;
 mod mark;
 mod membership;
 mod person;
+pub mod presence;
 mod project;
 mod projection;
 pub mod receipts;
@@ -56,6 +57,11 @@ pub const MIGRATIONS: &[Migration] = &[
         owner: "delivery",
         name: "0003_projection",
         sqlite: include_str!("../migrations/sqlite/0003_projection.sql"),
+    },
+    Migration {
+        owner: "delivery",
+        name: "0004_presence",
+        sqlite: include_str!("../migrations/sqlite/0004_presence.sql"),
     },
 ];
 

@@ -12,6 +12,8 @@ const ROUTES: [(&str, &str); 7] = [
     ("/api/v1/consumer-groups", "ops:read"),
     ("/api/v1/consumer-groups/broadcast-service-group", "ops:read"),
     ("/api/v1/connections", "ops:read"),
+    ("/api/v1/connections/people", "ops:read"),
+    ("/api/v1/outbox", "ops:read"),
     ("/api/v1/dead-letters", "dlt:read"),
     ("/api/v1/audit", "ops:read"),
 ];
