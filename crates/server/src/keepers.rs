@@ -3,9 +3,9 @@
 //! Where the log lies in the database's own file, an event is a record by its commit, and its delivery is projected
 //! with it. Elsewhere a relay takes events from the outbox to the log, and the projection takes deliveries back.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use tidings_config::Config;
+use tidings_config::{Config, Role};
 use tidings_delivery::{DELIVERIES, Mark, PROJECTED, Projection, head};
 use tidings_log::{
     EmbeddedLog, Log, TopicConfig,
@@ -92,24 +92,34 @@ impl Keepers {
         Ok(self.store.heads().watch(topic.first_partition))
     }
 
-    /// Starts what keeps the log, or what runs between it and the database.
-    pub(crate) fn start(self, tasks: &TaskTracker, stop: &CancellationToken, random: u64) {
+    /// Starts what keeps the log, or what of these roles runs between it and the database.
+    pub(crate) fn start(
+        self,
+        roles: &BTreeSet<Role>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+        random: u64,
+    ) {
         if let Some(embedded) = self.embedded {
             tasks.spawn(embedded.run_retention(EmbeddedLog::RETENTION_PAUSE, stop.clone()));
             return;
         }
-        let relay = Relay {
-            store: self.store.clone(),
-            log: Arc::clone(&self.log),
-            clock: Arc::clone(&self.clock),
-            name: format!("{}-{random:016x}", std::process::id()),
-            // Nobody else can open a file that this process has open.
-            alone: self.store.path().is_some(),
-            options: RelayOptions::default(),
-        };
-        tasks.spawn(relay.run(stop.clone()));
-        let projection = Projection { store: self.store.clone(), log: self.log, clock: self.clock };
-        tasks.spawn(projection.run(stop.clone()));
+        if roles.contains(&Role::Relay) {
+            let relay = Relay {
+                store: self.store.clone(),
+                log: Arc::clone(&self.log),
+                clock: Arc::clone(&self.clock),
+                name: format!("{}-{random:016x}", std::process::id()),
+                // Nobody else can open a file that this process has open.
+                alone: self.store.path().is_some(),
+                options: RelayOptions::default(),
+            };
+            tasks.spawn(relay.run(stop.clone()));
+        }
+        if roles.contains(&Role::Consumers) {
+            let projection = Projection { store: self.store.clone(), log: self.log, clock: self.clock };
+            tasks.spawn(projection.run(stop.clone()));
+        }
         tasks.spawn(follow(self.store, self.projected, stop.clone()));
     }
 }

@@ -7,12 +7,16 @@ mod identity;
 mod kafka;
 mod keepers;
 mod limits;
+mod presence;
 mod routes;
 mod schedules;
 mod serve;
+mod served;
 mod source;
 mod standings;
+mod streams;
 mod tcp;
+mod topics;
 
 pub use build::{Server, StartError, migrate, migrations};
 pub use kafka::kafka_settings;
