@@ -1,9 +1,6 @@
 //! Bodies of one JSON object a line, read as they come: as long as they are, a line is all that is held.
 
-use axum::{
-    body::Body,
-    extract::{FromRequest, Request},
-};
+use axum::{body::Body, extract::Request};
 use http::header;
 use http_body_util::BodyExt as _;
 use serde::{Serialize, de::DeserializeOwned};
@@ -55,10 +52,9 @@ impl FailedLines {
     }
 }
 
-impl<S: Send + Sync> FromRequest<S> for Lines {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, _state: &S) -> Result<Self, Self::Rejection> {
+impl Lines {
+    /// The lines of a request. Not an extractor: who may not call is told so before anything else.
+    pub fn of(request: Request) -> Result<Self, Problem> {
         let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let plain = !request.headers().contains_key(header::CONTENT_ENCODING);
         if !plain || media.is_none_or(|media| !media.eq_ignore_ascii_case("application/x-ndjson")) {
@@ -68,9 +64,7 @@ impl<S: Send + Sync> FromRequest<S> for Lines {
         }
         Ok(Self { body: request.into_body(), rest: Vec::new(), next: 0, number: 0, ended: false })
     }
-}
 
-impl Lines {
     /// The next line that is not empty: its number, and what it says. None behind the last one; an error where the
     /// body is cut or a line is too long, for then no later line can be told.
     pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<(u64, Result<T, Problem>)>, Problem> {

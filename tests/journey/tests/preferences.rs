@@ -106,7 +106,7 @@ async fn what_comes_in_quiet_hours_is_shown_when_they_are_over() {
 async fn preferences_that_cannot_be_kept_are_refused_and_survive_a_restart() {
     let mut app = TestApp::start().await;
     let alice = app.person("alice");
-    let wrong = json!({ "quiet_hours": { "start": "22:00", "end": "07:00", "time_zone": "Mars/Base" } });
+    let wrong = json!({ "muted_categories": [], "quiet_hours": { "start": "22:00", "end": "07:00", "time_zone": "Mars/Base" } });
     let refused = alice.client.put("/api/v1/preferences", &wrong).await.unwrap();
     assert_eq!(refused.status, 400);
     let problem: Value = refused.json().unwrap();

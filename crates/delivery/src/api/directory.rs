@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, Request, State},
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -128,9 +128,10 @@ pub(super) async fn list_users(
 pub(super) async fn import_users(
     State(api): State<DeliveryApi>,
     caller: Caller,
-    mut lines: Lines,
+    request: Request,
 ) -> Result<Json<Imported>, Problem> {
     caller.require(Scope::DirectoryWrite)?;
+    let mut lines = Lines::of(request)?;
     let mut import = Import { api, imported: Imported::default(), slice: Vec::new() };
     while let Some((line, said)) = lines.next::<ImportLine>().await? {
         import.take(line, said).await?;

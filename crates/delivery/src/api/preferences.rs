@@ -25,11 +25,9 @@ const CATEGORY_BYTES: usize = 256;
 #[schema(as = Preferences)]
 pub(super) struct PreferencesBody {
     /// Categories of which you want nothing.
-    #[serde(default)]
     #[schema(value_type = Vec<String>, example = json!(["marketing"]))]
     muted_categories: BTreeSet<String>,
     /// When it is quiet: what comes then is shown when it is over.
-    #[serde(default)]
     quiet_hours: Option<Quiet>,
 }
 

@@ -2,12 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::{Request, State},
+};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tidings::{
     Deps,
-    api::{Body, Caller, FailedLines, Lines, Page, PageQuery, Params, Problem, Scope, Segment, encode_page},
+    api::{
+        Caller, FailedLines, Lines, Page, PageQuery, Params, Problem, RawBody, Scope, Segment, encode_page,
+    },
     delivery::{Reach, directory},
     model::{ListId, Timestamp, UserId},
     store::{Lane, StoreError},
@@ -97,9 +102,10 @@ impl From<List> for ListBody {
 pub(super) async fn preview_audience(
     State(deps): State<Deps>,
     caller: Caller,
-    Body(request): Body<PreviewAudience>,
+    body: RawBody,
 ) -> Result<Json<Preview>, Problem> {
     caller.require(Scope::BroadcastWrite)?;
+    let request: PreviewAudience = body.parse()?;
     let target = request.target.resolve(&deps.store).await?;
     let preview = deps
         .store
@@ -144,9 +150,10 @@ pub(super) async fn put_audience(
     State(deps): State<Deps>,
     caller: Caller,
     Segment(name): Segment<ListName>,
-    mut lines: Lines,
+    request: Request,
 ) -> Result<Json<PutList>, Problem> {
     caller.require(Scope::BroadcastWrite)?;
+    let mut lines = Lines::of(request)?;
     let (id, now) = (deps.ids.list(), deps.clock.now());
     let begun = name.clone();
     deps.store
