@@ -63,7 +63,7 @@ export const ENGLISH: Strings = {
   mute: "Mute",
   noCategories: "No categories yet",
   quietHours: "Quiet hours",
-  onlyUrgent: "Only urgent messages at night",
+  onlyUrgent: "Only urgent messages in these hours",
   from: "From",
   to: "to",
   save: "Save",

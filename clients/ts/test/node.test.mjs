@@ -15,19 +15,23 @@ const to = (user, content) => ({ content, target: { type: "selected", ids: [user
 /** A person with a token of the server's secret. */
 const as = (user, claims) => ({ server: server.url, token: server.token(user, claims) });
 
-/** An inbox that the test may leave open. */
-const opened = (options) => {
-  const one = inbox(options);
-  open.add(one);
-  return one;
-};
-
 /** What a test opened, and may have left open where it failed. */
 const open = new Set();
 afterEach(async () => {
-  await Promise.all([...open].map((one) => one.close()));
+  for (const one of open) await one.close();
   open.clear();
 });
+const kept = (one) => (open.add(one), one);
+
+/** An inbox. */
+const opened = (options) => kept(inbox(options));
+/** A server of the test's own, to be killed. */
+const another = async (env) => {
+  const own = await Server.start(env);
+  open.add({ close: () => own.remove() });
+  return own;
+};
+const relayTo = async (port) => kept(await Relay.to(port));
 
 /** Listens and notes the content of each broadcast. */
 function heard(options, more = {}) {
@@ -37,13 +41,12 @@ function heard(options, more = {}) {
     frames.push(frame);
     if (frame.type === "broadcast.created") contents.push(frame.data.content);
   };
-  const listener = listen({ ...options, onFrame, ...more });
-  open.add(listener);
+  const listener = kept(listen({ ...options, onFrame, ...more }));
   return { listener, contents, frames };
 }
 
 test("nothing is lost, repeated or out of order while the server is killed and drained again and again", async () => {
-  const own = await Server.start();
+  const own = await another();
   const caller = { server: own.url, token: own.token("alice") };
   const client = heard(caller);
   const witness = heard(caller);
@@ -70,7 +73,6 @@ test("nothing is lost, repeated or out of order while the server is killed and d
   assert.deepEqual(client.contents, witness.contents);
   assert.ok(client.frames.some(({ type }) => type === "shutdown"));
   await Promise.all([client.listener.close(), witness.listener.close()]);
-  await own.remove();
 });
 
 test("a listener that begins again goes on after what it handled, and the server knows what that was", async () => {
@@ -87,6 +89,25 @@ test("a listener that begins again goes on after what it handled, and the server
   assert.equal(ready.data.recovered, true, ready.data.reason);
   assert.deepEqual(second.contents, ["two"]);
   await second.listener.close();
+});
+
+test("a catch-up that is cut and sent again shows nothing twice, also to the next listener of the device", async () => {
+  const said = Array.from({ length: 20 }, (_, n) => `${n} ${"x".repeat(200)}`);
+  for (const content of said) await send(server.admin, to("paul", content));
+  await until("they lie in the inbox", async () => {
+    return (await server.ask("/api/v1/inbox?limit=50", server.token("paul"))).items.length === said.length;
+  });
+  const relay = await relayTo(server.port);
+  const cuts = [2000, 4000, 6000];
+  relay.budget = (line) => (line.startsWith("GET /api/v1/stream") ? (cuts.shift() ?? Infinity) : Infinity);
+  const caller = { server: relay.url, token: server.token("paul"), store: new MemoryStore() };
+  const first = heard(caller);
+  await until("it was cut in the middle", () => relay.count("GET /api/v1/stream") === 3);
+  assert.ok(first.contents.length > 0 && first.contents.length < said.length);
+  await first.listener.close();
+  const second = heard(caller);
+  await until("the rest is heard", () => first.contents.length + second.contents.length >= said.length);
+  assert.deepEqual([...first.contents, ...second.contents].toSorted(), said.toSorted());
 });
 
 test("what a handler threw at is not confirmed, and comes again", async () => {
@@ -119,7 +140,7 @@ test("a listener can be iterated: the next frame is asked for, and leaving the l
 });
 
 test("the token is renewed before it ends, on the open stream", async () => {
-  const relay = await Relay.to(server.port);
+  const relay = await relayTo(server.port);
   // The server takes a token within a minute after its end, and lets the stream live as long as that.
   const ends = Date.now() + 5000;
   const asked = [];
@@ -138,18 +159,16 @@ test("the token is renewed before it ends, on the open stream", async () => {
   assert.equal(relay.count("POST /api/v1/sessions/"), 1);
   assert.equal(asked[0], "first");
   await client.listener.close();
-  relay.close();
 });
 
 test("a token that does not hold ends the listener, and it does not come back by itself", async () => {
   for (const bad of ["nonsense", mint("another secret, as long as it takes", "eve")]) {
-    const relay = await Relay.to(server.port);
+    const relay = await relayTo(server.port);
     const states = [];
     const { listener } = heard({ server: relay.url, token: bad }, { onState: (state) => states.push(state) });
     await assert.rejects(listener.ended, (why) => why instanceof TidingsError && why.code === "unauthorized" && why.final);
     assert.equal(states.at(-1), "ended");
     assert.equal(relay.count("GET /api/v1/stream"), 1);
-    relay.close();
   }
 });
 
@@ -180,7 +199,7 @@ test("an application that gives no token for a while is asked again", async () =
 });
 
 test("a token that becomes somebody else's ends the listener", async () => {
-  const own = await Server.start();
+  const own = await another();
   let who = "hank";
   // None is remembered for long, as they end at once.
   let given;
@@ -192,11 +211,10 @@ test("a token that becomes somebody else's ends the listener", async () => {
   await until("the token is forgotten", () => Date.now() > given + 5000);
   await own.again();
   await assert.rejects(client.listener.ended, { code: "other_user" });
-  await own.remove();
 });
 
 test("one connection too many waits as long as it is told, and comes in when there is room", async () => {
-  const own = await Server.start({ TIDINGS_GATEWAY__CONNECTIONS_PER_USER: "1" });
+  const own = await another({ TIDINGS_GATEWAY__CONNECTIONS_PER_USER: "1" });
   const caller = { server: own.url, token: own.token("jo") };
   const first = heard(caller);
   await until("the first is in", () => first.listener.state === "live");
@@ -207,13 +225,12 @@ test("one connection too many waits as long as it is told, and comes in when the
   await first.listener.close();
   await until("the second is in", () => second.listener.state === "live");
   await second.listener.close();
-  await own.remove();
 });
 
 test("a broadcast whose answer is lost is sent again with its key, and is said once", async () => {
-  const relay = await Relay.to(server.port);
+  const relay = await relayTo(server.port);
   let lost = 0;
-  relay.swallows = (line) => line.startsWith("POST /api/v1/broadcasts") && (lost += 1) <= 2;
+  relay.budget = (line) => (line.startsWith("POST /api/v1/broadcasts") && (lost += 1) <= 2 ? 0 : Infinity);
   const client = heard(as("kim"));
   await until("the stream is open", () => client.listener.state === "live");
   await send({ ...server.admin, server: relay.url }, to("kim", "once"));
@@ -223,7 +240,6 @@ test("a broadcast whose answer is lost is sent again with its key, and is said o
   assert.deepEqual(client.contents.toSorted(), ["last", "once"]);
   assert.equal(relay.count("POST /api/v1/broadcasts"), 3);
   await client.listener.close();
-  relay.close();
 });
 
 test("a refused broadcast is not tried again and says where it is wrong; an unknown outcome can be asked for", async () => {
@@ -232,8 +248,8 @@ test("a refused broadcast is not tried again and says where it is wrong; an unkn
     return why.final && why.idempotencyKey === undefined;
   });
   await assert.rejects(send(as("mallory"), all("x")), { code: "forbidden" });
-  const relay = await Relay.to(server.port);
-  relay.swallows = () => true;
+  const relay = await relayTo(server.port);
+  relay.budget = () => 0;
   const through = { ...server.admin, server: relay.url };
   const why = await send(through, to("liz", "kept"), { tries: 2 }).then(assert.fail, (cause) => cause);
   assert.equal(why.code, "unreachable");
@@ -241,7 +257,6 @@ test("a refused broadcast is not tried again and says where it is wrong; an unkn
   const first = await send(server.admin, to("liz", "kept"), { idempotencyKey });
   const second = await send(server.admin, to("liz", "kept"), { idempotencyKey });
   assert.equal(first.id, second.id);
-  relay.close();
 });
 
 test("an inbox is live: what comes, is read elsewhere, is cancelled or taken out changes list and count", async () => {
@@ -281,7 +296,7 @@ test("an inbox is live: what comes, is read elsewhere, is cancelled or taken out
 });
 
 test("an inbox whose server is away says so, shows what it had, and is up to date once it is back", async () => {
-  const own = await Server.start();
+  const own = await another();
   const mine = opened({ server: own.url, token: own.token("olga") });
   await send(own.admin, all("before"));
   await until("it is there", () => mine.state.items.length === 1);
@@ -293,5 +308,4 @@ test("an inbox whose server is away says so, shows what it had, and is up to dat
   await until("it is live again", () => mine.state.live && mine.state.items[0].content === "after");
   assert.equal(mine.state.items.length, 2);
   await mine.close();
-  await own.remove();
 });
