@@ -170,6 +170,11 @@ impl Problem {
         self.code
     }
 
+    /// Each value of the body that is wrong.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+
     /// What is wrong this time.
     pub fn detail(&self) -> &str {
         &self.detail

@@ -10,7 +10,7 @@ use http::{StatusCode, Uri};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tidings_model::{Clock, Timestamp};
-use tidings_store::{Store, StoreError, params};
+use tidings_store::{Store, StoreError, Tx, params};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -126,4 +126,14 @@ impl Tickets {
                 Problem::new(Code::Unauthorized, "the ticket was used, or its minute is over; get a new one")
             })
     }
+}
+
+/// Forgets tickets whose time is over, some at a time. Answers how many.
+pub async fn forget(tx: &Tx, now: Timestamp) -> Result<u64, StoreError> {
+    tx.execute(
+        "DELETE FROM stream_tickets WHERE ticket_hash IN (
+           SELECT ticket_hash FROM stream_tickets WHERE expires_at <= $1 LIMIT 500)",
+        params![now],
+    )
+    .await
 }

@@ -170,4 +170,8 @@ impl Handler for Faulty {
         }
         self.inner.handle(record, tx).await
     }
+
+    async fn gave_up(&self, record: &Record, tx: &Tx) -> Result<(), StoreError> {
+        self.inner.gave_up(record, tx).await
+    }
 }

@@ -72,4 +72,10 @@ pub trait Handler: Send + Sync {
 
     /// Handles one record.
     async fn handle(&self, record: &Record, tx: &Tx) -> Result<(), HandlerError>;
+
+    /// Notes that a record was given up, in the transaction that writes its dead letter. It must not depend on
+    /// what made the record fail: an error here keeps the group before the record.
+    async fn gave_up(&self, _record: &Record, _tx: &Tx) -> Result<(), StoreError> {
+        Ok(())
+    }
 }

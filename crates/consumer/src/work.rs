@@ -251,7 +251,9 @@ impl Context {
                 };
                 let record = &taken.record;
                 let given_up = dead_letter::GivenUp { handler: &*handler, record, error: &error, attempts };
-                Ok((dead_letter::put(&tx, &given_up, topic.as_deref(), now).await?, window))
+                let id = dead_letter::put(&tx, &given_up, topic.as_deref(), now).await?;
+                handler.gave_up(record, &tx).await?;
+                Ok((id, window))
             })
             .await;
         match ended {

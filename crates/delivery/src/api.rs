@@ -1,7 +1,8 @@
-//! The routes of delivery: receipts now; inbox and directory beside them.
+//! The routes of delivery: receipts, inbox, preferences, and the directory beside them.
 
 mod directory;
 mod inbox;
+mod preferences;
 mod receipts;
 
 use std::sync::Arc;
@@ -40,8 +41,9 @@ pub fn routes(api: DeliveryApi) -> OpenApiRouter {
         .routes(routes!(inbox::read_all_notifications))
         .routes(routes!(inbox::read_notification))
         .routes(routes!(inbox::delete_notification))
+        .routes(routes!(preferences::get_preferences, preferences::put_preferences))
         .routes(routes!(directory::list_users, directory::import_users))
-        .routes(routes!(directory::put_user))
+        .routes(routes!(directory::get_user, directory::put_user, directory::delete_user))
         .routes(routes!(directory::put_member, directory::delete_member))
         .with_state(api)
 }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     directory::{self, DirectoryUser},
     membership::{self, Change},
+    preferences::{self, Preferences, PreferencesChange},
     projection::PROJECTED,
 };
 
@@ -39,6 +40,12 @@ pub struct Wish {
     pub join: Option<Channel>,
     /// Not this channel.
     pub leave: Option<Channel>,
+    /// What they do not want to hear of, and when.
+    pub preferences: Option<Preferences>,
+    /// Whether they may come in no more.
+    pub disabled: Option<bool>,
+    /// Whether they are to be out of the directory.
+    pub gone: bool,
     /// When the token was made whose claims these are; a wish of an older one than was followed is ignored.
     pub claimed_at: Option<Timestamp>,
 }
@@ -54,6 +61,9 @@ impl Wish {
             apps: None,
             join: None,
             leave: None,
+            preferences: None,
+            disabled: None,
+            gone: false,
             claimed_at: None,
         }
     }
@@ -81,6 +91,9 @@ impl Wish {
     /// The channels that follow from it.
     fn channels(&self, had: &[Channel]) -> Vec<Channel> {
         let mut channels = Vec::new();
+        if self.gone {
+            return channels;
+        }
         for (wished, family) in [(&self.roles, "role"), (&self.groups, "group"), (&self.apps, "app")] {
             match wished {
                 Some(wished) => channels.extend(wished.iter().cloned()),
@@ -241,10 +254,11 @@ async fn plan(tx: &Tx, wish: &Wish) -> Result<(DirectoryUser, Option<Change>), S
     let user = wish.user_id.clone();
     let row = tx
         .optional(
-            "SELECT display_name, claimed_at FROM directory_users WHERE user_id = $1",
+            "SELECT display_name, claimed_at, disabled FROM directory_users WHERE user_id = $1",
             params![user.as_str()],
         )
         .await?;
+    let disabled = row.as_ref().map(|row| row.get::<u32>(2)).transpose()? == Some(1);
     let known = row.map(|row| Ok::<_, StoreError>((row.get(0)?, row.get(1)?))).transpose()?;
     let known: Option<(String, Timestamp)> = known;
     let had = directory::channels_of(tx, &user).await?;
@@ -253,8 +267,23 @@ async fn plan(tx: &Tx, wish: &Wish) -> Result<(DirectoryUser, Option<Change>), S
     let channels = if older { had.clone() } else { wish.channels(&had) };
     let name = wish.display_name.clone().or_else(|| known.as_ref().map(|(name, _)| name.clone()));
     let display_name = name.unwrap_or_else(|| user.to_string());
-    let planned = DirectoryUser { user_id: user.clone(), display_name: display_name.clone(), channels };
+    let planned = DirectoryUser {
+        user_id: user.clone(),
+        display_name: display_name.clone(),
+        channels,
+        disabled: wish.disabled.unwrap_or(disabled),
+    };
+    if wish.gone && known.is_none() {
+        return Ok((planned, None));
+    }
+    let preferences = match &wish.preferences {
+        Some(wished) => PreferencesChange::between(&preferences::of(tx, &user).await?, wished),
+        None => None,
+    };
     let change = Change {
+        preferences,
+        disabled: wish.disabled.filter(|wished| *wished != disabled),
+        gone: wish.gone,
         entered_as: known.is_none().then(|| display_name.clone()),
         joined: planned.channels.iter().filter(|channel| !had.contains(channel)).cloned().collect(),
         left: had.iter().filter(|channel| !planned.channels.contains(channel)).cloned().collect(),
@@ -269,7 +298,12 @@ async fn plan(tx: &Tx, wish: &Wish) -> Result<(DirectoryUser, Option<Change>), S
         )
         .await?;
     }
-    if !change.joined.is_empty() || !change.left.is_empty() {
+    let alters = !change.joined.is_empty()
+        || !change.left.is_empty()
+        || change.preferences.is_some()
+        || change.disabled.is_some()
+        || change.gone;
+    if alters {
         return Ok((planned, Some(change)));
     }
     if let Some(claimed_at) = change.claimed_at.filter(|claimed_at| *claimed_at > newest) {

@@ -3,10 +3,10 @@
 use tidings_api::{Caller, Standing};
 use tidings_delivery_core as core;
 use tidings_delivery_core::{PersonChange, Place};
-use tidings_model::{Audience, Channel, UserId};
+use tidings_model::{Channel, UserId};
 use tidings_store::{StoreError, Tx, params};
 
-use crate::Person;
+use crate::{Person, preferences};
 
 /// Somebody as the directory knows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct DirectoryUser {
     pub display_name: String,
     /// Their roles, groups and app channels.
     pub channels: Vec<Channel>,
+    /// Whether they may come in no more.
+    pub disabled: bool,
 }
 
 pub(crate) async fn count(tx: &Tx, channel: &str, by: i64) -> Result<(), StoreError> {
@@ -47,15 +49,16 @@ pub async fn person(tx: &Tx, user: &UserId) -> Result<Person, StoreError> {
 
 /// Which of these people the directory does not know.
 pub async fn unknown(tx: &Tx, users: &[UserId]) -> Result<Vec<UserId>, StoreError> {
-    let mut unknown = Vec::new();
-    for user in users {
-        let known =
-            tx.optional("SELECT 1 FROM directory_users WHERE user_id = $1", params![user.as_str()]).await?;
-        if known.is_none() {
-            unknown.push(user.clone());
-        }
-    }
-    Ok(unknown)
+    let ids: Vec<&str> = users.iter().map(UserId::as_str).collect();
+    let rows = tx
+        .query(
+            "SELECT value FROM json_each($1)
+             WHERE value NOT IN (SELECT user_id FROM directory_users
+                                 WHERE user_id IN (SELECT value FROM json_each($1)))",
+            params![serde_json::to_string(&ids).unwrap_or_default()],
+        )
+        .await?;
+    rows.iter().map(|row| row.parse(0)).collect()
 }
 
 /// How many people a channel has.
@@ -102,20 +105,16 @@ pub async fn knows(tx: &Tx, caller_: &Caller) -> Result<bool, StoreError> {
     Ok(claimed.channels == listed.channels)
 }
 
-/// A person with all they were member of, by place: what the verdict asks.
+/// A person with all they were member of and wanted, by place: what the verdict asks.
 pub async fn history(tx: &Tx, user: &UserId) -> Result<core::Person, StoreError> {
     let mut person = core::Person::new(user.clone());
-    let row = tx
-        .optional("SELECT joined_place FROM directory_users WHERE user_id = $1", params![user.as_str()])
-        .await?;
-    if let Some(row) = row {
-        person.apply(&PersonChange::Joined(Channel::All), Place(row.get(0)?));
-    }
     let rows = tx
         .query(
             "SELECT channel, joined_place, left_place FROM directory_former WHERE user_id = $1
              UNION ALL
              SELECT channel, joined_place, NULL FROM directory_members WHERE user_id = $1
+             UNION ALL
+             SELECT 'all', joined_place, NULL FROM directory_users WHERE user_id = $1
              ORDER BY 2",
             params![user.as_str()],
         )
@@ -127,6 +126,7 @@ pub async fn history(tx: &Tx, user: &UserId) -> Result<core::Person, StoreError>
             person.apply(&PersonChange::Left(channel), Place(left));
         }
     }
+    preferences::recall(tx, &mut person).await?;
     Ok(person)
 }
 
@@ -136,27 +136,6 @@ pub async fn changed_place(tx: &Tx, user: &UserId) -> Result<Place, StoreError> 
         .optional("SELECT changed_place FROM directory_users WHERE user_id = $1", params![user.as_str()])
         .await?;
     row.map_or(Ok(Place::ORIGIN), |row| Ok(Place(row.get(0)?)))
-}
-
-/// How many people an audience has now, and who of those that received `item` left it since.
-pub async fn targeted(tx: &Tx, audience: &Audience, item: &str) -> Result<u64, StoreError> {
-    if let ([channel @ Channel::All], []) = (audience.any.as_slice(), audience.none.as_slice()) {
-        return members(tx, channel).await;
-    }
-    let names = |channels: &[Channel]| {
-        let names: Vec<String> = channels.iter().map(ToString::to_string).collect();
-        serde_json::to_string(&names).unwrap_or_default()
-    };
-    let row = tx
-        .one(
-            "SELECT COUNT(*) FROM (
-               SELECT user_id FROM directory_members WHERE channel IN (SELECT value FROM json_each($1))
-               UNION
-               SELECT user_id FROM item_receipts WHERE item_id = $2) AS people",
-            params![names(&audience.any), item],
-        )
-        .await?;
-    row.get(0)
 }
 
 /// Whether somebody may come in, and whether the directory makes them an administrator.
@@ -176,11 +155,14 @@ pub async fn standing(tx: &Tx, user: &UserId) -> Result<Standing, StoreError> {
 /// Somebody, with their roles, groups and app channels.
 pub async fn find(tx: &Tx, user: &UserId) -> Result<Option<DirectoryUser>, StoreError> {
     let row = tx
-        .optional("SELECT display_name FROM directory_users WHERE user_id = $1", params![user.as_str()])
+        .optional(
+            "SELECT display_name, disabled FROM directory_users WHERE user_id = $1",
+            params![user.as_str()],
+        )
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let channels = channels_of(tx, user).await?;
-    Ok(Some(DirectoryUser { user_id: user.clone(), display_name: row.get(0)?, channels }))
+    let (channels, disabled) = (channels_of(tx, user).await?, row.get::<u32>(1)? == 1);
+    Ok(Some(DirectoryUser { user_id: user.clone(), display_name: row.get(0)?, channels, disabled }))
 }
 
 /// People whose id begins with `prefix`, by id, after one of them. A run of the primary key.
@@ -194,7 +176,7 @@ pub async fn list(
     let end = format!("{prefix}\u{10FFFF}");
     let rows = tx
         .query(
-            "SELECT user_id, display_name
+            "SELECT user_id, display_name, disabled
              FROM directory_users
              WHERE user_id >= $1 AND user_id < $2 AND user_id > $3
              ORDER BY user_id
@@ -206,7 +188,8 @@ pub async fn list(
     for row in &rows {
         let user_id: UserId = row.parse(0)?;
         let channels = channels_of(tx, &user_id).await?;
-        users.push(DirectoryUser { user_id, display_name: row.get(1)?, channels });
+        let disabled = row.get::<u32>(2)? == 1;
+        users.push(DirectoryUser { user_id, display_name: row.get(1)?, channels, disabled });
     }
     Ok(users)
 }

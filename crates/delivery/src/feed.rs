@@ -17,7 +17,7 @@ use tidings_store::{Appends, Store, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Delivery, DeliveryRecord, Mark, backlog, deliver, projection};
+use crate::{Delivery, DeliveryRecord, Mark, backlog, deliver, projection, retention};
 
 /// The pause while the database is away.
 const AWAY_PAUSE: Duration = Duration::from_millis(250);
@@ -125,6 +125,11 @@ impl Feed {
     /// The place behind which the window misses nothing.
     pub fn window_after(&self) -> Place {
         self.window.lock().unwrap_or_else(PoisonError::into_inner).after()
+    }
+
+    /// The place behind which the projection has forgotten nothing.
+    pub async fn kept_after(&self) -> Result<Place, StoreError> {
+        self.store.read(|tx| async move { retention::kept_after(&tx).await }).await
     }
 
     /// The subjects that the window's records removed.

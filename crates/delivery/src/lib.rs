@@ -17,10 +17,13 @@ pub mod inbox;
 mod mark;
 mod membership;
 mod person;
+pub mod preferences;
 mod project;
 mod projection;
+mod reach;
 pub mod receipts;
 mod record;
+pub mod retention;
 pub mod sessions;
 pub mod trace;
 
@@ -37,6 +40,7 @@ pub use mark::Mark;
 pub use membership::Change;
 pub use person::Person;
 pub use projection::{PROJECTED, Projection, reached};
+pub use reach::Reach;
 pub use record::{DeliveryRecord, MEMBERSHIP, MEMBERSHIP_EVENT};
 pub use tidings_delivery_core::End;
 
@@ -56,6 +60,21 @@ pub const MIGRATIONS: &[Migration] = &[
         owner: "delivery",
         name: "0003_projection",
         sqlite: include_str!("../migrations/sqlite/0003_projection.sql"),
+    },
+    Migration {
+        owner: "delivery",
+        name: "0004_reach",
+        sqlite: include_str!("../migrations/sqlite/0004_reach.sql"),
+    },
+    Migration {
+        owner: "delivery",
+        name: "0005_preferences",
+        sqlite: include_str!("../migrations/sqlite/0005_preferences.sql"),
+    },
+    Migration {
+        owner: "delivery",
+        name: "0006_retention",
+        sqlite: include_str!("../migrations/sqlite/0006_retention.sql"),
     },
 ];
 

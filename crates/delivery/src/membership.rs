@@ -1,4 +1,4 @@
-//! Changes of a person's channels: in force from a place, told to gateways, and owed what is active.
+//! Changes of a person's channels and preferences: in force from a place, told to gateways, and owed what is active.
 //!
 //! A change is itself a record, for whoever has a session may be connected anywhere. Where the log is embedded it
 //! is in force with the transaction that writes it, and changes of people without a session, whom nobody need
@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 use tidings_delivery_core::{
-    self as core, Moment, Place,
+    self as core, Moment, PersonChange, Place,
     late::{self, Said},
     session::Session,
 };
@@ -17,11 +17,14 @@ use tidings_store::{Appends, StoreError, Tx, params};
 
 use crate::{
     Delivery, DeliveryRecord, MEMBERSHIP, MEMBERSHIP_EVENT, backlog, deliver, directory, frame, generations,
+    preferences::{self, PreferencesChange},
     sessions,
 };
 
 /// Active messages that one change repeats for a person; what is beyond them is found by paging the inbox.
 const LATE_MAX: usize = 200;
+/// Messages that nobody confirmed yet that are looked at when something is not withheld any more; the oldest first.
+const WITHHELD_MAX: usize = 500;
 
 /// A change of one person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,6 +41,31 @@ pub struct Change {
     /// When the token was made whose claims it takes over; none if it takes over none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed_at: Option<Timestamp>,
+    /// Other preferences.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferences: Option<PreferencesChange>,
+    /// Whether they may come in from now on; none where that stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
+    /// Whether they leave the directory.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
+}
+
+impl Change {
+    /// Whether their streams end.
+    pub fn shuts_out(&self) -> bool {
+        self.gone || self.disabled == Some(true)
+    }
+
+    /// The same as the verdict's person takes it.
+    pub fn person_changes(&self) -> impl Iterator<Item = PersonChange> + '_ {
+        let joined = self.joined.iter().cloned().map(PersonChange::Joined);
+        let everything = self.gone.then_some(Channel::All);
+        let left = self.left.iter().cloned().chain(everything).map(PersonChange::Left);
+        let preferences = self.preferences.iter().flat_map(PreferencesChange::person_changes);
+        joined.chain(left).chain(preferences)
+    }
 }
 
 /// The data of a record of changes.
@@ -166,14 +194,71 @@ async fn apply(tx: &Tx, change: &Change, at: Moment, sessions: &[Session]) -> Re
         leave(tx, user, channel, at.place).await?;
     }
     tx.execute(
-        "UPDATE directory_users SET changed_place = $2, claimed_at = COALESCE($3, claimed_at) WHERE user_id = $1",
-        params![user.as_str(), at.place.0, change.claimed_at],
+        "UPDATE directory_users
+         SET changed_place = $2, claimed_at = COALESCE($3, claimed_at), disabled = COALESCE($4, disabled)
+         WHERE user_id = $1",
+        params![user.as_str(), at.place.0, change.claimed_at, change.disabled.map(u32::from)],
     )
     .await?;
-    if !sessions.is_empty() {
-        offer_active(tx, user, &change.joined, sessions, at).await?;
+    if change.gone {
+        return forget(tx, user, at.place).await;
+    }
+    if let Some(preferences) = &change.preferences {
+        preferences::apply(tx, user, preferences, at).await?;
+    }
+    if sessions.is_empty() {
+        return Ok(());
+    }
+    let mut active = Vec::new();
+    let generation = generations::current(tx).await?;
+    for channel in &change.joined {
+        active.extend(backlog::active_on(tx, generation, channel, Place::ORIGIN, LATE_MAX).await?);
+    }
+    if change.preferences.as_ref().is_some_and(PreferencesChange::frees) {
+        active.extend(unconfirmed(tx, generation, user, at.place).await?);
+    }
+    offer(tx, user, active, sessions, at).await
+}
+
+/// Takes somebody out of the directory. What they received stays counted: they left after it.
+async fn forget(tx: &Tx, user: &UserId, at: Place) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO directory_former (user_id, channel, joined_place, left_place)
+         SELECT user_id, 'all', joined_place, $2 FROM directory_users WHERE user_id = $1
+         ON CONFLICT DO NOTHING",
+        params![user.as_str(), at.0],
+    )
+    .await?;
+    let gone = tx.execute("DELETE FROM directory_users WHERE user_id = $1", params![user.as_str()]).await?;
+    if gone == 1 {
+        directory::count(tx, "all", -1).await?;
+    }
+    for statement in
+        ["DELETE FROM sessions WHERE user_id = $1", "DELETE FROM directory_preferences WHERE user_id = $1"]
+    {
+        tx.execute(statement, params![user.as_str()]).await?;
     }
     Ok(())
+}
+
+/// Says once more to somebody what was withheld from them and is not any more: their quiet hours are over.
+pub(crate) async fn offer_withheld(tx: &Tx, user: &UserId, now: Timestamp) -> Result<(), StoreError> {
+    let sessions = sessions::of(tx, user).await?;
+    if sessions.is_empty() {
+        return Ok(());
+    }
+    let place = deliver::head(tx).await?;
+    let active = unconfirmed(tx, generations::current(tx).await?, user, place).await?;
+    offer(tx, user, active, &sessions, Moment { place: place.next(), time: now }).await
+}
+
+async fn unconfirmed(
+    tx: &Tx,
+    generation: core::GenerationId,
+    user: &UserId,
+    upto: Place,
+) -> Result<Vec<Delivery>, StoreError> {
+    backlog::unconfirmed(tx, generation, user, (Place::ORIGIN, upto), WITHHELD_MAX).await
 }
 
 async fn join(tx: &Tx, user: &UserId, channel: &Channel, at: Place) -> Result<(), StoreError> {
@@ -206,30 +291,33 @@ async fn leave(tx: &Tx, user: &UserId, channel: &Channel, at: Place) -> Result<(
     if left == 1 { directory::count(tx, &channel.to_string(), -1).await } else { Ok(()) }
 }
 
-/// Repeats, late, what is active on the channels gained and what the person is owed by now.
-async fn offer_active(
+/// Repeats, late, what of these active messages the person is owed by now.
+async fn offer(
     tx: &Tx,
     user: &UserId,
-    joined: &[Channel],
+    active: Vec<Delivery>,
     sessions: &[Session],
     now: Moment,
 ) -> Result<(), StoreError> {
+    if active.is_empty() {
+        return Ok(());
+    }
     let person = directory::history(tx, user).await?;
     let own = Channel::User(user.clone());
     let generation = generations::current(tx).await?;
-    let repeated = backlog::active_on(tx, generation, &own, Place::ORIGIN, LATE_MAX).await?;
-    for channel in joined {
-        for said in backlog::active_on(tx, generation, channel, Place::ORIGIN, LATE_MAX).await? {
-            let first = said.facts().first;
-            let newest_late = repeated.iter().rfind(|late| late.facts().late && late.facts().first == first);
-            let known = Said {
-                original: said.facts(),
-                newest_late: newest_late.map(Delivery::facts),
-                on_its_way: false,
-            };
-            if late::owed(&person, sessions, known, now).is_some() && sets_out(tx, &person, &said).await? {
-                repeat(tx, &person, &said, now.time).await?;
-            }
+    let late = |said: &Delivery| said.facts().late;
+    let mut repeated = backlog::active_on(tx, generation, &own, Place::ORIGIN, LATE_MAX).await?;
+    repeated.retain(late);
+    for said in active {
+        if late(&said) {
+            continue;
+        }
+        let first = said.facts().first;
+        let newest_late = repeated.iter().rfind(|late| late.facts().first == first);
+        let known =
+            Said { original: said.facts(), newest_late: newest_late.map(Delivery::facts), on_its_way: false };
+        if late::owed(&person, sessions, known, now).is_some() && sets_out(tx, &person, &said).await? {
+            repeat(tx, &person, &said, now.time).await?;
         }
     }
     Ok(())

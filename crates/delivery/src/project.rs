@@ -7,7 +7,7 @@ use tidings_delivery_core::{End, Place};
 use tidings_model::{Channel, Kind, Timestamp};
 use tidings_store::{StoreError, Tx, params};
 
-use crate::{DeliveryRecord, MEMBERSHIP, end_word, membership};
+use crate::{DeliveryRecord, MEMBERSHIP, end_word, membership, retention};
 
 /// Writes the rows of a record.
 pub(crate) async fn project(
@@ -21,8 +21,8 @@ pub(crate) async fn project(
         return Ok(());
     }
     tx.execute(
-        "INSERT INTO delivery_records (place, event_id, kind, subject, record, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO delivery_records (place, event_id, kind, subject, record, created_at, expires_at, keep_until)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         params![
             place.0,
             record.event_id.as_str(),
@@ -30,7 +30,8 @@ pub(crate) async fn project(
             &record.subject,
             json,
             record.time,
-            record.expires_at
+            record.expires_at,
+            retention::keep_until(record)
         ],
     )
     .await?;

@@ -8,7 +8,7 @@ use std::{
 use tidings_delivery::{
     Delivery, MEMBERSHIP_EVENT,
     core::{
-        Generations, Narrowing, NotRecovered, Person, PersonChange, Place,
+        Generations, Narrowing, NotRecovered, Person, Place,
         resume::{Effect, Input, Resume, Unavailable},
         session::Session,
     },
@@ -285,13 +285,10 @@ impl Stream {
     }
 }
 
-/// Applies a change of a person's channels at its place; a repeat changes nothing.
+/// Applies a change of a person's channels and preferences at its place; a repeat changes nothing.
 fn apply(person: &mut Person, delivery: &Delivery) {
     let Some(change) = delivery.change_of(person.id()) else { return };
-    for channel in &change.joined {
-        person.apply(&PersonChange::Joined(channel.clone()), delivery.place());
-    }
-    for channel in &change.left {
-        person.apply(&PersonChange::Left(channel.clone()), delivery.place());
+    for change in change.person_changes() {
+        person.apply(&change, delivery.place());
     }
 }

@@ -17,7 +17,7 @@ use tidings_model::{Channel, Clock, UserId};
 use tidings_telemetry::DeliveryPushed;
 use tokio::sync::Notify;
 
-use crate::connection::Connection;
+use crate::{Close, connection::Connection};
 
 /// Everybody who is connected to this process.
 #[derive(Debug)]
@@ -168,10 +168,14 @@ impl State {
         }
     }
 
-    /// The live connections of people whose channels change listen to other ones from here on.
+    /// The live connections of people whose channels change listen to other ones from here on; those of people who
+    /// may not come in any more end.
     fn resubscribe(&mut self, delivery: &Delivery) {
         for change in delivery.changes() {
             for connection in self.by_user.get(&change.user_id).cloned().unwrap_or_default() {
+                if change.shuts_out() {
+                    connection.outlet.close(Close::Expired);
+                }
                 if !self.catching_up.contains_key(&connection.id) {
                     self.forget(connection.id, &change.left);
                     self.listen(&connection, &change.joined);

@@ -167,7 +167,7 @@ impl Gateway {
             )
             .retry_after(5)
         })?;
-        let bounds = LogBounds { kept_after: Place::ORIGIN, head };
+        let bounds = LogBounds { kept_after: self.feed.kept_after().await?, head };
         Ok(self.feed.generations().resolve(&cursor, narrowing, bounds).map(|_place| cursor))
     }
 

@@ -125,6 +125,8 @@ ids! {
     NotificationId = "ntf";
     /// An entry of the audit.
     AuditId = "aud";
+    /// A list of people, as somebody put it once.
+    ListId = "lst";
 }
 
 macro_rules! text_ids {
@@ -226,6 +228,11 @@ impl Ids {
     /// A new broadcast id.
     pub fn broadcast(&self) -> BroadcastId {
         BroadcastId(self.next())
+    }
+
+    /// A new id of a list of people.
+    pub fn list(&self) -> ListId {
+        ListId(self.next())
     }
 
     /// A new message id.

@@ -14,5 +14,7 @@ pub use audience::Audience;
 pub use channel::{Channel, InvalidChannel};
 pub use event::{Headers, NewEvent, Record, header};
 pub use frame::{Kind, Priority};
-pub use ids::{AuditId, BroadcastId, EventId, Ids, InvalidId, MessageId, NotificationId, SessionId, UserId};
+pub use ids::{
+    AuditId, BroadcastId, EventId, Ids, InvalidId, ListId, MessageId, NotificationId, SessionId, UserId,
+};
 pub use time::{Clock, InvalidTimestamp, ManualClock, SystemClock, Timestamp};

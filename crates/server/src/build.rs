@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tidings::{Deps, Feature};
+use tidings::{Deps, Feature, Schedule};
 use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes, with_reference};
 use tidings_config::Config;
 use tidings_consumer::{Keeper, Options, Repeats, dead_letter_topic, faults::Faulty};
@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     consumers::{self, Consumers},
-    identity, kafka_settings, keepers, limits,
+    housekeeping, identity, kafka_settings, keepers, limits,
     routes::{
         self, Operators,
         health::{self, Health},
@@ -151,6 +151,7 @@ impl Server {
 
         // 5 consume, and what comes due
         tasks.spawn(Keeper { store: store.clone(), clock: Arc::clone(&clock) }.run(stop.clone()));
+        tasks.spawn(housekeeping::run(store.clone(), Arc::clone(&clock), stop.clone()));
         let consumers = Consumers {
             store: store.clone(),
             log: Arc::clone(&log),
@@ -166,6 +167,7 @@ impl Server {
             start_feature(&feature, &consumers, &tasks, &stop);
             routes = routes.merge(feature.routes);
         }
+        start_schedule(Arc::new(schedules::QuietHoursOver), &consumers, &tasks, &stop);
 
         // 1 again: the routes
         let operators = Operators {
@@ -347,9 +349,18 @@ fn start_feature(feature: &Feature, consumers: &Consumers, tasks: &TaskTracker, 
         });
     }
     for schedule in &feature.schedules {
-        let (store, clock) = (consumers.store.clone(), Arc::clone(&consumers.clock));
-        tasks.spawn(schedules::run(Arc::clone(schedule), store, clock, stop.clone()));
+        start_schedule(Arc::clone(schedule), consumers, tasks, stop);
     }
+}
+
+fn start_schedule(
+    schedule: Arc<dyn Schedule>,
+    consumers: &Consumers,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let (store, clock) = (consumers.store.clone(), Arc::clone(&consumers.clock));
+    tasks.spawn(schedules::run(schedule, store, clock, stop.clone()));
 }
 
 /// A random number from the operating system.

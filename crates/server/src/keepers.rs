@@ -12,7 +12,7 @@ use tidings_log::{
     relay::{Relay, RelayOptions},
 };
 use tidings_model::Clock;
-use tidings_store::{Appends, Database, Store, StoreError, StoreOptions, TopicPartitions};
+use tidings_store::{Appends, Database, Store, StoreError, StoreOptions};
 use tidings_telemetry::TopicDrifts;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -63,22 +63,7 @@ pub(crate) async fn open(
     }
     let projected = watch::Sender::new(0);
     if embedded.is_none() {
-        let found = log.topics().await?;
-        for topic in topics {
-            let partitions = found.iter().find(|found| found.name == topic.name);
-            // The partition of an event is fixed when it is written, so it follows from what the log has.
-            let partitions = partitions.map_or(topic.partitions, |found| {
-                u32::try_from(found.partitions.len()).unwrap_or(topic.partitions)
-            });
-            let known = TopicPartitions {
-                name: topic.name.clone(),
-                first_partition: 0,
-                partitions,
-                bytes_limit: u64::MAX,
-            };
-            store.register_topic(&topic.name, known.clone());
-            store.register_topic(&topic.alias, known);
-        }
+        tidings_log::register(&store, &*log, topics).await?;
         projected.send_replace(store.read(|tx| async move { head(&tx).await }).await?.0);
     }
     Ok(Keepers { store, clock, log, embedded, projected })

@@ -2,6 +2,7 @@
 
 mod build;
 mod consumers;
+mod housekeeping;
 mod identity;
 mod kafka;
 mod keepers;

@@ -2,13 +2,27 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tidings::Schedule;
-use tidings_model::Clock;
-use tidings_store::{Lane, Store, StoreError};
+use tidings::{Due, Schedule};
+use tidings_delivery::preferences;
+use tidings_model::{Clock, Timestamp};
+use tidings_store::{Lane, Store, StoreError, Tx};
 use tokio_util::sync::CancellationToken;
 
 /// The longest pause between two looks: new work may have come due sooner than the last look knew.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// Shows people what their quiet hours kept from them.
+pub(crate) struct QuietHoursOver;
+
+impl Schedule for QuietHoursOver {
+    fn name(&self) -> &'static str {
+        "quiet-hours-over"
+    }
+
+    fn run<'a>(&'a self, tx: &'a Tx, now: Timestamp) -> Due<'a> {
+        Box::pin(preferences::end_quiet_hours(tx, now))
+    }
+}
 
 /// Runs one schedule until `stop`.
 pub(crate) async fn run(

@@ -1,10 +1,14 @@
 //! The routes of broadcasts.
 
+mod audiences;
 mod cancel;
 mod create;
+mod deliveries;
+mod edit;
 mod get;
 mod list;
 mod stats;
+mod target;
 
 use std::time::Duration;
 
@@ -17,7 +21,7 @@ use tidings::{
 };
 use utoipa::ToSchema;
 
-use crate::model::{Broadcast, Status, Target};
+use crate::model::{Broadcast, Status};
 
 /// How long a broadcast without `expires_at` lives: 30 days.
 pub(crate) const DEFAULT_LIFE: Duration = Duration::from_hours(30 * 24);
@@ -25,9 +29,13 @@ pub(crate) const DEFAULT_LIFE: Duration = Duration::from_hours(30 * 24);
 pub(crate) fn routes(deps: Deps) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(create::create_broadcast, list::list_broadcasts))
-        .routes(routes!(get::get_broadcast))
+        .routes(routes!(get::get_broadcast, edit::edit_broadcast))
         .routes(routes!(cancel::cancel_broadcast))
         .routes(routes!(stats::get_broadcast_stats))
+        .routes(routes!(deliveries::list_deliveries))
+        .routes(routes!(audiences::preview_audience))
+        .routes(routes!(audiences::list_audiences))
+        .routes(routes!(audiences::put_audience, audiences::delete_audience))
         .with_state(deps)
 }
 
@@ -46,10 +54,13 @@ pub(crate) struct BroadcastBody {
     data: Option<Box<RawValue>>,
     action_url: Option<String>,
     category: Option<String>,
-    #[schema(value_type = Object)]
-    target: Target,
+    target: target::TargetBody,
     #[schema(value_type = String)]
     priority: Priority,
+    /// Whether those who join the audience later are meant too.
+    late_joiners: bool,
+    /// Whether it is only for those who are online at its moment.
+    fire_and_forget: bool,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -74,8 +85,10 @@ impl From<Broadcast> for BroadcastBody {
             data: broadcast.said.data,
             action_url: broadcast.said.action_url,
             category: broadcast.said.category,
-            target: broadcast.target,
+            target: (&broadcast.target).into(),
             priority: broadcast.priority,
+            late_joiners: broadcast.late_joiners,
+            fire_and_forget: broadcast.fire_and_forget,
             created_at: broadcast.created_at,
             scheduled_at: broadcast.scheduled_at,
             expires_at: broadcast.expires_at,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tidings::{
     consumer::headers,
-    model::{Audience, BroadcastId, EventId, NewEvent, Record, Timestamp, UserId, header},
+    model::{Audience, BroadcastId, Channel, EventId, NewEvent, Record, Timestamp, UserId, header},
 };
 
 use crate::model::Target;
@@ -21,6 +21,8 @@ pub(crate) const GROUP_TOPIC: &str = "broadcast-user-service-group";
 pub(crate) enum Step {
     /// It was created, for later.
     Scheduled,
+    /// It was changed before its time.
+    Edited,
     /// It is delivered from now on.
     Activated,
     /// The next people of a selected audience.
@@ -64,8 +66,12 @@ pub(crate) struct EventAudience {
     pub(crate) kind: AudienceType,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) ids: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) any: Option<Audience>,
+    /// For a custom audience: one of these channels is enough.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) any: Vec<Channel>,
+    /// For a custom audience: one of these channels is too much.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) none: Vec<Channel>,
 }
 
 /// The kinds of audience of the group topic.
@@ -75,6 +81,7 @@ pub(crate) enum AudienceType {
     All,
     Role,
     Group,
+    Custom,
 }
 
 /// The value of a record of the two delivery topics.
@@ -96,22 +103,30 @@ pub(crate) struct MessageDeliveryEvent {
 }
 
 impl EventAudience {
+    /// None where people are named one by one.
     pub(crate) fn of(target: &Target) -> Option<Self> {
-        let (kind, ids) = match target {
-            Target::All => (AudienceType::All, Vec::new()),
-            Target::Role { ids } => (AudienceType::Role, ids.clone()),
-            Target::Group { ids } => (AudienceType::Group, ids.clone()),
-            Target::Selected { .. } => return None,
-        };
-        Some(Self { kind, ids, any: None })
+        let named =
+            |kind, ids: &[String]| Self { kind, ids: ids.to_vec(), any: Vec::new(), none: Vec::new() };
+        Some(match target {
+            Target::All => named(AudienceType::All, &[]),
+            Target::Role { ids } => named(AudienceType::Role, ids),
+            Target::Group { ids } => named(AudienceType::Group, ids),
+            Target::Custom { any, none } => {
+                Self { any: any.clone(), none: none.clone(), ..named(AudienceType::Custom, &[]) }
+            }
+            Target::Selected { .. } | Target::List { .. } => return None,
+        })
     }
 
-    pub(crate) fn target(&self) -> Target {
-        match self.kind {
-            AudienceType::All => Target::All,
-            AudienceType::Role => Target::Role { ids: self.ids.clone() },
-            AudienceType::Group => Target::Group { ids: self.ids.clone() },
-        }
+    pub(crate) fn audience(&self) -> Audience {
+        let channels = |channel: fn(String) -> Channel| self.ids.iter().cloned().map(channel).collect();
+        let any = match self.kind {
+            AudienceType::All => return Audience::of(Channel::All),
+            AudienceType::Role => channels(Channel::Role),
+            AudienceType::Group => channels(Channel::Group),
+            AudienceType::Custom => return Audience { any: self.any.clone(), none: self.none.clone() },
+        };
+        Audience { any, none: Vec::new() }
     }
 }
 

@@ -7,16 +7,21 @@ use serde_json::{json, value::RawValue};
 use tidings::{
     consumer::{Handler, HandlerError},
     delivery::{DeliveryRecord, Item, deliver},
-    model::{Audience, Channel, Clock, EventId, Ids, Priority, Record, UserId, header},
-    store::Tx,
+    model::{
+        Audience, BroadcastId, Channel, Clock, EventId, Ids, Kind, Priority, Record, Timestamp, UserId,
+        header,
+    },
+    store::{StoreError, Tx},
 };
 
 use crate::{
+    audience,
     events::{
         self, Cause, EventAudience, EventType, GROUP_TOPIC, LIFECYCLE_TOPIC, LifecycleEvent,
         MessageDeliveryEvent, SELECTED_TOPIC, Step,
     },
-    model::{Broadcast, Status, Target},
+    failures::{self, Behind},
+    model::{Broadcast, Target},
     store,
 };
 
@@ -56,23 +61,23 @@ impl Handler for Lifecycle {
             return Err(HandlerError::reject(format!("no broadcast {}", event.broadcast_id)));
         };
         let event_type = match event.step {
-            Step::Scheduled => return Ok(()),
+            Step::Scheduled | Step::Edited => return Ok(()),
             Step::Activated => EventType::Created,
             Step::Slice => event.event_type.unwrap_or(EventType::Created),
             Step::Cancelled => EventType::Cancelled,
             Step::Expired => EventType::Expired,
         };
-        if event_type == EventType::Created && broadcast.status != Status::Active {
+        if event_type == EventType::Created && !broadcast.status.is_live() {
             // Cancelled or expired meanwhile: whoever was not told is not told any more.
             return Ok(());
         }
+        failures::heal(tx, &broadcast, record).await?;
         match &broadcast.target {
-            Target::Selected { ids } => {
-                let rest = ids.iter().filter(|id| event.after.as_ref().is_none_or(|after| *id > after));
-                let slice: Vec<&UserId> = rest.take(SLICE).collect();
+            Target::Selected { .. } | Target::List { .. } => {
+                let slice = audience::named(tx, &broadcast.target, event.after.as_ref(), SLICE).await?;
                 self.expand(tx, record, &broadcast, event_type, &slice).await
             }
-            Target::All | Target::Role { .. } | Target::Group { .. } => {
+            Target::All | Target::Role { .. } | Target::Group { .. } | Target::Custom { .. } => {
                 let value = self.delivery_event(&broadcast, event_type, None, &record.event_id());
                 let event = events::event(
                     Cause::of(self.ids.event(), record),
@@ -87,6 +92,39 @@ impl Handler for Lifecycle {
             }
         }
     }
+
+    async fn gave_up(&self, record: &Record, tx: &Tx) -> Result<(), StoreError> {
+        let Ok(event) = decode::<LifecycleEvent>(record) else { return Ok(()) };
+        let behind = match (event.step, event.event_type, event.after) {
+            (Step::Activated, _, _) => Behind::Everybody,
+            (Step::Slice, None | Some(EventType::Created), Some(after)) => Behind::After(after),
+            (Step::Scheduled | Step::Edited | Step::Slice | Step::Cancelled | Step::Expired, _, _) => {
+                return Ok(());
+            }
+        };
+        note_failure(tx, event.broadcast_id, (record, &behind), self.clock.now()).await
+    }
+}
+
+/// Notes who is behind a record of a broadcast that was given up, as long as the broadcast lives.
+async fn note_failure(
+    tx: &Tx,
+    id: BroadcastId,
+    given_up: (&Record, &Behind),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    store::hold(tx, id).await?;
+    match store::find(tx, id).await? {
+        Some(broadcast) if broadcast.status.is_live() => failures::note(tx, &broadcast, given_up, now).await,
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The broadcast of a delivery event that brings it.
+fn brought(record: &Record) -> Option<(BroadcastId, MessageDeliveryEvent)> {
+    let event: MessageDeliveryEvent = decode(record).ok()?;
+    let id = event.broadcast_id.parse().ok()?;
+    (event.event_type == EventType::Created).then_some((id, event))
 }
 
 impl Lifecycle {
@@ -97,12 +135,12 @@ impl Lifecycle {
         record: &Record,
         broadcast: &Broadcast,
         event_type: EventType,
-        slice: &[&UserId],
+        slice: &[UserId],
     ) -> Result<(), HandlerError> {
         let now = self.clock.now();
         for user in slice {
             let id = self.ids.event();
-            let value = self.delivery_event(broadcast, event_type, Some((*user).clone()), &id);
+            let value = self.delivery_event(broadcast, event_type, Some(user.clone()), &id);
             tx.put_event(&events::event(
                 Cause::of(id, record),
                 SELECTED_TOPIC,
@@ -121,7 +159,7 @@ impl Lifecycle {
             sender_id: broadcast.sender_id.clone(),
             title: None,
             content: String::new(),
-            after: Some((*last).clone()),
+            after: Some(last.clone()),
             event_type: Some(event_type),
         };
         let key = broadcast.id.to_string();
@@ -158,7 +196,9 @@ impl Lifecycle {
 }
 
 /// Delivers to everybody, roles, groups.
-pub(crate) struct Group;
+pub(crate) struct Group {
+    pub(crate) clock: Arc<dyn Clock>,
+}
 
 #[async_trait]
 impl Handler for Group {
@@ -176,13 +216,21 @@ impl Handler for Group {
 
     async fn handle(&self, record: &Record, tx: &Tx) -> Result<(), HandlerError> {
         let event: MessageDeliveryEvent = decode(record)?;
-        let audience = event.audience.as_ref().map_or(Target::All, EventAudience::target).audience();
-        deliver_event(tx, record, event, audience.unwrap_or_default()).await
+        let everybody = || Audience::of(Channel::All);
+        let audience = event.audience.as_ref().map_or_else(everybody, EventAudience::audience);
+        deliver_event(tx, record, event, audience).await
+    }
+
+    async fn gave_up(&self, record: &Record, tx: &Tx) -> Result<(), StoreError> {
+        let Some((id, _)) = brought(record) else { return Ok(()) };
+        note_failure(tx, id, (record, &Behind::Everybody), self.clock.now()).await
     }
 }
 
 /// Delivers to selected people, one event each.
-pub(crate) struct Selected;
+pub(crate) struct Selected {
+    pub(crate) clock: Arc<dyn Clock>,
+}
 
 #[async_trait]
 impl Handler for Selected {
@@ -202,6 +250,13 @@ impl Handler for Selected {
         let event: MessageDeliveryEvent = decode(record)?;
         let user = event.user_id.clone().ok_or_else(|| HandlerError::reject("the event names no userId"))?;
         deliver_event(tx, record, event, Audience::of(Channel::User(user))).await
+    }
+
+    async fn gave_up(&self, record: &Record, tx: &Tx) -> Result<(), StoreError> {
+        let Some((id, MessageDeliveryEvent { user_id: Some(user), .. })) = brought(record) else {
+            return Ok(());
+        };
+        note_failure(tx, id, (record, &Behind::One(user)), self.clock.now()).await
     }
 }
 
@@ -237,8 +292,11 @@ async fn deliver_event(
         deliver(tx, &removed, None).await?;
         return Ok(());
     }
-    if known.as_ref().is_some_and(|broadcast| broadcast.status != Status::Active) {
-        return Ok(());
+    if let Some(broadcast) = &known {
+        if !broadcast.status.is_live() {
+            return Ok(());
+        }
+        failures::heal(tx, broadcast, record).await?;
     }
     let expires_at =
         known.as_ref().map_or_else(|| time.plus(crate::api::DEFAULT_LIFE), |broadcast| broadcast.expires_at);
@@ -259,15 +317,19 @@ async fn deliver_event(
         (time, expires_at),
         data.clone(),
     );
+    let forgotten = known.as_ref().is_some_and(|broadcast| broadcast.fire_and_forget);
     let created = DeliveryRecord {
         trace_parent,
+        kind: if forgotten { Kind::Signal } else { Kind::Message },
         // Sent through again, it comes behind what was said since.
         late: events::is_late(record),
+        late_joiners: known.as_ref().is_none_or(|broadcast| broadcast.late_joiners),
         priority: known.as_ref().map_or(Priority::Normal, |broadcast| broadcast.priority),
         category: known.and_then(|broadcast| broadcast.said.category),
         ..message
     };
-    deliver(tx, &created, Some(Item { kind: "broadcast", data: &data })).await?;
+    let item = Item { kind: "broadcast", data: &data };
+    deliver(tx, &created, (!forgotten).then_some(item)).await?;
     Ok(())
 }
 

@@ -2,10 +2,13 @@
 //!
 //! The way of a broadcast through the files: [`api`] takes it, `store` keeps it with its first event,
 //! `handler` turns each step of its life into delivery events and these into delivery records, `schedule`
-//! starts and ends it in time. There is no `channels.rs`: broadcasts use the channels everybody has.
+//! starts and ends it in time. `audience` has the people who are named one by one, `failures` those behind dead letters. There is no `channels.rs`: broadcasts use the channels everybody has.
 
 mod api;
+mod audience;
+mod deliveries;
 mod events;
+mod failures;
 mod handler;
 mod model;
 mod schedule;
@@ -20,11 +23,18 @@ use tidings::{
 };
 
 /// The tables of this feature.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    owner: "broadcast",
-    name: "0001_broadcasts",
-    sqlite: include_str!("../migrations/sqlite/0001_broadcasts.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        owner: "broadcast",
+        name: "0001_broadcasts",
+        sqlite: include_str!("../migrations/sqlite/0001_broadcasts.sql"),
+    },
+    Migration {
+        owner: "broadcast",
+        name: "0002_audiences",
+        sqlite: include_str!("../migrations/sqlite/0002_audiences.sql"),
+    },
+];
 
 const WEEK: Duration = Duration::from_hours(7 * 24);
 
@@ -42,12 +52,13 @@ pub fn feature(deps: &Deps) -> Feature {
         ],
         handlers: vec![
             Arc::new(handler::Lifecycle { clock: Arc::clone(&deps.clock), ids: Arc::clone(&deps.ids) }),
-            Arc::new(handler::Selected),
-            Arc::new(handler::Group),
+            Arc::new(handler::Selected { clock: Arc::clone(&deps.clock) }),
+            Arc::new(handler::Group { clock: Arc::clone(&deps.clock) }),
         ],
         schedules: vec![
             Arc::new(schedule::Activation { ids: Arc::clone(&deps.ids) }),
             Arc::new(schedule::Expiry { ids: Arc::clone(&deps.ids) }),
+            Arc::new(schedule::Sweep),
         ],
     }
 }

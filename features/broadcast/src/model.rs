@@ -1,10 +1,10 @@
-//! A broadcast and its life: `scheduled → active → expired | cancelled`.
+//! A broadcast and its life: `scheduled → active → expired | cancelled`; `failed` while its delivery lies in a dead letter.
 
 use std::{collections::BTreeSet, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tidings::model::{Audience, BroadcastId, Channel, Priority, Timestamp, UserId};
+use tidings::model::{Audience, BroadcastId, Channel, ListId, Priority, Timestamp, UserId};
 use utoipa::ToSchema;
 
 /// Where a broadcast is in its life.
@@ -19,6 +19,11 @@ pub(crate) enum Status {
 }
 
 impl Status {
+    /// Whether it is still brought to people: also what failed, as far as it did not.
+    pub(crate) const fn is_live(self) -> bool {
+        matches!(self, Self::Active | Self::Failed)
+    }
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Scheduled => "scheduled",
@@ -57,6 +62,10 @@ pub(crate) enum Target {
     Group { ids: Vec<String> },
     /// These people.
     Selected { ids: BTreeSet<UserId> },
+    /// The people of a named list, as it was when the broadcast was created.
+    List { name: ListName, list: ListId, people: u64 },
+    /// Whoever listens to any of these channels and to none of those.
+    Custom { any: Vec<Channel>, none: Vec<Channel> },
 }
 
 impl Target {
@@ -66,9 +75,59 @@ impl Target {
             Self::All => vec![Channel::All],
             Self::Role { ids } => ids.iter().cloned().map(Channel::Role).collect(),
             Self::Group { ids } => ids.iter().cloned().map(Channel::Group).collect(),
-            Self::Selected { .. } => return None,
+            Self::Custom { any, none } => return Some(Audience { any: any.clone(), none: none.clone() }),
+            Self::Selected { .. } | Self::List { .. } => return None,
         };
         Some(Audience { any, none: Vec::new() })
+    }
+
+    /// How many people it names one by one; none where channels name them.
+    pub(crate) fn named(&self) -> Option<u64> {
+        match self {
+            Self::Selected { ids } => Some(ids.len() as u64),
+            Self::List { people, .. } => Some(*people),
+            Self::All | Self::Role { .. } | Self::Group { .. } | Self::Custom { .. } => None,
+        }
+    }
+}
+
+/// The name of a list of people: letters, digits, `-`, `_` and `.`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct ListName(String);
+
+/// The longest name of a list.
+const NAME_BYTES: usize = 100;
+
+impl ListName {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ListName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if text.is_empty() || text.len() > NAME_BYTES || !text.bytes().all(plain) {
+            return Err(format!("a list's name has 1 to {NAME_BYTES} letters, digits, `-`, `_` or `.`"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for ListName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<ListName> for String {
+    fn from(name: ListName) -> Self {
+        name.0
     }
 }
 
@@ -91,6 +150,10 @@ pub(crate) struct Broadcast {
     pub(crate) said: Said,
     pub(crate) target: Target,
     pub(crate) priority: Priority,
+    /// Whether those who join the audience later are meant too.
+    pub(crate) late_joiners: bool,
+    /// Only for those who are online at its moment: never pending, never confirmed.
+    pub(crate) fire_and_forget: bool,
     pub(crate) created_at: Timestamp,
     pub(crate) scheduled_at: Option<Timestamp>,
     pub(crate) expires_at: Timestamp,

@@ -1,6 +1,6 @@
 //! Broadcasts begin and end in time, also after the server was down.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tidings::{
     Due, Schedule,
@@ -8,10 +8,15 @@ use tidings::{
     store::{Row, StoreError, Tx, params},
 };
 
-use crate::{model::Status, store};
+use crate::{audience, model::Status, store};
 
 /// Broadcasts that one transaction begins or ends.
 const SLICE: usize = 50;
+
+/// How old a list is before it is removed: one that is being put is younger.
+const UNUSED: Duration = Duration::from_hours(24);
+/// People whom one transaction removes from a list.
+const SWEPT: usize = 250;
 
 /// Makes scheduled broadcasts active.
 pub(crate) struct Activation {
@@ -65,7 +70,7 @@ impl Schedule for Expiry {
                 .query(
                     "SELECT broadcast_id, expires_at
                      FROM broadcasts
-                     WHERE status = 'active' AND expires_at <= $1
+                     WHERE status IN ('active', 'failed') AND expires_at <= $1
                      ORDER BY expires_at
                      LIMIT $2",
                     params![now, SLICE],
@@ -77,9 +82,26 @@ impl Schedule for Expiry {
                     store::end(tx, &broadcast, Status::Expired, self.ids.event().into(), now).await?;
                 }
             }
-            let next =
-                tx.one("SELECT MIN(expires_at) FROM broadcasts WHERE status = 'active'", params![]).await?;
+            let next = tx
+                .one("SELECT MIN(expires_at) FROM broadcasts WHERE status IN ('active', 'failed')", params![])
+                .await?;
             next.get(0)
+        })
+    }
+}
+
+/// Removes lists of people that no name and no broadcast means any more.
+pub(crate) struct Sweep;
+
+impl Schedule for Sweep {
+    fn name(&self) -> &'static str {
+        "audience-sweep"
+    }
+
+    fn run<'a>(&'a self, tx: &'a Tx, now: Timestamp) -> Due<'a> {
+        Box::pin(async move {
+            let more = audience::sweep(tx, now.minus(UNUSED), SWEPT).await?;
+            Ok(more.then_some(now))
         })
     }
 }

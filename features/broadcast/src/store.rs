@@ -1,13 +1,14 @@
 //! Broadcasts in the database.
 
 use tidings::{
-    delivery::{End, directory, end_item, receipts},
+    delivery::{End, Reach, end_item, receipts},
     model::{BroadcastId, Timestamp},
     store::{Row, StoreError, Tx, params},
 };
 
 use crate::{
     events::{self, Cause, LIFECYCLE_TOPIC, LifecycleEvent, Step},
+    failures::Failures,
     model::{Broadcast, Stats, Status, Target},
 };
 
@@ -32,29 +33,44 @@ fn broadcast(row: &Row) -> Result<Broadcast, StoreError> {
             Some(_) => Some(json(row, 10)?),
             None => None,
         },
+        late_joiners: row.get::<u32>(11)? == 1,
+        fire_and_forget: row.get::<u32>(12)? == 1,
     })
 }
 
-pub(crate) async fn insert(tx: &Tx, broadcast: &Broadcast) -> Result<(), StoreError> {
-    let selected = match &broadcast.target {
-        Target::Selected { ids } => Some(ids.len()),
-        Target::All | Target::Role { .. } | Target::Group { .. } => None,
+/// Writes a broadcast: a new one, or what was made of one before its time.
+pub(crate) async fn put(tx: &Tx, broadcast: &Broadcast) -> Result<(), StoreError> {
+    let list = match &broadcast.target {
+        Target::List { list, .. } => Some(list),
+        Target::All
+        | Target::Role { .. }
+        | Target::Group { .. }
+        | Target::Selected { .. }
+        | Target::Custom { .. } => None,
     };
     tx.execute(
-        "INSERT INTO broadcasts (broadcast_id, status, sender_id, said, target, selected, priority,
-                                 created_at, scheduled_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO broadcasts (broadcast_id, status, sender_id, said, target, selected, priority, created_at,
+                                 scheduled_at, expires_at, late_joiners, fire_and_forget, list_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+         ON CONFLICT (broadcast_id) DO UPDATE SET
+           status = excluded.status, said = excluded.said, target = excluded.target,
+           selected = excluded.selected, priority = excluded.priority, scheduled_at = excluded.scheduled_at,
+           expires_at = excluded.expires_at, late_joiners = excluded.late_joiners,
+           fire_and_forget = excluded.fire_and_forget, list_id = excluded.list_id",
         params![
             broadcast.id.to_string(),
             broadcast.status.as_str(),
             broadcast.sender_id.as_str(),
             serde_json::to_string(&broadcast.said).unwrap_or_default(),
             serde_json::to_string(&broadcast.target).unwrap_or_default(),
-            selected,
+            broadcast.target.named(),
             broadcast.priority.as_str(),
             broadcast.created_at,
             broadcast.scheduled_at,
-            broadcast.expires_at
+            broadcast.expires_at,
+            broadcast.late_joiners,
+            broadcast.fire_and_forget,
+            list.map(ToString::to_string)
         ],
     )
     .await?;
@@ -75,7 +91,7 @@ pub(crate) async fn find(tx: &Tx, id: BroadcastId) -> Result<Option<Broadcast>, 
     let row = tx
         .optional(
             "SELECT broadcast_id, status, sender_id, said, target, priority, created_at, scheduled_at,
-                    expires_at, ended_at, final_stats
+                    expires_at, ended_at, final_stats, late_joiners, fire_and_forget
              FROM broadcasts
              WHERE broadcast_id = $1",
             params![id.to_string()],
@@ -94,7 +110,7 @@ pub(crate) async fn list(
     let rows = tx
         .query(
             "SELECT broadcast_id, status, sender_id, said, target, priority, created_at, scheduled_at,
-                    expires_at, ended_at, final_stats
+                    expires_at, ended_at, final_stats, late_joiners, fire_and_forget
              FROM broadcasts
              WHERE (CAST($1 AS TEXT) IS NULL OR status = $1) AND (CAST($2 AS TEXT) IS NULL OR broadcast_id < $2)
              ORDER BY broadcast_id DESC
@@ -103,6 +119,22 @@ pub(crate) async fn list(
         )
         .await?;
     rows.iter().map(broadcast).collect()
+}
+
+/// Moves a broadcast from one state to another, if it is in the one.
+pub(crate) async fn change_status(
+    tx: &Tx,
+    id: BroadcastId,
+    from: Status,
+    to: Status,
+) -> Result<bool, StoreError> {
+    let changed = tx
+        .execute(
+            "UPDATE broadcasts SET status = $3 WHERE broadcast_id = $1 AND status = $2",
+            params![id.to_string(), from.as_str(), to.as_str()],
+        )
+        .await?;
+    Ok(changed == 1)
 }
 
 /// Announces a step of a broadcast's life.
@@ -125,6 +157,7 @@ pub(crate) async fn announce(
     };
     let event_type = match step {
         Step::Scheduled => "BroadcastScheduled",
+        Step::Edited => "BroadcastEdited",
         Step::Activated => "BroadcastActivated",
         Step::Slice => "BroadcastSlice",
         Step::Cancelled => "BroadcastCancelled",
@@ -142,13 +175,7 @@ pub(crate) async fn activate(
     cause: Cause,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let changed = tx
-        .execute(
-            "UPDATE broadcasts SET status = 'active' WHERE broadcast_id = $1 AND status = 'scheduled'",
-            params![broadcast.id.to_string()],
-        )
-        .await?;
-    if changed == 1 {
+    if change_status(tx, broadcast.id, Status::Scheduled, Status::Active).await? {
         announce(tx, broadcast, Step::Activated, cause, now).await?;
     }
     Ok(())
@@ -196,14 +223,22 @@ pub(crate) async fn stats(tx: &Tx, broadcast: &Broadcast) -> Result<Stats, Store
 }
 
 async fn live_stats(tx: &Tx, broadcast: &Broadcast) -> Result<Stats, StoreError> {
-    let counted = receipts::counted(tx, &broadcast.id.to_string()).await?;
-    let targeted = match &broadcast.target {
-        Target::Selected { ids } => ids.len() as u64,
-        target @ (Target::All | Target::Role { .. } | Target::Group { .. }) => {
-            let audience = target.audience().unwrap_or_default();
-            directory::targeted(tx, &audience, &broadcast.id.to_string()).await?
-        }
+    let targeted = match reach(broadcast) {
+        Some(reach) => reach.count(tx).await?,
+        None => broadcast.target.named().unwrap_or_default(),
     };
-    let pending = targeted.saturating_sub(counted.delivered);
-    Ok(Stats { targeted, delivered: counted.delivered, read: counted.read, failed: 0, pending })
+    if broadcast.fire_and_forget {
+        return Ok(Stats { targeted, delivered: 0, read: 0, failed: 0, pending: 0 });
+    }
+    let counted = receipts::counted(tx, &broadcast.id.to_string()).await?;
+    let not_got = targeted.saturating_sub(counted.delivered);
+    let failed = Failures::of(tx, broadcast).await?.count(tx, broadcast, not_got).await?;
+    let pending = not_got.saturating_sub(failed);
+    Ok(Stats { targeted, delivered: counted.delivered, read: counted.read, failed, pending })
+}
+
+/// Whom it is for, where channels name them.
+pub(crate) fn reach(broadcast: &Broadcast) -> Option<Reach> {
+    let audience = broadcast.target.audience()?;
+    Some(Reach { audience, item: broadcast.id.to_string(), late_joiners: broadcast.late_joiners })
 }

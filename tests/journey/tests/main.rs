@@ -1,9 +1,11 @@
 //! The way of a message, end to end, on the real server.
 
+mod audience;
 mod counts;
 mod faults;
 mod first_light;
 mod inbox;
 mod late;
 mod life;
+mod preferences;
 mod resume;

@@ -75,7 +75,8 @@ async fn what_is_not_said_of_somebody_stays_as_it_is() {
     let ada = put(r#"{"roles":[]}"#).await;
     assert_eq!(
         ada,
-        json!({ "user_id": "ada", "display_name": "Ada", "roles": [], "groups": ["g"], "channels": ["news"] })
+        json!({ "user_id": "ada", "display_name": "Ada", "roles": [], "groups": ["g"], "channels": ["news"],
+            "disabled": false })
     );
     for _repeat in 0..2 {
         assert_eq!(app.send("DELETE", member, &admin, &[], b"").await.status, 204);

@@ -81,14 +81,9 @@ async fn a_group_says_how_far_it_is_and_a_connection_whose_it_is() {
     let mut stream = app.stream("?session=phone", &[&token]).await;
     stream.until("event: ready").await;
     app.settled().await;
-    let group =
-        app.admin_get("/api/v1/consumer-groups/broadcast-service-group-lifecycle", &app.admin()).await;
-    let group = group.json();
-    assert_eq!(
-        (&group["id"], &group["lag"]),
-        (&json!("broadcast-service-group-lifecycle"), &json!(0)),
-        "{group}"
-    );
+    let path = "/api/v1/consumer-groups/broadcast-service-group-lifecycle";
+    let group = app.admin_until(path, |group| group["lag"] == 0).await;
+    assert_eq!(group["id"], "broadcast-service-group-lifecycle");
     let connections = app.admin_get("/api/v1/connections?user_id=alice", &app.admin()).await.json();
     let connection = &connections["items"][0];
     assert_eq!(

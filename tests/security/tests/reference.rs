@@ -245,8 +245,12 @@ async fn no_path_and_no_query_makes_a_route_answer_what_the_reference_does_not_k
 #[tokio::test(flavor = "multi_thread")]
 async fn a_method_that_a_path_does_not_have_is_refused_with_those_it_has() {
     let app = App::start().await;
-    for operation in operations(&app).await {
-        for method in ["TRACE", "FOO", "PATCH"] {
+    let operations = operations(&app).await;
+    let has = |method: &str, path: &str| {
+        operations.iter().any(|operation| operation.method == method && operation.path == path)
+    };
+    for operation in &operations {
+        for method in ["TRACE", "FOO", "PATCH"].into_iter().filter(|method| !has(method, &operation.path)) {
             let answer = app.admin_send(method, &operation.path(), &app.admin(), &[], b"").await;
             assert_eq!((answer.status, answer.not_a_problem()), (405, None), "{method} {}", operation.path);
             assert!(

@@ -9,30 +9,30 @@ use tidings_log::{
 use crate::running::Folder;
 
 /// What to run where there is no broker.
-const MISSING: &str = "passed over, no broker: run `scripts/kafka with cargo test -p tidings-cli`";
+pub(crate) const MISSING: &str = "passed over, no broker: run `scripts/kafka with cargo test -p tidings-cli`";
 
 /// The brokers of the shared cluster.
-fn brokers() -> Option<String> {
+pub(crate) fn brokers() -> Option<String> {
     tidings_config::variable("TIDINGS_TEST_KAFKA")
 }
 
 /// A name that no other test has.
-fn unique(folder: &Folder) -> String {
+pub(crate) fn unique(folder: &Folder) -> String {
     let name = folder.path.path().file_name().expect("a folder has a name").to_string_lossy().into_owned();
     format!("cli{}", name.trim_start_matches('.'))
 }
 
-fn wait_for<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn wait_for<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(future)
 }
 
-async fn log(brokers: &str) -> KafkaLog {
+pub(crate) async fn log(brokers: &str) -> KafkaLog {
     KafkaLog::connect(KafkaSettings::at(brokers.split(','))).await.expect("it connects")
 }
 
 /// Makes a topic of two partitions.
-async fn make(log: &KafkaLog, name: &str) {
+pub(crate) async fn make(log: &KafkaLog, name: &str) {
     let config = TopicConfig {
         alias: name.to_owned(),
         name: name.to_owned(),

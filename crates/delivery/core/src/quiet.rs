@@ -83,6 +83,20 @@ impl QuietHours {
         Some(Timestamp(left.unwrap_or(end).as_millisecond()))
     }
 
+    /// When quiet hours end next after `at`: those that `at` lies in, or the next ones.
+    pub fn next_end(&self, at: Timestamp) -> Option<Timestamp> {
+        if let Some(until) = self.until(at) {
+            return Some(until);
+        }
+        let local = self.zone.to_datetime(jiff::Timestamp::from_millisecond(at.millis()).ok()?);
+        let date = if local.time() < self.start { local.date() } else { local.date().tomorrow().ok()? };
+        // A day whose quiet hours the zone skips has none; the next one is looked at.
+        [date, date.tomorrow().ok()?].into_iter().find_map(|date| {
+            let start = self.zone.to_ambiguous_timestamp(date.to_datetime(self.start)).compatible().ok()?;
+            self.until(Timestamp(start.as_millisecond()))
+        })
+    }
+
     fn covers(&self, at: jiff::Timestamp) -> bool {
         let time = self.zone.to_datetime(at).time();
         if self.start < self.end || planted(Bug::OvernightForgotten) {
@@ -109,6 +123,17 @@ mod tests {
         assert_eq!(berlin("2026-01-11T06:59:59+01:00"), Some("2026-01-11T06:00:00.000Z".to_owned()));
         assert_eq!(berlin("2026-01-11T07:00:00+01:00"), None);
         assert_eq!(berlin("2026-01-11T21:59:59+01:00"), None);
+    }
+
+    #[test]
+    fn the_next_end_is_that_of_these_quiet_hours_or_of_the_next_ones() {
+        let berlin = |at: &str| {
+            let quiet = QuietHours::new("22:00", "07:00", "Europe/Berlin").unwrap();
+            quiet.next_end(at.parse().unwrap()).map(|end| end.to_string())
+        };
+        assert_eq!(berlin("2026-01-10T23:00:00+01:00"), Some("2026-01-11T06:00:00.000Z".to_owned()));
+        assert_eq!(berlin("2026-01-11T07:00:00+01:00"), Some("2026-01-12T06:00:00.000Z".to_owned()));
+        assert_eq!(berlin("2026-01-11T12:00:00+01:00"), Some("2026-01-12T06:00:00.000Z".to_owned()));
     }
 
     #[test]

@@ -4,11 +4,10 @@ use axum::{
     Json,
     extract::{Path, Request, State},
 };
-use http::{StatusCode, header};
-use http_body_util::BodyExt as _;
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tidings_api::{
-    Caller, Code, Page, PageQuery, Params, Problem, RawBody, Scope, Segment, encode_page, parse_json,
+    Caller, FailedLines, Lines, Page, PageQuery, Params, Problem, RawBody, Scope, Segment, encode_page,
 };
 use tidings_model::{Channel, UserId};
 use tidings_store::Lane;
@@ -26,10 +25,6 @@ const LIST: &str = "directory";
 const BODY_BYTES: usize = 64 << 10;
 /// People that one transaction enters.
 const SLICE: usize = 50;
-/// The longest line of an import, in bytes.
-const LINE_BYTES: usize = 64 << 10;
-/// Lines that are named when they fail; the rest of them is only counted.
-const FAILED_MAX: usize = 1000;
 /// The most roles, groups or app channels of one person.
 const MAX_CHANNELS: usize = 200;
 /// The longest name that is shown, in bytes.
@@ -45,6 +40,8 @@ pub(super) struct PutUser {
     groups: Option<Vec<String>>,
     /// Names of app channels.
     channels: Option<Vec<String>>,
+    /// Whether they may come in no more: their streams end, and their tokens hold no longer here.
+    disabled: Option<bool>,
 }
 
 /// A line of an import.
@@ -57,6 +54,7 @@ pub(super) struct ImportLine {
     roles: Option<Vec<String>>,
     groups: Option<Vec<String>>,
     channels: Option<Vec<String>>,
+    disabled: Option<bool>,
 }
 
 /// What became of an import.
@@ -64,19 +62,8 @@ pub(super) struct ImportLine {
 pub(super) struct Imported {
     /// Lines that were taken.
     accepted: u64,
-    /// The first thousand lines that were not.
-    failed: Vec<FailedLine>,
-    /// How many lines were not.
-    failed_count: u64,
-}
-
-/// A line that was not taken.
-#[derive(Debug, Serialize, ToSchema)]
-struct FailedLine {
-    /// Its number, from 1.
-    line: u64,
-    /// What is wrong with it.
-    detail: String,
+    #[serde(flatten)]
+    failed: FailedLines,
 }
 
 /// Somebody of the directory.
@@ -89,6 +76,7 @@ pub(super) struct UserBody {
     roles: Vec<String>,
     groups: Vec<String>,
     channels: Vec<String>,
+    disabled: bool,
 }
 
 impl From<DirectoryUser> for UserBody {
@@ -98,7 +86,8 @@ impl From<DirectoryUser> for UserBody {
             named.map(|channel| channel.name().to_owned()).collect()
         };
         let (roles, groups, channels) = (of("role"), of("group"), of("app"));
-        Self { user_id: user.user_id, display_name: user.display_name, roles, groups, channels }
+        let DirectoryUser { user_id, display_name, disabled, channels: _ } = user;
+        Self { user_id, display_name, roles, groups, channels, disabled }
     }
 }
 
@@ -142,29 +131,11 @@ pub(super) async fn import_users(
     request: Request,
 ) -> Result<Json<Imported>, Problem> {
     caller.require(Scope::DirectoryWrite)?;
-    let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let plain = !request.headers().contains_key(header::CONTENT_ENCODING);
-    if !plain || media.is_none_or(|media| !media.eq_ignore_ascii_case("application/x-ndjson")) {
-        let sentence = "send `Content-Type: application/x-ndjson`, one JSON object a line, not compressed";
-        return Err(Problem::new(Code::UnsupportedMediaType, sentence));
+    let mut lines = Lines::of(request)?;
+    let mut import = Import { api, imported: Imported::default(), slice: Vec::new() };
+    while let Some((line, said)) = lines.next::<ImportLine>().await? {
+        import.take(line, said).await?;
     }
-    let mut import = Import { api, imported: Imported::default(), line: 0, slice: Vec::new() };
-    let mut body = request.into_body();
-    let mut rest: Vec<u8> = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_cut| import.cut())?;
-        let Ok(data) = frame.into_data() else { continue };
-        rest.extend_from_slice(&data);
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = rest.drain(..=end).collect();
-            import.take(&line).await?;
-        }
-        if rest.len() > LINE_BYTES {
-            let sentence = format!("line {} has more than {LINE_BYTES} bytes", import.line + 1);
-            return Err(Problem::new(Code::TooLarge, sentence));
-        }
-    }
-    import.take(&rest).await?;
     import.flush().await?;
     Ok(Json(import.imported))
 }
@@ -173,44 +144,27 @@ pub(super) async fn import_users(
 struct Import {
     api: DeliveryApi,
     imported: Imported,
-    line: u64,
     slice: Vec<Wish>,
 }
 
 impl Import {
-    async fn take(&mut self, line: &[u8]) -> Result<(), Problem> {
-        if line.is_empty() {
-            return Ok(());
-        }
-        self.line += 1;
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            return Ok(());
-        }
-        match parse_json::<ImportLine>(line) {
-            Ok(ImportLine { user_id, display_name, roles, groups, channels }) => {
-                let user = PutUser { display_name, roles, groups, channels };
-                match user.check() {
-                    Ok(()) => {
-                        // Somebody who comes twice: the second line is said of what the first made of them.
-                        if self.slice.iter().any(|wish| wish.user_id == user_id) {
-                            self.flush().await?;
-                        }
-                        self.slice.push(user.wish(user_id));
-                    }
-                    Err(problem) => self.fail(&problem),
+    async fn take(&mut self, line: u64, said: Result<ImportLine, Problem>) -> Result<(), Problem> {
+        let checked = said.and_then(|said| {
+            let ImportLine { user_id, display_name, roles, groups, channels, disabled } = said;
+            let user = PutUser { display_name, roles, groups, channels, disabled };
+            user.check().map(|()| (user_id, user))
+        });
+        match checked {
+            Ok((user_id, user)) => {
+                // Somebody who comes twice: the second line is said of what the first made of them.
+                if self.slice.iter().any(|wish| wish.user_id == user_id) {
+                    self.flush().await?;
                 }
+                self.slice.push(user.wish(user_id));
             }
-            Err(problem) => self.fail(&problem),
+            Err(problem) => self.imported.failed.note(line, &problem),
         }
         if self.slice.len() == SLICE { self.flush().await } else { Ok(()) }
-    }
-
-    fn fail(&mut self, problem: &Problem) {
-        self.imported.failed_count += 1;
-        if self.imported.failed.len() < FAILED_MAX {
-            self.imported.failed.push(FailedLine { line: self.line, detail: problem.detail().to_owned() });
-        }
     }
 
     async fn flush(&mut self) -> Result<(), Problem> {
@@ -219,12 +173,6 @@ impl Import {
         change::change(&self.api.store, Lane::Bulk, slice, now).await?;
         self.imported.accepted += count;
         Ok(())
-    }
-
-    fn cut(&self) -> Problem {
-        let sentence =
-            format!("the body was cut; {} lines were taken, send it again", self.imported.accepted);
-        Problem::new(Code::BadRequest, sentence)
     }
 }
 
@@ -255,6 +203,7 @@ impl PutUser {
         };
         Wish {
             display_name: self.display_name,
+            disabled: self.disabled,
             roles: of(self.roles, Channel::Role),
             groups: of(self.groups, Channel::Group),
             apps: of(self.channels, Channel::App),
@@ -282,6 +231,36 @@ pub(super) async fn put_user(
     let put = change::change(&api.store, Lane::People, vec![user.wish(id)], api.clock.now()).await?;
     let user = put.into_iter().next().ok_or_else(|| Problem::not_found("person"))?;
     Ok(Json(user.into()))
+}
+
+/// Somebody of the directory.
+#[utoipa::path(
+    get, path = "/api/v1/directory/users/{id}", tag = "directory", security(("token" = ["directory:write"])),
+    params(("id" = String, Path)), responses((status = 200, body = UserBody, description = "as they are now"))
+)]
+pub(super) async fn get_user(
+    State(api): State<DeliveryApi>,
+    caller: Caller,
+    Segment(id): Segment<UserId>,
+) -> Result<Json<UserBody>, Problem> {
+    caller.require(Scope::DirectoryWrite)?;
+    let user = api.store.read(move |tx| async move { directory::find(&tx, &id).await }).await?;
+    user.map(|user| Json(user.into())).ok_or_else(|| Problem::not_found("person"))
+}
+
+/// Take somebody out of the directory. What they received stays counted; whoever comes again with a token that holds is
+/// entered anew: to keep them out, disable them.
+#[utoipa::path(
+    delete, path = "/api/v1/directory/users/{id}", tag = "directory", security(("token" = ["directory:write"])),
+    params(("id" = String, Path)), responses((status = 204, description = "they are not in it, now or before"))
+)]
+pub(super) async fn delete_user(
+    State(api): State<DeliveryApi>,
+    caller: Caller,
+    Segment(id): Segment<UserId>,
+) -> Result<StatusCode, Problem> {
+    caller.require(Scope::DirectoryWrite)?;
+    api.wish(Wish { gone: true, ..Wish::of(id) }).await
 }
 
 /// The channel and the person of `/channels/{name}/members/{user}`.

@@ -1,10 +1,8 @@
 //! `POST /broadcasts`.
 
-use std::collections::BTreeSet;
-
 use axum::extract::State;
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tidings::{
     Deps,
@@ -14,11 +12,12 @@ use tidings::{
     },
     consumer::faults::{self, Failure, Fault},
     delivery::directory,
-    model::{Priority, Timestamp, UserId},
+    model::{BroadcastId, Priority, Timestamp, UserId},
+    store::Store,
 };
 use utoipa::ToSchema;
 
-use super::{BroadcastBody, DEFAULT_LIFE};
+use super::{BroadcastBody, DEFAULT_LIFE, target::TargetBody};
 use crate::{
     events::{Cause, LIFECYCLE_TOPIC, Step},
     model::{Broadcast, Said, Status, Target},
@@ -29,13 +28,9 @@ use crate::{
 const SAID_BYTES: usize = 64 << 10;
 /// The body of a request that names nobody one by one.
 const BODY_BYTES: usize = 256 << 10;
-/// People named one by one.
-const MAX_SELECTED: usize = 10_000;
-/// Roles or groups of one broadcast.
-const MAX_CHANNELS: usize = 100;
 
 /// A broadcast to be said.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateBroadcast {
     /// What it says, as plain text.
@@ -47,7 +42,7 @@ pub(super) struct CreateBroadcast {
     data: Option<Box<RawValue>>,
     /// Where a click leads.
     action_url: Option<String>,
-    target: CreateTarget,
+    target: TargetBody,
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "normal")]
     priority: Priority,
@@ -59,30 +54,42 @@ pub(super) struct CreateBroadcast {
     /// When it is no longer delivered; 30 days where it is absent.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
+    /// Whether those who join the audience later are meant too; they are where it is absent.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    late_joiners: bool,
+    /// Only for those who are online at its moment: never pending, never confirmed, only its audience is counted.
+    #[serde(default)]
+    fire_and_forget: bool,
     /// Let its first step fail, `transient` (twice, then it works) or `permanent` (a dead letter). Only where
     /// `testing.faults` is set.
     #[schema(example = "transient")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     simulate_failure: Option<String>,
 }
 
-/// Who it is for.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct CreateTarget {
-    #[serde(rename = "type")]
-    kind: TargetType,
-    /// Roles, groups or people; absent for `all`.
-    #[serde(default)]
-    ids: Vec<String>,
+const fn yes() -> bool {
+    true
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum TargetType {
-    All,
-    Role,
-    Group,
-    Selected,
+impl From<&Broadcast> for CreateBroadcast {
+    fn from(broadcast: &Broadcast) -> Self {
+        let said = broadcast.said.clone();
+        Self {
+            content: said.content,
+            title: said.title,
+            data: said.data,
+            action_url: said.action_url,
+            target: (&broadcast.target).into(),
+            priority: broadcast.priority,
+            category: said.category,
+            scheduled_at: broadcast.scheduled_at,
+            expires_at: Some(broadcast.expires_at),
+            late_joiners: broadcast.late_joiners,
+            fire_and_forget: broadcast.fire_and_forget,
+            simulate_failure: None,
+        }
+    }
 }
 
 /// Say something to everybody, to roles, to groups, or to selected people.
@@ -100,19 +107,14 @@ pub(super) async fn create_broadcast(
 ) -> Result<Answer, Problem> {
     caller.require(Scope::BroadcastWrite)?;
     let request: CreateBroadcast = body.parse()?;
-    if !matches!(request.target.kind, TargetType::Selected) {
+    if !request.target.names_people() {
         body.limit(BODY_BYTES)?;
     }
     let now = deps.clock.now();
     let failure = simulated(request.simulate_failure.as_deref(), &deps)?;
-    let broadcast = validate(request, &caller, &deps, now)?;
-    let unknown = match &broadcast.target {
-        Target::Selected { ids } => {
-            let ids: Vec<UserId> = ids.iter().cloned().collect();
-            deps.store.read(move |tx| async move { directory::unknown(&tx, &ids).await }).await?
-        }
-        Target::All | Target::Role { .. } | Target::Group { .. } => Vec::new(),
-    };
+    let new = New { id: deps.ids.broadcast(), sender_id: caller.user_id.clone(), created_at: now };
+    let broadcast = request.validate(new, &deps.store, now).await?;
+    let warnings = warnings(&deps.store, &broadcast.target).await?;
     let cause = Cause { id: deps.ids.event(), trace_parent: Some(trace.to_string()), late: false };
     let answer = deps
         .store
@@ -120,7 +122,7 @@ pub(super) async fn create_broadcast(
             if let Some(answer) = key.seen(&tx, &body.0).await? {
                 return Ok(answer);
             }
-            store::insert(&tx, &broadcast).await?;
+            store::put(&tx, &broadcast).await?;
             let step = if broadcast.status == Status::Active { Step::Activated } else { Step::Scheduled };
             store::announce(&tx, &broadcast, step, cause, now).await?;
             if let Some(failure) = failure {
@@ -134,10 +136,7 @@ pub(super) async fn create_broadcast(
                 faults::plan(&tx, &fault).await?;
             }
             let mut created = BroadcastBody::from(broadcast);
-            created.warnings = unknown
-                .iter()
-                .map(|id| format!("the directory does not know `{id}`; it stays pending"))
-                .collect();
+            created.warnings = warnings;
             let answer = Answer::new(StatusCode::CREATED, &created);
             key.keep(&tx, &body.0, &answer, now).await?;
             Ok::<_, Problem>(answer)
@@ -161,102 +160,88 @@ fn simulated(asked: Option<&str>, deps: &Deps) -> Result<Option<Failure>, Proble
     }
 }
 
-fn validate(
-    request: CreateBroadcast,
-    caller: &Caller,
-    deps: &Deps,
-    now: Timestamp,
-) -> Result<Broadcast, Problem> {
-    let mut errors = Vec::new();
-    let mut wrong = |pointer: &str, detail: String| {
-        errors.push(FieldError { pointer: pointer.to_owned(), detail });
-    };
-    if request.content.trim().is_empty() {
-        wrong("/content", "must say something".to_owned());
-    }
-    let said_bytes = request.content.len()
-        + request.title.as_ref().map_or(0, String::len)
-        + request.data.as_ref().map_or(0, |data| data.get().len());
-    if said_bytes > SAID_BYTES {
-        return Err(Problem::new(
-            Code::TooLarge,
-            format!(
-                "title, content and data have {said_bytes} bytes together, at most {SAID_BYTES} are allowed"
-            ),
-        ));
-    }
-    if let Some(at) = request.scheduled_at
-        && at <= now
-    {
-        wrong("/scheduled_at", "must lie in the future".to_owned());
-    }
-    let begins = request.scheduled_at.unwrap_or(now);
-    let expires_at = request.expires_at.unwrap_or_else(|| begins.plus(DEFAULT_LIFE));
-    if expires_at <= begins {
-        wrong("/expires_at", "must come after the beginning".to_owned());
-    }
-    if let Some(url) = &request.action_url
-        && !(url.starts_with("https://") || url.starts_with("http://") || url.starts_with('/'))
-    {
-        wrong("/action_url", "must begin with https://, http:// or /".to_owned());
-    }
-    let target = match target(request.target) {
-        Ok(target) => Some(target),
-        Err((pointer, detail)) => {
-            wrong(pointer, detail);
-            None
-        }
-    };
-    let Some(target) = target.filter(|_| errors.is_empty()) else { return Err(Problem::fields(errors)) };
-    Ok(Broadcast {
-        id: deps.ids.broadcast(),
-        status: if request.scheduled_at.is_some() { Status::Scheduled } else { Status::Active },
-        sender_id: caller.user_id.clone(),
-        said: Said {
-            title: request.title,
-            content: request.content,
-            data: request.data,
-            action_url: request.action_url,
-            category: request.category,
-        },
-        target,
-        priority: request.priority,
-        created_at: now,
-        scheduled_at: request.scheduled_at,
-        expires_at,
-        ended_at: None,
-        final_stats: None,
-    })
+/// What the sender should know: people whom the directory does not know.
+pub(super) async fn warnings(store: &Store, target: &Target) -> Result<Vec<String>, Problem> {
+    let Target::Selected { ids } = target else { return Ok(Vec::new()) };
+    let ids: Vec<UserId> = ids.iter().cloned().collect();
+    let unknown = store.read(move |tx| async move { directory::unknown(&tx, &ids).await }).await?;
+    let warn = |id: &UserId| format!("the directory does not know `{id}`; it stays pending");
+    Ok(unknown.iter().map(warn).collect())
 }
 
-fn target(target: CreateTarget) -> Result<Target, (&'static str, String)> {
-    let wrong = |detail: String| ("/target/ids", detail);
-    let named = |ids: Vec<String>| -> Result<Vec<String>, (&'static str, String)> {
-        let ids: BTreeSet<String> = ids.into_iter().collect();
-        if ids.is_empty() || ids.len() > MAX_CHANNELS {
-            return Err(wrong(format!("name 1 to {MAX_CHANNELS} of them")));
+/// What a broadcast has before anything is said of it.
+pub(super) struct New {
+    pub(super) id: BroadcastId,
+    pub(super) sender_id: UserId,
+    pub(super) created_at: Timestamp,
+}
+
+impl CreateBroadcast {
+    /// The broadcast that it asks for, or all that is wrong with it.
+    pub(super) async fn validate(
+        self,
+        new: New,
+        store: &Store,
+        now: Timestamp,
+    ) -> Result<Broadcast, Problem> {
+        let mut errors = Vec::new();
+        let mut wrong = |pointer: &str, detail: &str| {
+            errors.push(FieldError { pointer: pointer.to_owned(), detail: detail.to_owned() });
+        };
+        if self.content.trim().is_empty() {
+            wrong("/content", "must say something");
         }
-        // A role or group has the limits of a user id.
-        match ids.iter().find(|id| id.parse::<UserId>().is_err()) {
-            Some(id) => Err(wrong(format!(
-                "`{}` has no 1 to 256 bytes without control characters",
-                id.escape_debug()
-            ))),
-            None => Ok(ids.into_iter().collect()),
+        let said_bytes = self.content.len()
+            + self.title.as_ref().map_or(0, String::len)
+            + self.data.as_ref().map_or(0, |data| data.get().len());
+        if said_bytes > SAID_BYTES {
+            let sentence = format!(
+                "title, content and data have {said_bytes} bytes together, at most {SAID_BYTES} are allowed"
+            );
+            return Err(Problem::new(Code::TooLarge, sentence));
         }
-    };
-    match target.kind {
-        TargetType::All if !target.ids.is_empty() => Err(wrong("`all` takes no ids".to_owned())),
-        TargetType::All => Ok(Target::All),
-        TargetType::Role => Ok(Target::Role { ids: named(target.ids)? }),
-        TargetType::Group => Ok(Target::Group { ids: named(target.ids)? }),
-        TargetType::Selected => {
-            let ids: Result<BTreeSet<UserId>, _> = target.ids.iter().map(|id| id.parse()).collect();
-            let ids = ids.map_err(|cause| wrong(format!("{cause}")))?;
-            if ids.is_empty() || ids.len() > MAX_SELECTED {
-                return Err(wrong(format!("name 1 to {MAX_SELECTED} people")));
+        if self.scheduled_at.is_some_and(|at| at <= now) {
+            wrong("/scheduled_at", "must lie in the future");
+        }
+        let begins = self.scheduled_at.unwrap_or(now);
+        let expires_at = self.expires_at.unwrap_or_else(|| begins.plus(DEFAULT_LIFE));
+        if expires_at <= begins {
+            wrong("/expires_at", "must come after the beginning");
+        }
+        if let Some(url) = &self.action_url
+            && !(url.starts_with("https://") || url.starts_with("http://") || url.starts_with('/'))
+        {
+            wrong("/action_url", "must begin with https://, http:// or /");
+        }
+        let target = match self.target.resolve(store).await {
+            Ok(target) => Some(target),
+            Err(problem) if problem.errors().is_empty() => return Err(problem),
+            Err(problem) => {
+                errors.extend_from_slice(problem.errors());
+                None
             }
-            Ok(Target::Selected { ids })
-        }
+        };
+        let Some(target) = target.filter(|_| errors.is_empty()) else { return Err(Problem::fields(errors)) };
+        Ok(Broadcast {
+            id: new.id,
+            status: if self.scheduled_at.is_some() { Status::Scheduled } else { Status::Active },
+            sender_id: new.sender_id,
+            said: Said {
+                title: self.title,
+                content: self.content,
+                data: self.data,
+                action_url: self.action_url,
+                category: self.category,
+            },
+            target,
+            priority: self.priority,
+            late_joiners: self.late_joiners,
+            fire_and_forget: self.fire_and_forget,
+            created_at: new.created_at,
+            scheduled_at: self.scheduled_at,
+            expires_at,
+            ended_at: None,
+            final_stats: None,
+        })
     }
 }

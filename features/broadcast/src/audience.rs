@@ -1,0 +1,171 @@
+//! People who are named one by one: in the broadcast itself, or in a list that was put before.
+
+use std::collections::BTreeSet;
+
+use tidings::{
+    model::{ListId, Timestamp, UserId},
+    store::{StoreError, Tx, params},
+};
+
+use crate::model::{ListName, Target};
+
+/// A list as its name means it now.
+#[derive(Clone, Debug)]
+pub(crate) struct List {
+    pub(crate) id: ListId,
+    pub(crate) name: ListName,
+    pub(crate) people: u64,
+    pub(crate) created_at: Timestamp,
+}
+
+/// People whom a target names, by id, after one of them; nobody where channels name them.
+pub(crate) async fn named(
+    tx: &Tx,
+    target: &Target,
+    after: Option<&UserId>,
+    limit: usize,
+) -> Result<Vec<UserId>, StoreError> {
+    match target {
+        Target::Selected { ids } => {
+            let rest = ids.iter().filter(|id| after.is_none_or(|after| *id > after));
+            Ok(rest.take(limit).cloned().collect())
+        }
+        Target::List { list, .. } => {
+            let rows = tx
+                .query(
+                    "SELECT user_id FROM audience_people
+                     WHERE list_id = $1 AND user_id > $2
+                     ORDER BY user_id
+                     LIMIT $3",
+                    params![list.to_string(), after.map_or("", UserId::as_str), limit],
+                )
+                .await?;
+            rows.iter().map(|row| row.parse(0)).collect()
+        }
+        Target::All | Target::Role { .. } | Target::Group { .. } | Target::Custom { .. } => Ok(Vec::new()),
+    }
+}
+
+/// How many people a target names after one of them.
+pub(crate) async fn named_after(tx: &Tx, target: &Target, after: &UserId) -> Result<u64, StoreError> {
+    match target {
+        Target::Selected { ids } => Ok(ids.iter().filter(|id| *id > after).count() as u64),
+        Target::List { list, .. } => {
+            let row = tx
+                .one(
+                    "SELECT COUNT(*) FROM audience_people WHERE list_id = $1 AND user_id > $2",
+                    params![list.to_string(), after.as_str()],
+                )
+                .await?;
+            row.get(0)
+        }
+        Target::All | Target::Role { .. } | Target::Group { .. } | Target::Custom { .. } => Ok(0),
+    }
+}
+
+/// What a name means now.
+pub(crate) async fn find(tx: &Tx, name: &ListName) -> Result<Option<List>, StoreError> {
+    let row = tx
+        .optional(
+            "SELECT list_id, name, people, created_at FROM audience_lists WHERE name = $1 AND current = 1",
+            params![name.as_str()],
+        )
+        .await?;
+    row.as_ref().map(list).transpose()
+}
+
+/// Lists by name, after one of them.
+pub(crate) async fn page(tx: &Tx, after: Option<String>, limit: usize) -> Result<Vec<List>, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT list_id, name, people, created_at FROM audience_lists
+             WHERE current = 1 AND name > $1
+             ORDER BY name
+             LIMIT $2",
+            params![after.unwrap_or_default(), limit],
+        )
+        .await?;
+    rows.iter().map(list).collect()
+}
+
+fn list(row: &tidings::store::Row) -> Result<List, StoreError> {
+    let name = row.get::<String>(1)?.parse().map_err(|_cause| StoreError::Row {
+        column: 1,
+        found: "another text",
+        wanted: "the name of a list",
+    })?;
+    Ok(List { id: row.parse(0)?, name, people: row.get(2)?, created_at: row.get(3)? })
+}
+
+/// Begins a list that no name means yet.
+pub(crate) async fn begin(tx: &Tx, id: ListId, name: &ListName, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO audience_lists (list_id, name, created_at) VALUES ($1, $2, $3)",
+        params![id.to_string(), name.as_str(), now],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Adds people to a list; answers how many were not in it.
+pub(crate) async fn add(tx: &Tx, id: ListId, people: &BTreeSet<UserId>) -> Result<u64, StoreError> {
+    let ids: Vec<&str> = people.iter().map(UserId::as_str).collect();
+    tx.execute(
+        "INSERT INTO audience_people (list_id, user_id)
+         SELECT $1, value FROM json_each($2) WHERE true
+         ON CONFLICT (list_id, user_id) DO NOTHING",
+        params![id.to_string(), serde_json::to_string(&ids).unwrap_or_default()],
+    )
+    .await
+}
+
+/// From now on the name means this list.
+pub(crate) async fn complete(tx: &Tx, id: ListId, name: &ListName, people: u64) -> Result<(), StoreError> {
+    forget(tx, name).await?;
+    tx.execute(
+        "UPDATE audience_lists SET current = 1, people = $2 WHERE list_id = $1",
+        params![id.to_string(), people],
+    )
+    .await?;
+    Ok(())
+}
+
+/// From now on the name means nothing; broadcasts go on with what it meant. Answers whether it meant something.
+pub(crate) async fn forget(tx: &Tx, name: &ListName) -> Result<bool, StoreError> {
+    tx.lock("audience", name.as_str()).await?;
+    let forgotten = tx
+        .execute(
+            "UPDATE audience_lists SET current = 0 WHERE name = $1 AND current = 1",
+            params![name.as_str()],
+        )
+        .await?;
+    Ok(forgotten == 1)
+}
+
+/// Removes a slice of the lists that nothing refers to and that were begun before a moment. Answers whether there may
+/// be more.
+pub(crate) async fn sweep(tx: &Tx, before: Timestamp, rows: usize) -> Result<bool, StoreError> {
+    let row = tx
+        .optional(
+            "SELECT list_id FROM audience_lists l
+             WHERE current = 0 AND created_at < $1
+               AND NOT EXISTS (SELECT 1 FROM broadcasts b WHERE b.list_id = l.list_id)
+             LIMIT 1",
+            params![before],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(false) };
+    let id: String = row.get(0)?;
+    let removed = tx
+        .execute(
+            "DELETE FROM audience_people
+             WHERE list_id = $1
+               AND user_id IN (SELECT user_id FROM audience_people WHERE list_id = $1 ORDER BY user_id LIMIT $2)",
+            params![&id, rows],
+        )
+        .await?;
+    if removed < rows as u64 {
+        tx.execute("DELETE FROM audience_lists WHERE list_id = $1", params![&id]).await?;
+    }
+    Ok(true)
+}
