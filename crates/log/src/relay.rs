@@ -198,6 +198,9 @@ impl Relay {
             self.take_stock(lease).await.map_err(Trouble::Log)?;
             *took_stock = true;
         }
+        // A turn of ours whose commit was sent on a connection that is gone holds the lease's row until it is decided:
+        // what it numbered must be found by what follows.
+        self.turn(lease, pipeline, 0).await?.ok_or(Trouble::Lost)?;
         self.send_again(lease, pipeline).await?;
         let mut wakes = self.store.wakes(OUTBOX);
         loop {
