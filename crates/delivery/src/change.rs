@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long a change may take to come into force before who asked is told to come back.
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(8);
 /// The longest pause between two looks, for a wake that was missed.
 const LOOK: Duration = Duration::from_millis(250);
 

@@ -124,13 +124,19 @@ impl Feed {
         Ok(head.max(*end))
     }
 
+    /// Waits until the projection has what this process has shown, so that lists show what screens do. At most two
+    /// seconds.
+    pub async fn catches_up(&self) -> Result<(), StoreError> {
+        projection::reached(&self.store, self.head(), SETTLES).await.map(drop)
+    }
+
     /// Waits until the projection has the items that a client names: what was shown, here or by another process, is
     /// never taken for something that was not theirs. At most two seconds; then what is not projected is not known.
     pub async fn settles(&self, person: &Person, items: &[String]) -> Result<(), StoreError> {
         if self.store.appends() == Appends::Log || items.is_empty() {
             return Ok(());
         }
-        projection::reached(&self.store, self.head(), SETTLES).await?;
+        self.catches_up().await?;
         let (person, items) = (person.clone(), items.to_vec());
         let known = self.store.read(move |tx| async move {
             for item in &items {

@@ -250,6 +250,7 @@ impl DeliveryApi {
         let after = after.map(|(priority, place)| (priority, Place(place)));
         let query = InboxQuery { state, kind, after, limit: page.limit()? };
         let (user, now, limit) = (self.entered(caller).await?, self.clock.now(), query.limit);
+        self.feed.catches_up().await?;
         let items =
             self.store.read(move |tx| async move { inbox::page(&tx, &user, &query, now).await }).await?;
         let last = items.last().filter(|_| items.len() == limit);
@@ -259,6 +260,7 @@ impl DeliveryApi {
 
     async fn unread(&self, caller: &Caller, kind: Option<String>) -> Result<Json<UnreadCount>, Problem> {
         let (user, now) = (self.entered(caller).await?, self.clock.now());
+        self.feed.catches_up().await?;
         let counting =
             self.store.read(move |tx| async move { inbox::unread(&tx, &user, kind, UNREAD_MAX, now).await });
         Ok(Json(UnreadCount { unread_count: counting.await? }))
