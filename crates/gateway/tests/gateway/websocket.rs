@@ -29,6 +29,24 @@ async fn reply(stream: &mut Stream) -> Reply {
     }
 }
 
+/// Reads until a broadcast was shown and a cursor covers it: its own, or, in a catch-up, the one that ends it.
+async fn offered(stream: &mut Stream, id: &str) -> String {
+    let mut shown = false;
+    loop {
+        let covers = match tokio::time::timeout(LIMIT, stream.next()).await.expect("a frame in time").unwrap() {
+            Frame::Event { cursor, event } => {
+                shown |= event.subject == id;
+                cursor
+            }
+            Frame::Cursor { cursor } => Some(cursor),
+            _other => None,
+        };
+        if let Some(cursor) = covers.filter(|_| shown) {
+            return cursor;
+        }
+    }
+}
+
 /// Reads past frames until the end, and answers the close code.
 async fn end(stream: &mut Stream) -> u16 {
     loop {
@@ -120,11 +138,7 @@ async fn an_ack_confirms_delivery_and_a_read_is_counted_before_it_is_answered() 
     let (admin, alice) = (app.admin(), app.person("alice"));
     let mut stream = open(&alice, "phone").await;
     let id = admin.broadcast("hi", json!({ "type": "all" })).await;
-    let cursor = loop {
-        if let Frame::Event { cursor: Some(cursor), .. } = stream.next().await.unwrap() {
-            break cursor;
-        }
-    };
+    let cursor = offered(&mut stream, &id).await;
     let count =
         async |which: &str| admin.get(&format!("/broadcasts/{id}/stats")).await[which].as_u64().unwrap();
     assert_eq!(count("delivered").await, 0);
@@ -141,10 +155,8 @@ async fn a_last_ack_is_kept_although_its_client_leaves_at_once() {
     let (admin, alice) = (app.admin(), app.person("alice"));
     let mut stream = open(&alice, "phone").await;
     let id = admin.broadcast("hi", json!({ "type": "all" })).await;
-    while !matches!(stream.next().await.unwrap(), Frame::Event { cursor: Some(cursor), .. } if {
-        stream.ack(&cursor).await.unwrap();
-        true
-    }) {}
+    let cursor = offered(&mut stream, &id).await;
+    stream.ack(&cursor).await.unwrap();
     stream.close().await.unwrap();
     eventually("the ack is counted", async || {
         (admin.get(&format!("/broadcasts/{id}/stats")).await["delivered"] == 1).then_some(())
