@@ -77,7 +77,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let consumer = Consumer {
-        group: "billing",
+        group: "billing".into(),
         handlers: vec![Arc::new(Billing)],
         store: store.clone(),
         log: Arc::new(log.clone()),

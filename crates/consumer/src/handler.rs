@@ -57,13 +57,13 @@ impl HandlerError {
 #[async_trait]
 pub trait Handler: Send + Sync {
     /// What it does, for logs, metrics and dead letters: `broadcast-lifecycle`.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// The topic, by the name features know it by.
-    fn topic(&self) -> &'static str;
+    fn topic(&self) -> &str;
 
     /// The group.
-    fn group(&self) -> &'static str;
+    fn group(&self) -> &str;
 
     /// How many records may share a transaction; fewer where one record writes many rows.
     fn batch(&self) -> usize {

@@ -27,7 +27,7 @@ pub mod retention;
 pub mod sessions;
 pub mod trace;
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 pub use tidings_delivery_core as core;
 use tidings_log::{Durability, TopicSpec};
@@ -82,8 +82,8 @@ pub const MIGRATIONS: &[Migration] = &[
 pub const DELIVERIES: &str = "tidings-deliveries";
 
 /// The delivery log: one partition, so that everybody sees one order.
-pub const DELIVERIES_TOPIC: TopicSpec = TopicSpec {
-    name: DELIVERIES,
+pub static DELIVERIES_TOPIC: TopicSpec = TopicSpec {
+    name: Cow::Borrowed(DELIVERIES),
     partitions: 1,
     retention: Duration::from_hours(7 * 24),
     key: "none",

@@ -279,7 +279,7 @@ fn topics(features: &[Feature], config: &Config) -> Result<Vec<TopicConfig>, Sta
     let mut topics = Vec::new();
     for spec in &specs {
         let mut topic = TopicConfig::from(*spec);
-        if let Some(settings) = config.topics.get(spec.name) {
+        if let Some(settings) = config.topics.get(&*spec.name) {
             topic.name = settings.name.clone().unwrap_or(topic.name);
             topic.partitions = settings.partitions.unwrap_or(topic.partitions);
             topic.retention = settings.retention_secs.map_or(topic.retention, Duration::from_secs);
@@ -310,7 +310,7 @@ fn topics(features: &[Feature], config: &Config) -> Result<Vec<TopicConfig>, Sta
 
 /// The names in the log of what features write, without dead letters.
 fn feature_topics(features: &[Feature], topics: &[TopicConfig]) -> Arc<[String]> {
-    let aliases = features.iter().flat_map(|feature| &feature.topics).map(|spec| spec.name);
+    let aliases = features.iter().flat_map(|feature| &feature.topics).map(|spec| &*spec.name);
     let named =
         |alias: &str| topics.iter().find(|topic| topic.alias == alias).map(|topic| topic.name.clone());
     aliases.filter_map(named).collect()
@@ -341,10 +341,10 @@ fn gateway_options(config: &Config) -> GatewayOptions {
 
 fn start_feature(feature: &Feature, consumers: &Consumers, tasks: &TaskTracker, stop: &CancellationToken) {
     for consumer in consumers.of(&feature.handlers) {
-        let (group, stop) = (consumer.group, stop.clone());
+        let (group, stop) = (Arc::clone(&consumer.group), stop.clone());
         tasks.spawn(async move {
             if let Err(cause) = consumer.run(stop).await {
-                ConsumerEnded { group, cause: &cause }.emit();
+                ConsumerEnded { group: &group, cause: &cause }.emit();
             }
         });
     }
