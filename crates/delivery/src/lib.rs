@@ -41,7 +41,7 @@ pub use membership::Change;
 pub use person::Person;
 pub use projection::{PROJECTED, Projection, reached};
 pub use reach::Reach;
-pub use record::{DeliveryRecord, MEMBERSHIP, MEMBERSHIP_EVENT};
+pub use record::{DeliveryRecord, MEMBERSHIP, MEMBERSHIP_EVENT, Origin};
 pub use tidings_delivery_core::End;
 
 /// The tables of this crate.
