@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use axum::{Router, extract::State, http::StatusCode, routing::post};
 use serde_json::json;
-use tidings::Deps;
+use tidings::{Deps, Ingest};
 use tidings_consumer::{Consumer, Logged, Options};
 use tidings_log::Log;
 use tidings_model::{Clock, Ids, NewEvent, SystemClock, Timestamp};
@@ -25,7 +25,8 @@ pub(super) fn serve(folder: &Path, handlers: bool) -> Result<(), Failure> {
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (store, log) = people::open(folder, &clock).await?;
-        let deps = Deps { store, ids: Arc::new(Ids::new(Arc::clone(&clock), SEED)), clock, faults: false };
+        let ids = Arc::new(Ids::new(Arc::clone(&clock), SEED));
+        let deps = Deps { store, ingest: Ingest::default(), ids, clock, faults: false };
         let mut consumers = JoinSet::new();
         if handlers {
             start_handlers(&deps, &log, &mut consumers);

@@ -1,8 +1,8 @@
 //! The one place where everything is built.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
-use tidings::{Deps, Feature, Schedule};
+use tidings::{Deps, Feature, Ingest, Schedule};
 use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes, with_reference};
 use tidings_config::Config;
 use tidings_consumer::{Keeper, Options, Repeats, dead_letter_topic, faults::Faulty};
@@ -14,11 +14,10 @@ use tidings_store::{Database, Migration, Store, StoreError};
 use tidings_telemetry::{ConsumerEnded, FeedEnded, Metrics};
 use tokio::{net::TcpListener, sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     consumers::{self, Consumers},
-    housekeeping, identity, kafka_settings, keepers, limits,
+    housekeeping, identity, kafka_settings, keepers, limits, paths,
     routes::{
         self, Operators,
         health::{self, Health},
@@ -103,8 +102,15 @@ impl Server {
         let identity = identity::open(&config.auth, &store, &clock).await?;
         let tickets = Tickets { store: store.clone(), clock: Arc::clone(&clock) };
         let faults = config.testing.faults;
-        let deps = Deps { store: store.clone(), clock: Arc::clone(&clock), ids: Arc::clone(&ids), faults };
-        let features = features(&deps);
+        let ingest = Ingest::default();
+        let deps = Deps {
+            store: store.clone(),
+            ingest: ingest.clone(),
+            clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
+            faults,
+        };
+        let features = features(&deps, &config)?;
 
         // 3–4 relay and log
         let specs = topics(&features, &config)?;
@@ -112,6 +118,7 @@ impl Server {
         let keepers = keepers::open(store.clone(), other, &specs, Arc::clone(&clock)).await?;
         let (log, mark, head) = (keepers.log(), keepers.mark()?, keepers.head()?);
         keepers.start(&tasks, &stop, random());
+        ingest.open(Arc::clone(&log));
 
         // 6, 9 delivery
         let generations = generations::load(&store, mark.as_ref(), GenerationId(random())).await?;
@@ -159,13 +166,13 @@ impl Server {
             options: Options { repeats, instance: Some(consumers::instance()), ..Options::default() },
             metrics: Arc::clone(&metrics),
         };
-        let mut routes = OpenApiRouter::<()>::new();
+        let mut routes = Vec::new();
         for mut feature in features {
             if faults {
                 feature.handlers = feature.handlers.into_iter().map(Faulty::around).collect();
             }
             start_feature(&feature, &consumers, &tasks, &stop);
-            routes = routes.merge(feature.routes);
+            routes.push(feature.routes);
         }
         start_schedule(Arc::new(schedules::QuietHoursOver), &consumers, &tasks, &stop);
 
@@ -189,14 +196,16 @@ impl Server {
             clock: Arc::clone(&clock),
         };
         let delivery_api = DeliveryApi { store: store.clone(), feed, clock, ids };
-        let (served, reference) = routes
-            .merge(tidings_delivery::api::routes(delivery_api))
-            .merge(tidings_gateway::routes(gateway.clone()))
-            .merge(ticket_routes(tickets.clone()))
-            .merge(health::routes(health))
-            .split_for_parts();
-        let (operators, operators_reference) =
-            routes::operators(operators, faults).merge(metrics::routes(scrape)).split_for_parts();
+        routes.extend([
+            tidings_delivery::api::routes(delivery_api),
+            tidings_gateway::routes(gateway.clone()),
+            ticket_routes(tickets.clone()),
+            health::routes(health),
+        ]);
+        let (served, reference) = paths::join(routes)?.split_for_parts();
+        let operators = paths::join([routes::operators(operators, faults), metrics::routes(scrape)])?;
+        let (operators, operators_reference) = operators.split_for_parts();
+        paths::distinct(&operators_reference, &reference)?;
         let cors = Cors::new(&config.server.origins).map_err(StartError::Setting)?;
         let identity = Arc::new(identity);
         let frame = Arc::new(Frame { identity, tickets, traces: Traces::new(seed), cors, metrics });
@@ -267,8 +276,12 @@ pub fn migrations() -> Vec<Migration> {
 }
 
 /// The only list of features.
-fn features(deps: &Deps) -> Vec<Feature> {
-    vec![tidings_broadcast::feature(deps)]
+fn features(deps: &Deps, config: &Config) -> Result<Vec<Feature>, StartError> {
+    let routes = tidings_routes::feature(deps, &config.routes, &config.ingest);
+    Ok(vec![
+        tidings_broadcast::feature(deps),
+        routes.map_err(|invalid| StartError::Setting(invalid.to_string()))?,
+    ])
 }
 
 /// All topics, as the settings want them.
@@ -299,6 +312,9 @@ fn topics(features: &[Feature], config: &Config) -> Result<Vec<TopicConfig>, Sta
         });
         topics.push(topic);
     }
+    // Two features may know one topic, and a route may read dead letters: the first says how it is made.
+    let mut made = BTreeSet::new();
+    topics.retain(|topic| made.insert(topic.name.clone()));
     match config.topics.keys().find(|alias| !specs.iter().any(|spec| spec.name == alias.as_str())) {
         Some(unknown) => Err(StartError::Setting(format!(
             "topics.\"{}\": no feature writes such a topic",

@@ -7,12 +7,16 @@ mod identity;
 mod kafka;
 mod keepers;
 mod limits;
+mod paths;
 mod routes;
 mod schedules;
 mod serve;
+mod settings;
 mod source;
 mod standings;
 mod tcp;
 
 pub use build::{Server, StartError, migrate, migrations};
 pub use kafka::kafka_settings;
+pub use settings::{check, routes_of};
+pub use tidings_routes::{Route, Shown, Unroutable};

@@ -11,4 +11,4 @@ mod eventually;
 pub use app::{Pair, Person, TestApp};
 pub use device::Device;
 pub use eventually::{LIMIT, eventually};
-pub use tidings_config::Config;
+pub use tidings_config::{Config, IngestSettings, RouteSettings};

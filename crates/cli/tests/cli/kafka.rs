@@ -9,15 +9,15 @@ use tidings_log::{
 use crate::running::Folder;
 
 /// What to run where there is no broker.
-const MISSING: &str = "passed over, no broker: run `scripts/kafka with cargo test -p tidings-cli`";
+pub(crate) const MISSING: &str = "passed over, no broker: run `scripts/kafka with cargo test -p tidings-cli`";
 
 /// The brokers of the shared cluster.
-fn brokers() -> Option<String> {
+pub(crate) fn brokers() -> Option<String> {
     tidings_config::variable("TIDINGS_TEST_KAFKA")
 }
 
 /// A name that no other test has.
-fn unique(folder: &Folder) -> String {
+pub(crate) fn unique(folder: &Folder) -> String {
     let name = folder.path.path().file_name().expect("a folder has a name").to_string_lossy().into_owned();
     format!("cli{}", name.trim_start_matches('.'))
 }
