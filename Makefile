@@ -3,7 +3,7 @@ export TIDINGS_CACHE    ?= $(HOME)/.cache/tidings
 export CARGO_TARGET_DIR ?= $(TIDINGS_CACHE)/target
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check dev-kafka dev-postgres bench autobahn interop nightly fmt
+.PHONY: help setup run test check dev-kafka dev-postgres bench autobahn interop clients torture nightly fmt
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,14 @@ autobahn: ## the WebSocket conformance suite, where Python 2.7 is found
 interop: ## other people's SSE clients, Chromium among them
 	@scripts/setup
 	@scripts/interop
+
+torture: ## break every part of a fleet under load for MINUTES (60), from a SEED, and judge it
+	@scripts/setup
+	@scripts/torture "$(or $(MINUTES),60)" "$(SEED)"
+
+clients: ## build the TypeScript client and <tidings-inbox> into clients/ts/dist
+	@scripts/setup
+	@scripts/clients build
 
 nightly: ## 100,000 seeds of the simulator
 	@TIDINGS_SIM_SEEDS=100000 scripts/cargo test --release --package tidings-delivery-core --test simulator

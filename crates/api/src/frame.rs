@@ -24,8 +24,8 @@ use crate::{
 /// What the frame needs.
 #[derive(Debug)]
 pub struct Frame {
-    /// Who may come in.
-    pub identity: Arc<Identity>,
+    /// Who may come in; none where no route asks who calls.
+    pub identity: Option<Arc<Identity>>,
     /// Takes stream tickets.
     pub tickets: Tickets,
     /// Names requests that bring no trace.
@@ -59,7 +59,9 @@ async fn around(State(frame): State<Arc<Frame>>, mut request: Request, next: Nex
     let span = tracing::info_span!("journey.create", trace_id = trace.trace_id(), method = %request.method());
     let origin = frame.cors.origin_of(&request);
     let (method, began) = (request.method().clone(), Instant::now());
-    request.extensions_mut().insert(Arc::clone(&frame.identity));
+    if let Some(identity) = &frame.identity {
+        request.extensions_mut().insert(Arc::clone(identity));
+    }
     request.extensions_mut().insert(frame.tickets.clone());
     request.extensions_mut().insert(trace);
     let answered = async {

@@ -1,5 +1,5 @@
 //! The commands. `serve`, `migrate`, `config` and `token` need no server; with `--brokers`, `topics`, `consume`,
-//! `produce`, `groups` and `routes test` speak to Kafka; the others speak HTTP to a server.
+//! `produce`, `groups`, `dead-letters` and `routes test` speak to Kafka; the others speak HTTP to a server.
 
 mod config;
 mod consume;

@@ -17,10 +17,10 @@ use crate::{
 pub(crate) struct Cluster {
     /// Some of its brokers. How to log in comes from the settings, `KAFKA_SASL_USERNAME` and its like.
     #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',', required = true)]
-    brokers: Vec<String>,
+    pub(crate) brokers: Vec<String>,
     /// The settings.
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 }
 
 impl Cluster {

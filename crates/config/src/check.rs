@@ -21,6 +21,7 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
         )?;
     }
     database(config)?;
+    config.roles()?;
     kafka(&config.kafka)?;
     auth(config)?;
     holds((1..=300).contains(&gateway.heartbeat_secs), "gateway.heartbeat_secs", range(1, 300).as_str())?;
@@ -37,7 +38,7 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
     topics(config)
 }
 
-fn holds(holds: bool, key: &str, reason: &str) -> Result<(), ConfigError> {
+pub(crate) fn holds(holds: bool, key: &str, reason: &str) -> Result<(), ConfigError> {
     if holds { Ok(()) } else { Err(ConfigError::Check { key: key.to_owned(), reason: reason.to_owned() }) }
 }
 

@@ -7,11 +7,13 @@
 mod check;
 mod load;
 mod reference;
+mod roles;
 mod section;
 mod sections;
 
 pub use load::{ConfigError, environment, load, variable};
 pub use reference::{default_file, reference};
+pub use roles::{Role, UnknownRole};
 pub use section::Field;
 pub use sections::{
     AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, GroupProtocol, IngestSettings,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::section::section;
+use crate::{Role, section::section};
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -76,6 +76,8 @@ section! {
     "server" => ServerConfig {
         /// Address and port that people and services connect to.
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080));
+        /// Which parts of the work this process does: `api`, `relay`, `consumers`, `gateway`. Fewer than all need Kafka and PostgreSQL.
+        roles: Vec<Role> = Role::ALL.to_vec();
         /// How long a stopping server finishes what it has in hand, in seconds.
         grace_secs: u64 = 20;
         /// Origins of pages that may call the API and open streams: `https://app.example.com`.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tidings_config::{Config, ConfigError, GroupProtocol, LogFormat, default_file, load, reference};
+use tidings_config::{Config, ConfigError, GroupProtocol, LogFormat, Role, default_file, load, reference};
 
 /// A file's text, variables, and what is said about them.
 type Refused<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
@@ -208,4 +208,24 @@ fn the_checked_in_reference_is_fresh() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/configuration.md");
     let page = std::fs::read_to_string(path).unwrap_or_default();
     assert_eq!(page, reference(), "refresh it with `tidings config doc > docs/reference/configuration.md`");
+}
+
+#[test]
+fn a_part_of_the_roles_needs_kafka_and_postgresql() {
+    let fleet = [("KAFKA_BROKERS", "a:9092"), ("DATABASE_URL", "postgres://localhost/tidings")];
+    let roles = |variables: &[(&str, &str)], roles: &str| {
+        let with_roles = [variables, &[("TIDINGS_SERVER__ROLES", roles)]].concat();
+        settings("", &with_roles).and_then(|config| config.roles())
+    };
+    let all = Role::ALL.into_iter().collect();
+    assert_eq!(settings("", &[]).unwrap().roles().unwrap(), all);
+    assert_eq!(roles(&[], "gateway,api,relay,consumers").unwrap(), all);
+    assert_eq!(roles(&fleet, "relay, api,relay").unwrap(), [Role::Api, Role::Relay].into());
+    for variables in [&[] as &[_], &fleet[..1]] {
+        let refused = roles(variables, "api").unwrap_err().to_string();
+        assert!(refused.starts_with("server.roles names a part of the roles"), "{refused}");
+        assert!(refused.contains("set kafka.brokers and a postgres:// database.url"), "{refused}");
+    }
+    assert!(roles(&fleet, "").unwrap_err().to_string().contains("must name at least one"));
+    assert!(roles(&fleet, "apis").unwrap_err().to_string().contains("`apis`"));
 }

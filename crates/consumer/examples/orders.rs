@@ -1,28 +1,68 @@
-//! A consumer on its own: a handler that bills orders, a record that fails for a while, one that never works, and the
-//! dead letter that it becomes.
+//! A whole program of consumers, without a server: accounts are opened, orders are billed to them.
 //!
-//! `cargo run --package tidings-consumer --example orders`
+//! An order whose customer has no account yet is tried again, for the account may be on its way; one that is no amount
+//! is given up at once. What is given up becomes a record of `orders-dlt`, as Spring Kafka would write it. Bills commit
+//! together with the place in the topic, so that a program which is killed anywhere bills each order once.
+//!
+//!     orders orders.db                          the log lies in the file too; a few orders of its own, then it ends
+//!     orders orders.db localhost:9092 [PREFIX]  topics of Kafka, and its group, behind a prefix; until Ctrl-C
 
-use std::{sync::Arc, time::Duration};
+#![expect(clippy::print_stdout, reason = "it shows what it did")]
 
-use async_trait::async_trait;
-use tidings_consumer::{Consumer, Handler, HandlerError, Logged, Options, dead_letter_topic, dead_letters};
-use tidings_log::{Durability, EmbeddedLog, Log, Produce, TopicConfig};
-use tidings_model::{Clock, Record, SystemClock};
-use tidings_store::{Migration, Store, StoreOptions, Tx, params};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-/// Where the example's own rows go.
+use tidings_consumer::{
+    Alone, Backoff, Handler, HandlerError, Logged, Observer, Options, Setup, async_trait, dead_letters,
+    log::{KafkaSettings, Produce, TopicConfig},
+    model::{Record, SystemClock},
+    store::{Migration, Store, StoreError, Tx, params},
+};
+use tokio_util::sync::CancellationToken;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The program's own table; more tables are more migrations.
 const BILLS: Migration = Migration {
-    owner: "example",
+    owner: "orders",
     name: "0001_bills",
     sqlite: "CREATE TABLE bills (
+               -- Who has an account
                customer TEXT   NOT NULL PRIMARY KEY,
+               -- What was ordered in all
                cents    BIGINT NOT NULL
              );",
 };
 
-/// Adds each order to its customer's bill.
+/// Opens an account for the key of each record of the topic `accounts`.
+struct Accounts;
+
+#[async_trait]
+impl Handler for Accounts {
+    fn name(&self) -> &'static str {
+        "accounts"
+    }
+
+    fn topic(&self) -> &'static str {
+        "accounts"
+    }
+
+    fn group(&self) -> &'static str {
+        "billing"
+    }
+
+    async fn handle(&self, record: &Record, tx: &Tx) -> Result<(), HandlerError> {
+        tx.execute(
+            "INSERT INTO bills (customer, cents)
+             VALUES ($1, 0)
+             ON CONFLICT (customer) DO NOTHING",
+            params![customer(record)],
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+/// Adds each record of the topic `orders`, an amount in cents, to the bill of the customer that is its key.
 struct Billing;
 
 #[async_trait]
@@ -41,84 +81,106 @@ impl Handler for Billing {
 
     async fn handle(&self, record: &Record, tx: &Tx) -> Result<(), HandlerError> {
         let value = record.value.as_deref().unwrap_or_default();
+        // It will never be an amount: no use to try again.
         let text = std::str::from_utf8(value).map_err(HandlerError::reject)?;
-        // It will never be a number: no use to try again.
-        let cents: u64 = text.parse().map_err(HandlerError::reject)?;
-        let customer = record.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
-        // The bill and the note that this order was handled commit together.
-        tx.execute(
-            "INSERT INTO bills (customer, cents)
-             VALUES ($1, $2)
-             ON CONFLICT (customer) DO UPDATE SET cents = bills.cents + excluded.cents",
-            params![customer, cents],
-        )
-        .await?;
+        let cents: u32 = text.parse().map_err(HandlerError::reject)?;
+        let billed = tx
+            .execute(
+                "UPDATE bills SET cents = cents + $2 WHERE customer = $1",
+                params![customer(record), cents],
+            )
+            .await?;
+        if billed == 0 {
+            return Err(HandlerError::retry("the customer has no account yet"));
+        }
         Ok(())
     }
 }
 
+fn customer(record: &Record) -> String {
+    record.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned()
+}
+
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let file = std::env::temp_dir().join(format!("consumer-example-{}.db", std::process::id()));
-    let mut options = StoreOptions::at(&file);
-    options.migrations = [tidings_consumer::MIGRATIONS, &[BILLS]].concat();
-    let store = Store::open(&options)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let log = EmbeddedLog::new(store.clone(), Arc::clone(&clock));
-    let topic = |name: String| TopicConfig {
-        alias: name.clone(),
-        name,
-        partitions: 3,
-        retention: Duration::from_hours(24),
-        retention_bytes: TopicConfig::RETENTION_BYTES,
-        durability: Durability::Durable,
+async fn main() -> Result<(), Failure> {
+    let mut arguments = std::env::args().skip(1);
+    let database = arguments.next().ok_or("usage: orders FILE [BROKERS [PREFIX]]")?;
+    let (brokers, prefix) = (arguments.next(), arguments.next().unwrap_or_default());
+    let alone = Alone::open(Setup {
+        database,
+        kafka: brokers.as_deref().map(|brokers| cluster(brokers, &prefix)),
+        // A handler knows a topic by one name, and the log may know it by another.
+        topics: ["accounts", "orders"].map(|topic| named(topic, &prefix)).into(),
+        migrations: vec![BILLS],
+        clock: Arc::new(SystemClock),
+        instance: "orders".to_owned(),
+    })
+    .await?;
+    let handlers: [Arc<dyn Handler>; 2] = [Arc::new(Accounts), Arc::new(Billing)];
+    let observer: Arc<dyn Observer> = Arc::new(Logged);
+    // Three attempts within a second; the usual six take half a minute.
+    let options = Options {
+        backoff: Backoff { waits: [200, 500].map(Duration::from_millis).to_vec(), jitter: 0.2 },
+        ..Options::default()
     };
-    log.ensure_topics(&[topic("orders".to_owned()), topic(dead_letter_topic("orders"))]).await?;
-
-    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    let consumer = Consumer {
-        group: "billing".into(),
-        handlers: vec![Arc::new(Billing)],
-        store: store.clone(),
-        log: Arc::new(log.clone()),
-        clock,
-        options: Options::default(),
-        observer: Arc::new(Logged),
-    };
-    let until = stop.clone();
-    let running = tasks.spawn(async move { consumer.run(until).await });
-
-    for (customer, cents) in [("alice", "250"), ("bob", "not a number"), ("alice", "400"), ("bob", "150")] {
-        let (topic, key) = ("orders".to_owned(), Some(customer.as_bytes().to_vec()));
-        let value = Some(cents.as_bytes().to_vec());
-        log.produce(Produce { topic, key, value, ..Produce::default() }).await?;
+    let stop = CancellationToken::new();
+    let mut running = pin!(alone.run(&handlers, &options, &observer, stop.clone()));
+    let until_the_end =
+        async { if brokers.is_some() { Ok(tokio::signal::ctrl_c().await?) } else { show(&alone).await } };
+    tokio::select! {
+        // Only a failure ends consumers before they are told to.
+        ended = &mut running => return Ok(ended?),
+        shown = until_the_end => shown?,
     }
+    stop.cancel();
+    Ok(running.await?)
+}
 
-    // Until both bills are there; a program would simply run until it is told to stop.
-    let bills = loop {
-        let read = store.read::<_, tidings_store::StoreError, _, _>(|tx| async move {
-            tx.query("SELECT customer, cents FROM bills ORDER BY customer", params![]).await
-        });
-        let rows = read.await?;
-        let bills: Vec<(String, u64)> = rows
-            .iter()
-            .map(|row| Ok((row.get(0)?, row.get(1)?)))
-            .collect::<Result<_, tidings_store::StoreError>>()?;
-        if bills == [("alice".to_owned(), 650), ("bob".to_owned(), 150)] {
-            break bills;
+/// The group and its topics, with other names on a cluster that others use too.
+fn cluster(brokers: &str, prefix: &str) -> KafkaSettings {
+    KafkaSettings { group_prefix: prefix.to_owned(), ..KafkaSettings::at(brokers.split(',')) }
+}
+
+fn named(topic: &str, prefix: &str) -> TopicConfig {
+    TopicConfig { alias: topic.to_owned(), ..TopicConfig::named(format!("{prefix}{topic}"), 3) }
+}
+
+/// Orders something, and waits until all of it is billed or given up.
+async fn show(alone: &Alone) -> Result<(), Failure> {
+    let said = [
+        ("accounts", "alice", ""),
+        ("orders", "alice", "250"),
+        ("orders", "bob", "100"),
+        ("orders", "alice", "a few"),
+        ("orders", "alice", "400"),
+    ];
+    for (topic, key, value) in said {
+        let (topic, key, value) = (topic.to_owned(), Some(key.into()), Some(value.into()));
+        alone.log().produce(Produce { topic, key, value, ..Produce::default() }).await?;
+    }
+    loop {
+        let (cents, given_up) = (bill(alone.store(), "alice").await?, given_up(alone.store()).await?);
+        if cents == Some(650) && given_up.len() == 2 {
+            println!("alice owes {} cents; given up:", 650);
+            for letter in given_up {
+                println!("  {} after {} attempts: {}", letter.id, letter.attempts, letter.causes.join(": "));
+            }
+            return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
-    };
-    tracing::info!(?bills, "billed");
+    }
+}
 
-    let given_up = store
+async fn bill(store: &Store, customer: &'static str) -> Result<Option<u64>, StoreError> {
+    let read = store.read(move |tx| async move {
+        let row = tx.optional("SELECT cents FROM bills WHERE customer = $1", params![customer]).await?;
+        row.map(|row| row.get(0)).transpose()
+    });
+    read.await
+}
+
+async fn given_up(store: &Store) -> Result<Vec<dead_letters::DeadLetter>, StoreError> {
+    store
         .read(|tx| async move { dead_letters::list(&tx, &dead_letters::Filter::default(), None, 10).await })
-        .await?;
-    assert_eq!(given_up.len(), 1, "bob's first order is kept with its reason");
-    stop.cancel();
-    tasks.close();
-    running.await??;
-    drop((log, store));
-    std::fs::remove_file(&file)?;
-    Ok(())
+        .await
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tidings_model::{Headers, Record, Timestamp};
+use tidings_model::{Record, Timestamp};
 use tidings_store::{Lane, NewRecord, Store, StoreError, TopicPartitions, Tx, encode_headers, params};
 
-use crate::{Handler, HandlerError, headers};
+use crate::{Handler, HandlerError, headers, spring};
 
 /// How long a dead letter is kept after its last change.
 const KEPT: Duration = Duration::from_hours(30 * 24);
@@ -44,7 +44,13 @@ pub(crate) async fn put(
         // The same partition, as Spring Kafka does; where there are fewer, the key decides.
         partition: Some(record.partition).filter(|partition| *partition < topic.partitions),
         key: record.key.as_deref(),
-        headers: &spring_headers(given_up),
+        headers: &spring::headers_of(
+            record,
+            given_up.handler.group(),
+            &format!("tidings.HandlerError.{}", given_up.error.kind()),
+            &given_up.error.chain(),
+            given_up.attempts,
+        ),
         value: record.value.as_deref(),
         time: now,
     })
@@ -130,32 +136,4 @@ async fn insert(tx: &Tx, given_up: &GivenUp<'_>, now: Timestamp) -> Result<Strin
     )
     .await?;
     Ok(id)
-}
-
-/// The record's own headers, then Spring Kafka's names and encodings (numbers big-endian), then ours.
-fn spring_headers(given_up: &GivenUp<'_>) -> Headers {
-    let GivenUp { handler, record, error, attempts } = given_up;
-    let chain = error.chain();
-    let message = chain.lines().next().unwrap_or_default();
-    let class = format!("tidings.HandlerError.{}", error.kind());
-    let own: [(&str, Vec<u8>); 10] = [
-        ("kafka_dlt-original-topic", record.topic.clone().into_bytes()),
-        ("kafka_dlt-original-partition", record.partition.cast_signed().to_be_bytes().to_vec()),
-        ("kafka_dlt-original-offset", record.offset.cast_signed().to_be_bytes().to_vec()),
-        ("kafka_dlt-original-timestamp", record.time.millis().to_be_bytes().to_vec()),
-        ("kafka_dlt-original-timestamp-type", b"CreateTime".to_vec()),
-        ("kafka_dlt-original-consumer-group", handler.group().as_bytes().to_vec()),
-        ("kafka_dlt-exception-fqcn", class.clone().into_bytes()),
-        ("kafka_dlt-exception-message", message.as_bytes().to_vec()),
-        ("kafka_dlt-exception-stacktrace", trace(&class, &chain).into_bytes()),
-        (headers::ATTEMPTS, attempts.to_string().into_bytes()),
-    ];
-    let mut headers = record.headers.clone();
-    headers.extend(own.map(|(name, value)| (name.to_owned(), value)));
-    headers
-}
-
-/// The causes in the form of Java's stack traces, which consoles for Spring Kafka show.
-fn trace(class: &str, chain: &str) -> String {
-    format!("{class}: {}", chain.replace('\n', "\nCaused by: "))
 }

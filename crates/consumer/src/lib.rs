@@ -4,6 +4,7 @@
 //! process that ends between the two leaves neither. A record that fails is tried again after a back-off;
 //! one that cannot be handled becomes a dead letter, in the transaction that moves the group past it.
 
+mod alone;
 mod backoff;
 mod copies;
 mod dead_letter;
@@ -24,11 +25,21 @@ mod progress;
 pub mod redrive;
 mod runner;
 mod seen;
+pub mod spring;
 mod window;
 mod work;
 
+/// Makes `async fn handle` of a [`Handler`] possible.
+pub use async_trait::async_trait;
+/// Where records come from; a handler's program needs nothing else than this crate and a runtime.
+pub use tidings_log as log;
+/// Records, times.
+pub use tidings_model as model;
+/// Transactions.
+pub use tidings_store as store;
 use tidings_store::Migration;
 
+pub use alone::{Alone, AloneError, Setup};
 pub use backoff::Backoff;
 pub use dead_letter::dead_letter_topic;
 pub use handler::{Handler, HandlerError};

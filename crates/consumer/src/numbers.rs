@@ -32,8 +32,8 @@ pub(crate) struct Numbers {
     within: u64,
     // Since when a number is missing, and the offsets of what came early.
     hole: Option<(Instant, Vec<u64>)>,
-    // What is missing next was waited for, and is given up.
-    gives_up: bool,
+    // What is missing next was waited for, and is given up: the last number that the relay has given by then.
+    gives_up: Option<u64>,
 }
 
 impl Numbers {
@@ -44,9 +44,10 @@ impl Numbers {
         Self { accepted, within, ..Self::default() }
     }
 
-    /// A reader that does not wait for what is missing next.
-    pub(crate) fn giving_up(self) -> Self {
-        Self { gives_up: true, ..self }
+    /// A reader that does not wait for what is missing next. The relay has given numbers up to `given`: a higher one is
+    /// no number of ours, whoever wrote it, and a jump to it would make a repeat of all that follows.
+    pub(crate) fn giving_up(self, given: u64) -> Self {
+        Self { gives_up: Some(given), ..self }
     }
 
     /// Judges the next record.
@@ -60,8 +61,11 @@ impl Numbers {
             return Verdict::Repeat;
         }
         let stands_before = last < self.within && number <= self.within && self.hole.is_none();
-        if number == last + 1 || stands_before || self.gives_up {
-            self.gives_up = false;
+        if self.gives_up.is_some_and(|given| number > given) {
+            return Verdict::New;
+        }
+        if last.checked_add(1) == Some(number) || stands_before || self.gives_up.is_some() {
+            self.gives_up = None;
             self.accepted.insert(offset, number);
             return Verdict::New;
         }
@@ -125,6 +129,13 @@ mod tests {
         let mut numbers = Numbers::from(0, None, 102);
         let found = verdicts(&mut numbers, &[50, 101, 102, 51, 103, 105]);
         assert_eq!(found, [New, New, New, Repeat, New, Early]);
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_a_missing_number_never_jumps_to_one_that_was_not_given() {
+        use Verdict::{Early, New, Repeat};
+        let mut numbers = Numbers::from(0, Some(1), 0).giving_up(6);
+        assert_eq!(verdicts(&mut numbers, &[4_000_000_000, 5, 6, 5, 8]), [New, New, New, Repeat, Early]);
     }
 
     #[tokio::test]

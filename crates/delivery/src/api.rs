@@ -27,10 +27,14 @@ pub struct DeliveryApi {
     pub ids: Arc<Ids>,
 }
 
-/// The routes.
+/// The routes by which clients confirm; they belong beside their streams too.
+pub fn receipt_routes(api: DeliveryApi) -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(receipts::post_receipts)).with_state(api)
+}
+
+/// The routes of inbox and directory.
 pub fn routes(api: DeliveryApi) -> OpenApiRouter {
     OpenApiRouter::new()
-        .routes(routes!(receipts::post_receipts))
         .routes(routes!(inbox::list_inbox))
         .routes(routes!(inbox::count_unread))
         .routes(routes!(inbox::read_all))

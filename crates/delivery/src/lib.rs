@@ -18,6 +18,7 @@ mod mark;
 mod membership;
 mod person;
 pub mod preferences;
+pub mod presence;
 mod project;
 mod projection;
 mod reach;
@@ -75,6 +76,11 @@ pub const MIGRATIONS: &[Migration] = &[
         owner: "delivery",
         name: "0006_retention",
         sqlite: include_str!("../migrations/sqlite/0006_retention.sql"),
+    },
+    Migration {
+        owner: "delivery",
+        name: "0007_presence",
+        sqlite: include_str!("../migrations/sqlite/0007_presence.sql"),
     },
 ];
 

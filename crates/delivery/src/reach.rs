@@ -91,7 +91,7 @@ impl Reach {
                                          WHERE channel IN (SELECT value FROM json_each($2)))
                    UNION
                    SELECT user_id FROM directory_users
-                   WHERE $5 = 1 AND joined_place <= $4
+                   WHERE CAST($5 AS BIGINT) = 1 AND joined_place <= $4
                      AND user_id NOT IN (SELECT user_id FROM directory_members
                                          WHERE channel IN (SELECT value FROM json_each($2)))
                    UNION

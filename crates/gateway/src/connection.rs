@@ -38,6 +38,8 @@ pub struct Connection {
     pub narrowing: Narrowing,
     /// Its bytes.
     pub wire: Wire,
+    /// When it opened.
+    pub since: Timestamp,
     /// Its way out.
     pub outlet: Arc<dyn Outlet>,
     /// Pause between two heartbeats, as `ready` tells it.

@@ -138,6 +138,12 @@ impl Hub {
         self.state().by_user.get(user).cloned().unwrap_or_default()
     }
 
+    /// The people who are connected, with how many connections each has.
+    pub fn people(&self) -> Vec<(UserId, u64)> {
+        let state = self.state();
+        state.by_user.iter().map(|(user, open)| (user.clone(), open.len() as u64)).collect()
+    }
+
     /// The place up to which everything was shown.
     pub fn shown(&self) -> Place {
         self.state().shown

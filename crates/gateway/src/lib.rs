@@ -36,5 +36,5 @@ pub use outlet::{Outlet, Reason};
 pub use queue::Queue;
 pub use socket::{Socket, Turn};
 pub use source::{Gateway, GatewayOptions, Source};
-pub use sse::routes;
+pub use sse::{reference, routes};
 pub use wire::Wire;

@@ -72,6 +72,7 @@ impl Gateway {
                 session_id,
                 narrowing,
                 wire,
+                since: self.clock.now(),
                 outlet,
                 heartbeat_secs: self.options.heartbeat.as_secs(),
                 stream: Mutex::default(),
@@ -84,16 +85,13 @@ impl Gateway {
                 ),
             }
         });
-        let connection = connection.ok_or_else(|| {
-            Problem::new(Code::ConnectionLimit, format!("you have {limit} streams open; close one"))
-                .retry_after(5)
-        })?;
+        let connection = connection.ok_or_else(|| too_many(limit))?;
         // A drain ends those it finds in the hub; who joined behind its back must see that it has begun.
         if let Err(problem) = self.admission.still_open() {
             self.hub.leave(&connection);
             return Err(problem);
         }
-        match self.begin(&connection, cursor, hello.channels, shown).await {
+        match self.enter(&connection, cursor, hello.channels, shown).await {
             Ok(wanted) => {
                 let (gateway, driven) = (self.clone(), Arc::clone(&connection));
                 self.tasks.spawn(async move {
@@ -107,6 +105,23 @@ impl Gateway {
                 Err(problem)
             }
         }
+    }
+
+    /// Counts the connection among those of all nodes, then begins its stream.
+    async fn enter(
+        &self,
+        connection: &Connection,
+        cursor: Result<Cursor, NotRecovered>,
+        channels: Option<BTreeSet<Channel>>,
+        shown: Place,
+    ) -> Result<Option<Wanted>, Problem> {
+        let limit = self.options.connections_per_user;
+        // Of those that open at once on this node, the later ones count the earlier.
+        let here = self.hub.of(&connection.user).iter().filter(|other| other.id <= connection.id).count();
+        if !self.source.arrive(connection, here, limit).await? {
+            return Err(too_many(limit));
+        }
+        self.begin(connection, cursor, channels, shown).await
     }
 
     /// Writes or finds the session, reads the person, and begins the stream.
@@ -229,4 +244,8 @@ impl Gateway {
             effects = stream.handle(Input::Window { records, upto }, self.clock.now());
         }
     }
+}
+
+fn too_many(limit: usize) -> Problem {
+    Problem::new(Code::ConnectionLimit, format!("you have {limit} streams open; close one")).retry_after(5)
 }

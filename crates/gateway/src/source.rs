@@ -13,13 +13,17 @@ use tidings_delivery::{
 use tidings_model::{Channel, Clock, Ids, SessionId, UserId};
 use tokio_util::task::TaskTracker;
 
-use crate::{Admission, Budget, Hub, Origins, line::Pauses};
+use crate::{Admission, Budget, Connection, Hub, Origins, line::Pauses};
 
 /// Where people, sessions and what they missed come from. The gateway itself keeps nothing that must last.
 #[async_trait]
 pub trait Source: Send + Sync + std::fmt::Debug {
     /// Enters the caller in the directory, if they are new or their token brings other channels.
     async fn enter(&self, caller: &Caller) -> Result<(), Problem>;
+
+    /// Enters a connection among those of all nodes, if its person has at most `limit`: `here` of them on this node,
+    /// it among them. Answers whether it may stay.
+    async fn arrive(&self, connection: &Connection, here: usize, limit: usize) -> Result<bool, Problem>;
 
     /// A person with all they were member of.
     async fn person(&self, user: &UserId) -> Result<Person, Problem>;

@@ -18,18 +18,23 @@ use http_body::Frame;
 use serde::Deserialize;
 use tidings_api::{Caller, Code, Params, Problem};
 use tidings_model::SessionId;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{Gateway, channels, leave::Leave, renew, resume::Hello, wire::Wire, ws};
 
 /// The gateway's routes.
 pub fn routes(gateway: Gateway) -> OpenApiRouter {
-    OpenApiRouter::new()
-        .routes(routes!(stream))
-        .routes(routes!(ws::ws))
-        .routes(routes!(renew::renew))
-        .with_state(gateway)
+    declared().with_state(gateway)
+}
+
+/// What the gateway's routes say about themselves, for a process that does not serve them.
+pub fn reference() -> OpenApi {
+    declared().into_openapi()
+}
+
+fn declared() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new().routes(routes!(stream)).routes(routes!(ws::ws)).routes(routes!(renew::renew))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

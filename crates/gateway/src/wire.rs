@@ -24,6 +24,16 @@ pub enum Wire {
     WebSocket,
 }
 
+impl Wire {
+    /// The word for the transport.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sse => "sse",
+            Self::WebSocket => "websocket",
+        }
+    }
+}
+
 /// The first frame of every stream.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ready {

@@ -21,7 +21,7 @@ pub use embedded::{EmbeddedLog, Retained};
 pub use error::LogError;
 pub use kafka::{GroupMember, GroupProtocol, GroupState, KafkaLog, KafkaSecurity, KafkaSettings};
 pub use relay::last_number;
-pub use topic::{Durability, TopicConfig, TopicName, TopicSpec};
+pub use topic::{Durability, TopicConfig, TopicName, TopicSpec, register};
 
 /// A record that a direct producer sends, outside any transaction of a feature.
 #[derive(Clone, Debug, Default)]

@@ -15,6 +15,7 @@
 //! 4. `pipeline` – records are sent without waiting for each other, and acknowledged in order.
 
 mod lease;
+mod look;
 mod pipeline;
 mod rows;
 mod stock;
@@ -31,8 +32,8 @@ use tokio_util::sync::CancellationToken;
 use self::{lease::Lease, pipeline::Pipeline, rows::After};
 use crate::{Log, LogError};
 
-pub use rows::{SET_ASIDE, SetAside, last_number, set_aside};
-pub use turn::{Backlog, backlog};
+pub use look::{SetAside, ShardState, count_set_aside, set_aside, shards};
+pub use rows::{SET_ASIDE, last_number};
 
 /// How a relay works.
 #[derive(Clone, Copy, Debug)]
@@ -197,6 +198,9 @@ impl Relay {
             self.take_stock(lease).await.map_err(Trouble::Log)?;
             *took_stock = true;
         }
+        // A turn of ours whose commit was sent on a connection that is gone holds the lease's row until it is decided:
+        // what it numbered must be found by what follows.
+        self.turn(lease, pipeline, 0).await?.ok_or(Trouble::Lost)?;
         self.send_again(lease, pipeline).await?;
         let mut wakes = self.store.wakes(OUTBOX);
         loop {

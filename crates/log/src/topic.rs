@@ -2,7 +2,9 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use crate::LogError;
+use tidings_store::{Store, TopicPartitions};
+
+use crate::{Log, LogError};
 
 /// How a topic's records are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,19 @@ impl TopicConfig {
     /// many, a topic with this bound keeps by time alone.
     pub const RETENTION_BYTES: u64 = 2 << 30;
 
+    /// A durable topic that keeps its records for a week.
+    pub fn named(name: impl Into<String>, partitions: u32) -> Self {
+        let name = name.into();
+        Self {
+            alias: name.clone(),
+            name,
+            partitions,
+            retention: Duration::from_hours(7 * 24),
+            retention_bytes: Self::RETENTION_BYTES,
+            durability: Durability::Durable,
+        }
+    }
+
     /// Kafka's rule for names, so that a topic can move there.
     pub(crate) fn check(&self) -> Result<(), LogError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
@@ -91,4 +106,25 @@ impl From<&TopicSpec> for TopicConfig {
             durability: spec.durability,
         }
     }
+}
+
+/// Tells a store with an outbox which topics its events may go to. The partition of an event is fixed when it is
+/// written, so it follows from what the log has, and from the configuration only where the log has nothing.
+pub async fn register(store: &Store, log: &dyn Log, topics: &[TopicConfig]) -> Result<(), LogError> {
+    let found = log.topics().await?;
+    for topic in topics {
+        let found = found.iter().find(|found| found.name == topic.name);
+        let partitions = found.map_or(topic.partitions, |found| {
+            u32::try_from(found.partitions.len()).unwrap_or(topic.partitions)
+        });
+        let known = TopicPartitions {
+            name: topic.name.clone(),
+            first_partition: 0,
+            partitions,
+            bytes_limit: u64::MAX,
+        };
+        store.register_topic(&topic.name, known.clone());
+        store.register_topic(&topic.alias, known);
+    }
+    Ok(())
 }

@@ -1,30 +1,33 @@
 //! The one place where everything is built.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tidings::{Deps, Feature, Ingest, Schedule};
-use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes, with_reference};
-use tidings_config::Config;
-use tidings_consumer::{Keeper, Options, Repeats, dead_letter_topic, faults::Faulty};
+use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes};
+use tidings_config::{Config, Role};
+use tidings_consumer::{Keeper, Options, Repeats, faults::Faulty};
 use tidings_delivery::{Feed, FeedOptions, api::DeliveryApi, core::GenerationId, generations};
-use tidings_gateway::{Admission, Budget, Gateway, GatewayOptions, Hub, Origins};
-use tidings_log::{KafkaLog, Log, LogError, TopicConfig, TopicSpec};
+use tidings_gateway::Gateway;
+use tidings_log::{KafkaLog, Log, LogError};
 use tidings_model::{Clock, Ids};
 use tidings_store::{Database, Migration, Store, StoreError};
-use tidings_telemetry::{ConsumerEnded, FeedEnded, Metrics};
-use tokio::{net::TcpListener, sync::watch, time::Instant};
+use tidings_telemetry::{ConsumerEnded, Metrics};
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     consumers::{self, Consumers},
-    housekeeping, identity, kafka_settings, keepers, limits, paths,
+    housekeeping, identity, kafka_settings, keepers,
+    presence::{self, Whereabouts},
     routes::{
         self, Operators,
         health::{self, Health},
         metrics::{self, Scrape},
     },
     schedules, serve,
-    source::StoreSource,
+    served::Served,
+    streams::Streams,
+    topics::{feature_topics, topics},
 };
 
 /// Why the server did not start.
@@ -61,7 +64,7 @@ pub struct Server {
     /// Where operators connect: the same routes and those of operators.
     pub admin_address: SocketAddr,
     store: Store,
-    gateway: Gateway,
+    gateway: Option<Gateway>,
     // Whether it takes work.
     ready: watch::Sender<bool>,
     // What clients wait for ends first, everything else after it.
@@ -73,7 +76,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Builds everything, in the order in which a message meets it, and starts it.
+    /// Builds what the roles of the process need, in the order in which a message meets it, and starts it.
     pub async fn start(config: Config, clock: Arc<dyn Clock>, seed: u64) -> Result<Self, StartError> {
         let kafka = match kafka_settings(&config) {
             Some(settings) => Some(Arc::new(KafkaLog::connect(settings).await?) as Arc<dyn Log>),
@@ -89,17 +92,19 @@ impl Server {
         clock: Arc<dyn Clock>,
         seed: u64,
     ) -> Result<Self, StartError> {
+        let roles = Arc::new(config.roles().map_err(|cause| StartError::Setting(cause.to_string()))?);
+        let has = |role| roles.contains(&role);
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let (connections, drain) = (TaskTracker::new(), CancellationToken::new());
         let ids = Arc::new(Ids::new(Arc::clone(&clock), seed));
-
         let metrics = Arc::new(Metrics::default());
 
         // 1–2 create and store: who may come in, and where everything is kept
         let repeats = if other.is_some() { Repeats::Unnumbered } else { Repeats::Foreign };
         let store = keepers::open_store(&config, other.is_some())?;
-        let identity = identity::open(&config.auth, &store, &clock).await?;
+        let answers = has(Role::Api) || has(Role::Gateway);
+        let identity = if answers { Some(identity::open(&config.auth, &store, &clock).await?) } else { None };
         let tickets = Tickets { store: store.clone(), clock: Arc::clone(&clock) };
         let faults = config.testing.faults;
         let ingest = Ingest::default();
@@ -117,48 +122,40 @@ impl Server {
         let feature_topics = feature_topics(&features, &specs);
         let keepers = keepers::open(store.clone(), other, &specs, Arc::clone(&clock)).await?;
         let (log, mark, head) = (keepers.log(), keepers.mark()?, keepers.head()?);
-        keepers.start(&tasks, &stop, random());
+        keepers.start(&roles, &tasks, &stop, random());
         ingest.open(Arc::clone(&log));
 
         // 6, 9 delivery
         let generations = generations::load(&store, mark.as_ref(), GenerationId(random())).await?;
-        let feed = Feed::open(store.clone(), generations.clone(), mark, FeedOptions::default()).await?;
+        let options = FeedOptions::default();
+        let feed = Feed::open(store.clone(), Arc::clone(&log), generations, mark, options).await?;
         let feed = Arc::new(feed);
-        let hub = Arc::new(Hub::new(feed.head(), generations, Arc::clone(&clock)));
-        let (reader, reader_log, reader_clock, reader_stop) =
-            (Arc::clone(&feed), Arc::clone(&log), Arc::clone(&clock), stop.clone());
 
         // 7 push
-        let listener = Arc::clone(&hub);
-        tasks.spawn(async move {
-            if let Err(cause) = reader.run(reader_log, listener, reader_clock, reader_stop).await {
-                FeedEnded { cause: &cause }.emit();
-            }
+        let node = presence::node_name(&config);
+        let shared = presence::shared(&store, &clock, &node);
+        let gateway = has(Role::Gateway).then(|| {
+            let streams = Streams {
+                config: &config,
+                store: store.clone(),
+                feed: Arc::clone(&feed),
+                clock: Arc::clone(&clock),
+                ids: Arc::clone(&ids),
+                presence: shared.clone(),
+                connections: connections.clone(),
+            };
+            streams.start(&tasks, &stop)
         });
-        let source = Arc::new(StoreSource {
-            store: store.clone(),
-            feed: Arc::clone(&feed),
-            clock: Arc::clone(&clock),
-            ids: Arc::clone(&ids),
-        });
-        let gateway = Gateway {
-            hub: Arc::clone(&hub),
-            feed: Arc::clone(&feed),
-            source,
-            options: gateway_options(&config),
-            clock: Arc::clone(&clock),
-            ids: Arc::clone(&ids),
-            origins: Arc::new(Origins::new(&config.server.origins)),
-            admission: Arc::new(admission(&config)),
-            budget: Arc::new(Budget::new(limits::queue_bytes(config.gateway.node_queue_bytes))),
-            tasks: connections.clone(),
+        let whereabouts = match &gateway {
+            Some(gateway) if shared.is_none() => Whereabouts::Here(Arc::clone(&gateway.hub), node),
+            Some(_) | None => Whereabouts::Shared(store.clone()),
         };
-        let (keeper, keeper_stop) = (gateway.clone(), stop.clone());
-        tasks.spawn(async move { keeper.keep_lines(keeper_stop).await });
+        if let Some(presence) = shared.filter(|_| answers) {
+            presence::start(presence, gateway.as_ref(), &tasks, stop.clone()).await?;
+        }
 
         // 5 consume, and what comes due
-        tasks.spawn(Keeper { store: store.clone(), clock: Arc::clone(&clock) }.run(stop.clone()));
-        tasks.spawn(housekeeping::run(store.clone(), Arc::clone(&clock), stop.clone()));
+        let mut served = Served::default();
         let consumers = Consumers {
             store: store.clone(),
             log: Arc::clone(&log),
@@ -166,29 +163,39 @@ impl Server {
             options: Options { repeats, instance: Some(consumers::instance()), ..Options::default() },
             metrics: Arc::clone(&metrics),
         };
-        let mut routes = Vec::new();
+        if has(Role::Consumers) {
+            tasks.spawn(Keeper { store: store.clone(), clock: Arc::clone(&clock) }.run(stop.clone()));
+            tasks.spawn(housekeeping::run(store.clone(), Arc::clone(&clock), stop.clone()));
+            start_schedule(Arc::new(schedules::QuietHoursOver), &consumers, &tasks, &stop);
+        }
         for mut feature in features {
             if faults {
                 feature.handlers = feature.handlers.into_iter().map(Faulty::around).collect();
             }
-            start_feature(&feature, &consumers, &tasks, &stop);
-            routes.push(feature.routes);
+            if has(Role::Consumers) {
+                start_feature(&feature, &consumers, &tasks, &stop);
+            }
+            served.route(Role::Api, has(Role::Api), feature.routes)?;
         }
-        start_schedule(Arc::new(schedules::QuietHoursOver), &consumers, &tasks, &stop);
 
         // 1 again: the routes
         let operators = Operators {
             store: store.clone(),
             feed: Arc::clone(&feed),
-            gateway: gateway.clone(),
+            whereabouts,
             log: Arc::clone(&log),
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
             feature_topics,
         };
         let ready = watch::Sender::new(true);
-        let health =
-            Health { store: store.clone(), gateway: gateway.clone(), head, takes_work: ready.subscribe() };
+        let health = Health {
+            roles: Arc::clone(&roles),
+            store: store.clone(),
+            gateway: gateway.clone(),
+            head,
+            takes_work: ready.subscribe(),
+        };
         let scrape = Scrape {
             metrics: Arc::clone(&metrics),
             health: health.clone(),
@@ -196,27 +203,34 @@ impl Server {
             clock: Arc::clone(&clock),
         };
         let delivery_api = DeliveryApi { store: store.clone(), feed, clock, ids };
-        routes.extend([
-            tidings_delivery::api::routes(delivery_api),
-            tidings_gateway::routes(gateway.clone()),
-            ticket_routes(tickets.clone()),
-            health::routes(health),
-        ]);
-        let (served, reference) = paths::join(routes)?.split_for_parts();
-        let operators = paths::join([routes::operators(operators, faults), metrics::routes(scrape)])?;
-        let (operators, operators_reference) = operators.split_for_parts();
-        paths::distinct(&operators_reference, &reference)?;
+        served.route(Role::Api, has(Role::Api), tidings_delivery::api::routes(delivery_api.clone()))?;
+        served.route(Role::Gateway, answers, tidings_delivery::api::receipt_routes(delivery_api))?;
+        served.route(Role::Gateway, answers, ticket_routes(tickets.clone()))?;
+        match &gateway {
+            Some(gateway) => {
+                served.route(Role::Gateway, true, tidings_gateway::routes(gateway.clone()))?;
+            }
+            None => served.absent(Role::Gateway, tidings_gateway::reference())?,
+        }
+        if has(Role::Api) {
+            served.operate(routes::operators(faults).with_state(operators))?;
+        } else {
+            served.absent_for_operators(Role::Api, routes::operators(faults).into_openapi())?;
+        }
+        served.public = served.public.merge(health::routes(health));
+        served.operators = served.operators.merge(metrics::routes(scrape));
         let cors = Cors::new(&config.server.origins).map_err(StartError::Setting)?;
-        let identity = Arc::new(identity);
-        let frame = Arc::new(Frame { identity, tickets, traces: Traces::new(seed), cors, metrics });
-        let admin_reference = reference.clone().merge_from(operators_reference);
-        let admin_served = with_reference(served.clone().merge(operators), &admin_reference);
-        let admin_served = tidings_api::frame(admin_served, Arc::clone(&frame));
-        let served = tidings_api::frame(with_reference(served, &reference), frame);
+        let (public, admin) = served.framed(Frame {
+            identity: identity.map(Arc::new),
+            tickets,
+            traces: Traces::new(seed),
+            cors,
+            metrics,
+        });
         let (listener, address) = listen(config.server.listen).await?;
         let (admin_listener, admin_address) = listen(config.admin.listen).await?;
-        connections.spawn(serve::serve(listener, served, connections.clone(), drain.clone()));
-        connections.spawn(serve::serve(admin_listener, admin_served, connections.clone(), drain.clone()));
+        connections.spawn(serve::serve(listener, public, connections.clone(), drain.clone()));
+        connections.spawn(serve::serve(admin_listener, admin, connections.clone(), drain.clone()));
         let grace = Duration::from_secs(config.server.grace_secs);
         Ok(Self { address, admin_address, store, gateway, ready, connections, drain, tasks, stop, grace })
     }
@@ -236,7 +250,9 @@ impl Server {
     pub async fn drain(self) {
         self.ready.send_replace(false);
         self.drain.cancel();
-        self.gateway.drain();
+        if let Some(gateway) = &self.gateway {
+            gateway.drain();
+        }
         self.connections.close();
         let drained = async {
             self.connections.wait().await;
@@ -282,77 +298,6 @@ fn features(deps: &Deps, config: &Config) -> Result<Vec<Feature>, StartError> {
         tidings_broadcast::feature(deps),
         routes.map_err(|invalid| StartError::Setting(invalid.to_string()))?,
     ])
-}
-
-/// All topics, as the settings want them.
-fn topics(features: &[Feature], config: &Config) -> Result<Vec<TopicConfig>, StartError> {
-    let of_features = features.iter().flat_map(|feature| &feature.topics);
-    let specs: Vec<&TopicSpec> =
-        std::iter::once(&tidings_delivery::DELIVERIES_TOPIC).chain(of_features).collect();
-    let mut topics = Vec::new();
-    for spec in &specs {
-        let mut topic = TopicConfig::from(*spec);
-        if let Some(settings) = config.topics.get(&*spec.name) {
-            topic.name = settings.name.clone().unwrap_or(topic.name);
-            topic.partitions = settings.partitions.unwrap_or(topic.partitions);
-            topic.retention = settings.retention_secs.map_or(topic.retention, Duration::from_secs);
-        }
-        if spec.name == tidings_delivery::DELIVERIES {
-            // Its offsets are the places that everybody sees in one order.
-            topic.partitions = spec.partitions;
-            topics.push(topic);
-            continue;
-        }
-        let name = dead_letter_topic(&topic.name);
-        topics.push(TopicConfig {
-            alias: name.clone(),
-            name,
-            retention: Duration::from_hours(14 * 24),
-            ..topic.clone()
-        });
-        topics.push(topic);
-    }
-    // Two features may know one topic, and a route may read dead letters: the first says how it is made.
-    let mut made = BTreeSet::new();
-    topics.retain(|topic| made.insert(topic.name.clone()));
-    match config.topics.keys().find(|alias| !specs.iter().any(|spec| spec.name == alias.as_str())) {
-        Some(unknown) => Err(StartError::Setting(format!(
-            "topics.\"{}\": no feature writes such a topic",
-            unknown.escape_debug()
-        ))),
-        None => Ok(topics),
-    }
-}
-
-/// The names in the log of what features write, without dead letters.
-fn feature_topics(features: &[Feature], topics: &[TopicConfig]) -> Arc<[String]> {
-    let aliases = features.iter().flat_map(|feature| &feature.topics).map(|spec| &*spec.name);
-    let named =
-        |alias: &str| topics.iter().find(|topic| topic.alias == alias).map(|topic| topic.name.clone());
-    aliases.filter_map(named).collect()
-}
-
-/// How many clients may catch up at once; what memory can do grows with the cores.
-fn admission(config: &Config) -> Admission {
-    let cores =
-        std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
-    let per_second = config.gateway.resumes_per_second.saturating_mul(cores);
-    Admission::new(per_second, config.gateway.database_resumes, Instant::now())
-}
-
-fn gateway_options(config: &Config) -> GatewayOptions {
-    GatewayOptions {
-        queue_frames: config.gateway.queue_frames,
-        queue_bytes: config.gateway.queue_bytes,
-        heartbeat: Duration::from_secs(config.gateway.heartbeat_secs),
-        connections_per_user: config.gateway.connections_per_user,
-        catch_up_max: config.gateway.catch_up_max,
-        ping: Duration::from_secs(config.gateway.ping_secs),
-        pong: Duration::from_secs(config.gateway.pong_secs),
-        first_frame: Duration::from_secs(config.gateway.first_frame_secs),
-        message_bytes: config.gateway.message_bytes,
-        ..GatewayOptions::default()
-    }
 }
 
 fn start_feature(feature: &Feature, consumers: &Consumers, tasks: &TaskTracker, stop: &CancellationToken) {

@@ -3,16 +3,16 @@
 //! Where the log lies in the database's own file, an event is a record by its commit, and its delivery is projected
 //! with it. Elsewhere a relay takes events from the outbox to the log, and the projection takes deliveries back.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use tidings_config::Config;
+use tidings_config::{Config, Role};
 use tidings_delivery::{DELIVERIES, Mark, PROJECTED, Projection, head};
 use tidings_log::{
     EmbeddedLog, Log, TopicConfig,
     relay::{Relay, RelayOptions},
 };
 use tidings_model::Clock;
-use tidings_store::{Appends, Database, Store, StoreError, StoreOptions, TopicPartitions};
+use tidings_store::{Appends, Database, Store, StoreError, StoreOptions};
 use tidings_telemetry::TopicDrifts;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -63,22 +63,7 @@ pub(crate) async fn open(
     }
     let projected = watch::Sender::new(0);
     if embedded.is_none() {
-        let found = log.topics().await?;
-        for topic in topics {
-            let partitions = found.iter().find(|found| found.name == topic.name);
-            // The partition of an event is fixed when it is written, so it follows from what the log has.
-            let partitions = partitions.map_or(topic.partitions, |found| {
-                u32::try_from(found.partitions.len()).unwrap_or(topic.partitions)
-            });
-            let known = TopicPartitions {
-                name: topic.name.clone(),
-                first_partition: 0,
-                partitions,
-                bytes_limit: u64::MAX,
-            };
-            store.register_topic(&topic.name, known.clone());
-            store.register_topic(&topic.alias, known);
-        }
+        tidings_log::register(&store, &*log, topics).await?;
         projected.send_replace(store.read(|tx| async move { head(&tx).await }).await?.0);
     }
     Ok(Keepers { store, clock, log, embedded, projected })
@@ -107,24 +92,34 @@ impl Keepers {
         Ok(self.store.heads().watch(topic.first_partition))
     }
 
-    /// Starts what keeps the log, or what runs between it and the database.
-    pub(crate) fn start(self, tasks: &TaskTracker, stop: &CancellationToken, random: u64) {
+    /// Starts what keeps the log, or what of these roles runs between it and the database.
+    pub(crate) fn start(
+        self,
+        roles: &BTreeSet<Role>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+        random: u64,
+    ) {
         if let Some(embedded) = self.embedded {
             tasks.spawn(embedded.run_retention(EmbeddedLog::RETENTION_PAUSE, stop.clone()));
             return;
         }
-        let relay = Relay {
-            store: self.store.clone(),
-            log: Arc::clone(&self.log),
-            clock: Arc::clone(&self.clock),
-            name: format!("{}-{random:016x}", std::process::id()),
-            // Nobody else can open a file that this process has open.
-            alone: self.store.path().is_some(),
-            options: RelayOptions::default(),
-        };
-        tasks.spawn(relay.run(stop.clone()));
-        let projection = Projection { store: self.store.clone(), log: self.log, clock: self.clock };
-        tasks.spawn(projection.run(stop.clone()));
+        if roles.contains(&Role::Relay) {
+            let relay = Relay {
+                store: self.store.clone(),
+                log: Arc::clone(&self.log),
+                clock: Arc::clone(&self.clock),
+                name: format!("{}-{random:016x}", std::process::id()),
+                // Nobody else can open a file that this process has open.
+                alone: self.store.path().is_some(),
+                options: RelayOptions::default(),
+            };
+            tasks.spawn(relay.run(stop.clone()));
+        }
+        if roles.contains(&Role::Consumers) {
+            let projection = Projection { store: self.store.clone(), log: self.log, clock: self.clock };
+            tasks.spawn(projection.run(stop.clone()));
+        }
         tasks.spawn(follow(self.store, self.projected, stop.clone()));
     }
 }

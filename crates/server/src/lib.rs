@@ -8,13 +8,17 @@ mod kafka;
 mod keepers;
 mod limits;
 mod paths;
+mod presence;
 mod routes;
 mod schedules;
 mod serve;
+mod served;
 mod settings;
 mod source;
 mod standings;
+mod streams;
 mod tcp;
+mod topics;
 
 pub use build::{Server, StartError, migrate, migrations};
 pub use kafka::kafka_settings;

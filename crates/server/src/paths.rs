@@ -1,22 +1,18 @@
-//! Paths: each leads to one thing. Routers are joined here, because settings name paths, too.
+//! Paths that settings name: each must lead to nothing else.
 
-use utoipa::openapi::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa::openapi::{OpenApi, PathItem};
 
 use crate::StartError;
 
-/// Joins routers that share no path.
-pub(crate) fn join(routers: impl IntoIterator<Item = OpenApiRouter>) -> Result<OpenApiRouter, StartError> {
-    routers.into_iter().try_fold(OpenApiRouter::new(), |joined, router| {
-        distinct(joined.get_openapi(), router.get_openapi())?;
-        Ok(joined.merge(router))
-    })
-}
+/// The tag of the routes whose paths come from the settings.
+const INGEST: &str = "ingest";
 
-/// Refuses paths of which one request could mean both. Those of the code are distinct, so it was a setting's.
+/// Refuses a path of the settings where one request could mean another route, too.
 pub(crate) fn distinct(first: &OpenApi, second: &OpenApi) -> Result<(), StartError> {
-    for path in second.paths.paths.keys() {
-        if let Some(known) = first.paths.paths.keys().find(|known| overlap(known, path)) {
+    for (path, item) in &second.paths.paths {
+        let clashes =
+            |(known, other): &(&String, &PathItem)| (is_set(item) || is_set(other)) && overlap(known, path);
+        if let Some((known, _)) = first.paths.paths.iter().find(clashes) {
             let short = |path: &str| path.strip_prefix("/api/v1").unwrap_or(path).to_owned();
             let (known, path) = (short(known), short(path));
             return Err(StartError::Setting(format!(
@@ -25,6 +21,11 @@ pub(crate) fn distinct(first: &OpenApi, second: &OpenApi) -> Result<(), StartErr
         }
     }
     Ok(())
+}
+
+fn is_set(item: &PathItem) -> bool {
+    let tags = item.post.as_ref().and_then(|operation| operation.tags.as_ref());
+    tags.is_some_and(|tags| tags.iter().any(|tag| tag == INGEST))
 }
 
 /// Whether one request could mean both.

@@ -9,6 +9,7 @@ mod groups;
 pub(crate) mod health;
 mod journey;
 pub(crate) mod metrics;
+mod outbox;
 mod purge;
 mod redrive;
 mod reset;
@@ -17,11 +18,12 @@ mod topics;
 use std::sync::Arc;
 
 use tidings_delivery::Feed;
-use tidings_gateway::Gateway;
 use tidings_log::Log;
 use tidings_model::{Clock, Ids};
 use tidings_store::Store;
 use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::presence::Whereabouts;
 
 /// What the operators' routes need.
 #[derive(Clone, Debug)]
@@ -31,7 +33,7 @@ pub(crate) struct Operators {
     /// The generations that places belong to.
     pub(crate) feed: Arc<Feed>,
     /// Who is connected.
-    pub(crate) gateway: Gateway,
+    pub(crate) whereabouts: Whereabouts,
     /// Topics, records, groups.
     pub(crate) log: Arc<dyn Log>,
     /// What time it is.
@@ -43,7 +45,7 @@ pub(crate) struct Operators {
 }
 
 /// The routes; those that let handlers fail only where that is allowed.
-pub(crate) fn operators(operators: Operators, faults: bool) -> OpenApiRouter {
+pub(crate) fn operators(faults: bool) -> OpenApiRouter<Operators> {
     let testing = if faults {
         OpenApiRouter::new().routes(routes!(faults::list_faults, faults::plan_fault, faults::clear_faults))
     } else {
@@ -58,6 +60,7 @@ pub(crate) fn operators(operators: Operators, faults: bool) -> OpenApiRouter {
         .routes(routes!(groups::resume_group))
         .routes(routes!(reset::reset_group))
         .routes(routes!(connections::list_connections))
+        .routes(routes!(connections::list_connected_people))
         .routes(routes!(dead_letters::list_dead_letters))
         .routes(routes!(dead_letters::get_dead_letter, purge::delete_dead_letter))
         .routes(routes!(redrive::redrive_dead_letter))
@@ -65,5 +68,5 @@ pub(crate) fn operators(operators: Operators, faults: bool) -> OpenApiRouter {
         .routes(routes!(purge::purge_dead_letters))
         .routes(routes!(audit::list_audit))
         .routes(routes!(journey::get_journey))
-        .with_state(operators)
+        .routes(routes!(outbox::get_outbox))
 }

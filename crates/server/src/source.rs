@@ -9,12 +9,16 @@ use tidings_delivery::{
     backlog::{self, Backlog},
     change,
     core::{Cursor, Moment, NotRecovered, Person, Place, session::Session},
-    directory, inbox, reached,
+    directory, inbox,
+    presence::Presence,
+    reached,
     sessions::{self, Ack, Opened},
 };
-use tidings_gateway::Source;
+use tidings_gateway::{Connection, Source};
 use tidings_model::{Channel, Clock, Ids, SessionId, UserId};
 use tidings_store::{Store, StoreError};
+
+use crate::presence::connected;
 
 /// How long an opening waits for the projection.
 const CATCH_UP: Duration = Duration::from_secs(1);
@@ -26,6 +30,8 @@ pub(crate) struct StoreSource {
     pub(crate) feed: Arc<Feed>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<Ids>,
+    /// Who is connected to which node; none where there is one node.
+    pub(crate) presence: Option<Arc<Presence>>,
 }
 
 #[async_trait]
@@ -33,6 +39,11 @@ impl Source for StoreSource {
     async fn enter(&self, caller: &Caller) -> Result<(), Problem> {
         change::enter(&self.store, caller, self.clock.now()).await?;
         Ok(())
+    }
+
+    async fn arrive(&self, connection: &Connection, here: usize, limit: usize) -> Result<bool, Problem> {
+        let Some(presence) = &self.presence else { return Ok(here <= limit) };
+        Ok(presence.arrive(&connected(connection, String::new()), here, limit).await?)
     }
 
     async fn person(&self, user: &UserId) -> Result<Person, Problem> {
@@ -102,10 +113,10 @@ impl Source for StoreSource {
 
     async fn read(&self, user: &UserId, ids: Vec<String>) -> Result<(), Problem> {
         let (user, event, now) = (user.clone(), self.ids.event(), self.clock.now());
-        let reading = self.store.transact(move |tx| async move {
-            let person = directory::person(&tx, &user).await?;
-            inbox::read(&tx, &person, &ids, event, now).await
-        });
+        let person = self.store.read(move |tx| async move { directory::person(&tx, &user).await }).await?;
+        self.feed.settles(&person, &ids).await?;
+        let reading =
+            self.store.transact(move |tx| async move { inbox::read(&tx, &person, &ids, event, now).await });
         reading.await?;
         Ok(())
     }

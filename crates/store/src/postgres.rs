@@ -20,6 +20,7 @@ mod pool;
 mod run;
 mod running;
 mod session;
+mod silence;
 mod tls;
 mod value;
 
@@ -69,6 +70,7 @@ struct Shared {
     pool: pool::Pool,
     lanes: lanes::Lanes,
     ear: ear::Ear,
+    silence: silence::Silence,
     known: Arc<Known>,
     wakes: Arc<Wakes>,
     health: watch::Sender<StoreHealth>,
@@ -86,6 +88,7 @@ impl Shared {
     }
 
     fn well(&self) {
+        self.silence.broken();
         self.health.send_if_modified(|health| {
             let was_failing = *health != StoreHealth::Well;
             *health = StoreHealth::Well;
@@ -114,6 +117,7 @@ impl Postgres {
             pool: pool::Pool::new(address, Arc::clone(wakes)),
             lanes: lanes::Lanes::new(options),
             ear: ear::Ear::default(),
+            silence: silence::Silence::default(),
             known,
             wakes: Arc::clone(wakes),
             health: watch::Sender::new(StoreHealth::Well),
@@ -160,8 +164,11 @@ impl Postgres {
         let place = self.shared.lanes.place(lane).await.map_err(E::from)?;
         let shared = Arc::clone(&self.shared);
         self.spawn(async move {
-            let _writer = place.enter().await.map_err(E::from)?;
-            run::transaction(&shared, body).await
+            let work = Box::pin(async {
+                let _writer = place.enter().await.map_err(E::from)?;
+                run::transaction(&shared, body).await
+            });
+            shared.silence.or_work(|| shared.pool.address().refused(silence::SILENT), work).await
         })
         .await
     }
@@ -176,8 +183,11 @@ impl Postgres {
         let place = self.shared.lanes.read_place().map_err(E::from)?;
         let shared = Arc::clone(&self.shared);
         self.spawn(async move {
-            let _reader = place.enter().await.map_err(E::from)?;
-            run::snapshot(&shared, body).await
+            let work = Box::pin(async {
+                let _reader = place.enter().await.map_err(E::from)?;
+                run::snapshot(&shared, body).await
+            });
+            shared.silence.or_work(|| shared.pool.address().refused(silence::SILENT), work).await
         })
         .await
     }

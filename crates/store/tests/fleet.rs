@@ -144,7 +144,7 @@ async fn tls_is_used_and_the_server_believed_as_far_as_the_address_says() {
     assert!(refused.contains("certificate"), "{refused}");
 }
 
-/// A server of its own, to be killed.
+/// A server of its own, to be killed or frozen.
 struct Server {
     name: String,
     url: String,
@@ -161,8 +161,8 @@ impl Server {
         String::from_utf8_lossy(&ran.stdout).trim().to_owned()
     }
 
-    fn start() -> Self {
-        let name = format!("killed-{}", std::process::id());
+    fn start(name: &str) -> Self {
+        let name = format!("{name}-{}", std::process::id());
         Self { url: Self::run("start", &name), name }
     }
 }
@@ -189,7 +189,7 @@ async fn a_server_that_is_killed_loses_nothing_that_was_answered_and_the_store_r
     if database().is_none() {
         return;
     }
-    let server = Server::start();
+    let server = Server::start("killed");
     let store = open(&server.url, &[NOTES]).unwrap();
     let done = AtomicU64::new(0);
     let caller = |first: u64| {
@@ -238,4 +238,42 @@ async fn a_server_that_is_killed_loses_nothing_that_was_answered_and_the_store_r
     assert!(answered.iter().all(|number| kept.binary_search(number).is_ok()), "an answered one is lost");
     assert!(refused.iter().all(|number| kept.binary_search(number).is_err()), "a refused one was kept");
     assert!(answered.len() as u64 > CALLERS * EACH / 2, "{} went on", answered.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_freezes_leaves_no_caller_waiting_and_what_it_was_refused_is_not_kept() {
+    /// What callers of a server that is away are promised.
+    const ANSWER: Duration = Duration::from_secs(10);
+    if database().is_none() {
+        return;
+    }
+    let server = Server::start("frozen");
+    let store = open(&server.url, &[NOTES]).unwrap();
+    note(&store, 0).await.unwrap();
+    Server::run("freeze", &server.name);
+    let (mut refused, mut unknown) = (Vec::new(), Vec::new());
+    // More than there are connections; then those who come when it is known.
+    for round in 0..2 {
+        let asking = (1..=40).map(|number| {
+            let (store, number) = (store.clone(), round * 100 + number);
+            async move { (number, tokio::time::timeout(ANSWER, note(&store, number)).await) }
+        });
+        for (number, answer) in futures_util::future::join_all(asking).await {
+            let error = answer.expect("it is answered in time").expect_err("a frozen server keeps nothing");
+            assert!(error.is_unavailable(), "{error:?}");
+            let is_unknown = matches!(error, StoreError::Unknown { .. });
+            if is_unknown { &mut unknown } else { &mut refused }.push(number);
+        }
+        assert!(tokio::time::timeout(ANSWER, notes(&store)).await.expect("it is answered in time").is_err());
+    }
+    assert!(!unknown.is_empty() && !refused.is_empty(), "{unknown:?}, {refused:?}");
+    Server::run("thaw", &server.name);
+    tokio::time::timeout(LIMIT, store.health().wait_for(|health| *health == StoreHealth::Well))
+        .await
+        .expect("it recovers alone")
+        .unwrap();
+    note(&store, 1000).await.unwrap();
+    let kept = notes(&store).await.unwrap();
+    assert!(kept.contains(&0) && kept.contains(&1000), "{kept:?}");
+    assert!(refused.iter().all(|number| kept.binary_search(number).is_err()), "a refused one was kept");
 }

@@ -17,4 +17,4 @@ pub use events::{
     TopicDrifts,
 };
 pub use metrics::Metrics;
-pub use observed::{GroupLag, Observed, PartitionEnds, StoreNumbers};
+pub use observed::{GroupLag, Observed, OutboxShard, PartitionEnds, StoreNumbers};

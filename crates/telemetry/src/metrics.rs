@@ -52,6 +52,11 @@ struct GroupLabels {
     partition: u32,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ShardLabels {
+    shard: u32,
+}
+
 type Seconds = Gauge<f64, AtomicU64>;
 
 /// All numbers of this process.
@@ -79,6 +84,12 @@ pub struct Metrics {
     parked: Family<WorkLabels, Counter>,
     given_up: Family<WorkLabels, Counter>,
     stalls: Family<WorkLabels, Counter>,
+    outbox_rows: Family<ShardLabels, Gauge>,
+    outbox_records: Family<ShardLabels, Gauge>,
+    outbox_bytes: Family<ShardLabels, Gauge>,
+    outbox_oldest: Family<ShardLabels, Seconds>,
+    outbox_held: Family<ShardLabels, Gauge>,
+    outbox_set_aside: Gauge,
     topic_newest: Family<PartitionLabels, Gauge>,
     topic_oldest: Family<PartitionLabels, Gauge>,
     topic_bytes: Family<PartitionLabels, Gauge>,
@@ -149,6 +160,20 @@ impl Default for Metrics {
             ),
             given_up: add(&mut all, "tidings_consumer_given_up_records", "Records that became dead letters"),
             stalls: add(&mut all, "tidings_consumer_stalls", "Partitions that stood still for a minute"),
+            outbox_rows: add(&mut all, "tidings_outbox_rows", "Rows that the log has not acknowledged"),
+            outbox_records: add(&mut all, "tidings_outbox_records", "Records in these rows"),
+            outbox_bytes: add(&mut all, "tidings_outbox_bytes", "Bytes of these records"),
+            outbox_oldest: add(
+                &mut all,
+                "tidings_outbox_oldest_seconds",
+                "How long the oldest of these rows has waited",
+            ),
+            outbox_held: add(&mut all, "tidings_outbox_lease_held", "Whether a relay holds the shard"),
+            outbox_set_aside: add(
+                &mut all,
+                "tidings_outbox_set_aside_rows",
+                "Rows with a record that could not be published",
+            ),
             // The names of kafka_exporter, so that boards that exist go on working.
             topic_newest: add(
                 &mut all,
@@ -242,6 +267,15 @@ impl Metrics {
         }
         self.store_longest_turn.set(store.longest_turn.as_secs_f64());
         self.store_wal_pages.set(whole(store.wal_pages));
+        for shard in &observed.outbox {
+            let labels = ShardLabels { shard: shard.shard };
+            self.outbox_rows.get_or_create(&labels).set(whole(shard.rows));
+            self.outbox_records.get_or_create(&labels).set(whole(shard.records));
+            self.outbox_bytes.get_or_create(&labels).set(whole(shard.bytes));
+            self.outbox_oldest.get_or_create(&labels).set(shard.oldest_waits.as_secs_f64());
+            self.outbox_held.get_or_create(&labels).set(shard.held.into());
+        }
+        self.outbox_set_aside.set(whole(observed.outbox_set_aside));
         for partition in &observed.partitions {
             let labels = PartitionLabels { topic: partition.topic.clone(), partition: partition.partition };
             self.topic_newest.get_or_create(&labels).set(whole(partition.next_offset));

@@ -19,6 +19,10 @@ pub struct Observed {
     pub delivery_shown: u64,
     /// The database.
     pub store: StoreNumbers,
+    /// The shards of the outbox; none where the log lies in the database.
+    pub outbox: Vec<OutboxShard>,
+    /// Rows of the outbox that were set aside.
+    pub outbox_set_aside: u64,
     /// The partitions of all topics.
     pub partitions: Vec<PartitionEnds>,
     /// How far all groups are.
@@ -42,6 +46,23 @@ pub struct StoreNumbers {
     pub longest_turn: Duration,
     /// Pages in the write-ahead log now.
     pub wal_pages: u64,
+}
+
+/// What waits in a shard of the outbox.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OutboxShard {
+    /// Which.
+    pub shard: u32,
+    /// Rows that the log has not acknowledged.
+    pub rows: u64,
+    /// Their records.
+    pub records: u64,
+    /// Bytes of their keys, headers and values.
+    pub bytes: u64,
+    /// How long the oldest of them has waited; zero where there is none.
+    pub oldest_waits: Duration,
+    /// Whether a relay holds the shard.
+    pub held: bool,
 }
 
 /// What a partition keeps.

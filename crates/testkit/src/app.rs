@@ -15,9 +15,9 @@ use tidings_store::{Store, StoreOptions, conformance::FreshDatabase};
 use crate::Device;
 
 /// The secret of every test server.
-const SECRET: &str = "a secret of the tests, 32 bytes and more";
+pub(crate) const SECRET: &str = "a secret of the tests, 32 bytes and more";
 /// How long a test's tokens are valid.
-const LIFE: Duration = Duration::from_hours(1);
+pub(crate) const LIFE: Duration = Duration::from_hours(1);
 
 /// A server in a temporary folder, and the means to stop and start it again.
 #[derive(Debug)]
@@ -49,13 +49,12 @@ pub enum Pair {
 impl Pair {
     /// The pair that the environment asks for: by `TIDINGS_TEST_PAIR`.
     fn wanted() -> Self {
-        let text = |name: &str| std::env::var_os(name).and_then(|value| value.into_string().ok());
-        match text("TIDINGS_TEST_PAIR").as_deref() {
+        match variable("TIDINGS_TEST_PAIR").as_deref() {
             None | Some("embedded") => Self::Embedded,
             Some("two-files") => Self::TwoFiles,
             Some(pair @ ("kafka" | "postgres")) => {
                 let brokers =
-                    text("TIDINGS_TEST_KAFKA").expect("TIDINGS_TEST_KAFKA is set: scripts/kafka with …");
+                    variable("TIDINGS_TEST_KAFKA").expect("TIDINGS_TEST_KAFKA is set: scripts/kafka with …");
                 let brokers = brokers.split(',').map(str::to_owned).collect();
                 if pair == "kafka" { Self::Kafka(brokers) } else { Self::Postgres(brokers) }
             }
@@ -89,8 +88,13 @@ impl Pair {
     }
 }
 
+/// A variable that says what the tests may use.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).and_then(|value| value.into_string().ok())
+}
+
 /// The topics of a server.
-const TOPICS: [&str; 5] = [
+pub(crate) const TOPICS: [&str; 5] = [
     "messages",
     "tidings-deliveries",
     "broadcast-messages",

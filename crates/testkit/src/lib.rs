@@ -7,8 +7,10 @@
 mod app;
 mod device;
 mod eventually;
+mod fleet;
 
 pub use app::{Pair, Person, TestApp};
 pub use device::Device;
 pub use eventually::{LIMIT, eventually};
-pub use tidings_config::{Config, IngestSettings, RouteSettings};
+pub use fleet::{Fleet, Node};
+pub use tidings_config::{Config, IngestSettings, Role, RouteSettings};

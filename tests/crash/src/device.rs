@@ -19,22 +19,26 @@ use crate::{
 };
 
 /// How long the last confirmation is tried.
-const CONFIRMING: Duration = Duration::from_secs(15);
+const CONFIRMING: Duration = Duration::from_mins(1);
 
 /// How a device behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Habits {
-    /// Whether it cuts its stream now and then.
-    pub cuts: bool,
+    /// It cuts its stream after so many milliseconds, from the least to the most; one in four after few of them.
+    pub cuts: Option<(u64, u64)>,
+    /// The most milliseconds before it comes back.
+    pub pause: u64,
     /// It confirms after one in so many events.
     pub confirms_one_in: u32,
 }
 
 impl Habits {
     /// Cuts after 50 ms to 2 s, confirms now and then.
-    pub const RESTLESS: Self = Self { cuts: true, confirms_one_in: 50 };
+    pub const RESTLESS: Self = Self { cuts: Some((50, 2000)), pause: 200, confirms_one_in: 50 };
     /// Stays.
-    pub const CALM: Self = Self { cuts: false, confirms_one_in: 500 };
+    pub const CALM: Self = Self { cuts: None, pause: 200, confirms_one_in: 500 };
+    /// One of a thousand: cuts after 30 s to 5 min, and waits a little, as a client by the book does.
+    pub const CROWD: Self = Self { cuts: Some((30_000, 300_000)), pause: 1500, confirms_one_in: 100 };
 }
 
 /// How far a device is.
@@ -48,13 +52,23 @@ pub enum Stage {
     Ended,
 }
 
+/// Who ended a stream.
+enum Cut {
+    /// The device.
+    Own,
+    /// The server, or whoever killed it.
+    Others,
+}
+
 /// One device of one person.
 #[derive(Debug)]
 pub struct Device {
     field: Arc<Field>,
     user: String,
     name: String,
-    client: Client,
+    // One for each node, and which of them is used.
+    clients: Vec<Client>,
+    node: usize,
     options: ListenOptions,
     habits: Habits,
     random: fastrand::Rng,
@@ -74,14 +88,18 @@ impl Device {
     ) -> (Self, watch::Receiver<Stage>) {
         let session: SessionId = format!("{}-{name}", person.id).parse().expect("a short name");
         let (stage, watched) = watch::channel(Stage::Opening);
+        let mut random = fastrand::Rng::with_seed(seed);
+        let token = person.token();
+        let client = |base: &String| Client::new(base, Some(&token)).expect("the base is a URL");
         let device = Self {
             field: Arc::clone(field),
             user: person.id.clone(),
             name: name.to_owned(),
-            client: Client::new(&field.base, Some(&person.token())).expect("the base is a URL"),
+            clients: field.bases.iter().map(client).collect(),
+            node: random.usize(..field.bases.len().max(1)),
             options: ListenOptions { session: Some(session), transport, ..ListenOptions::default() },
             habits,
-            random: fastrand::Rng::with_seed(seed),
+            random,
             shown: HashSet::new(),
             stage,
         };
@@ -91,38 +109,52 @@ impl Device {
     /// Listens until `stop`, then confirms its last cursor; answers that cursor.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Option<String> {
         loop {
-            let stopped = tokio::select! {
+            let ended = tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => true,
-                () = self.one_stream() => false,
+                _ = stop.wait_for(|stop| *stop) => None,
+                cut = self.one_stream() => Some(cut),
             };
-            if stopped {
-                self.confirm_last().await;
-                return self.options.cursor;
+            match ended {
+                None => {
+                    self.confirm_last().await;
+                    return self.options.cursor;
+                }
+                Some(Cut::Own) => self.node = self.random.usize(..self.clients.len()),
+                Some(Cut::Others) => self.another_node(),
             }
-            let pause = Duration::from_millis(self.random.u64(0..200));
+            let pause = Duration::from_millis(self.random.u64(0..self.habits.pause));
             tokio::time::sleep(pause).await;
         }
     }
 
     /// One stream, from its opening to its end or its cut. Cancel safe: no frame is taken by halves.
-    async fn one_stream(&mut self) {
-        let Ok(mut stream) = self.client.listen(&self.options).await else { return };
-        let life = if self.random.u8(0..4) == 0 { 50..300 } else { 300..2000 };
+    async fn one_stream(&mut self) -> Cut {
+        let Ok(mut stream) = self.client().listen(&self.options).await else { return Cut::Others };
+        let (least, most) = self.habits.cuts.unwrap_or((1, 10));
+        let life = if self.random.u8(0..4) == 0 { least..least * 6 } else { least * 6..most };
         let cut = Instant::now() + Duration::from_millis(self.random.u64(life));
         loop {
-            let cuts = self.habits.cuts && !self.field.is_calm() && *self.stage.borrow() != Stage::Opening;
+            let cuts =
+                self.habits.cuts.is_some() && !self.field.is_calm() && *self.stage.borrow() != Stage::Opening;
             let frame = tokio::select! {
                 biased;
-                () = sleep_until(cut), if cuts => return,
+                () = sleep_until(cut), if cuts => return Cut::Own,
                 frame = stream.next() => frame,
             };
-            let Ok(frame) = frame else { return };
+            let Ok(frame) = frame else { return Cut::Others };
             if self.take(frame) && self.random.u32(0..self.habits.confirms_one_in) == 0 {
                 // Whether it arrived is unknown if it fails; a later one covers it.
                 self.confirm(&mut stream).await.unwrap_or_default();
             }
         }
+    }
+
+    fn client(&self) -> &Client {
+        self.clients.get(self.node).expect("there is a node")
+    }
+
+    fn another_node(&mut self) {
+        self.node = (self.node + 1) % self.clients.len();
     }
 
     /// Takes a frame. Answers whether the person sees something new.
@@ -216,16 +248,17 @@ impl Device {
     }
 
     /// Confirms the last cursor until the server has said that it has it.
-    async fn confirm_last(&self) {
-        let Some(cursor) = &self.options.cursor else { return };
+    async fn confirm_last(&mut self) {
+        let Some(cursor) = self.options.cursor.clone() else { return };
         let body = serde_json::json!({ "cursor": cursor, "session": self.options.session });
         let confirming = async {
             while !self
-                .client
+                .client()
                 .post("/api/v1/receipts", &body)
                 .await
                 .is_ok_and(|answer| answer.status.is_success())
             {
+                self.another_node();
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };

@@ -1,7 +1,7 @@
 //! What all tasks of a run share: the history, who there is, what was seen, when to calm down.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -27,10 +27,9 @@ pub struct Field {
     pub people: Vec<Person>,
     /// What this load is called: its messages' ids begin with it, so that no two loads share one.
     pub name: String,
-    /// The server's address.
-    pub base: String,
-    /// Calls as the operator.
-    pub operator: Client,
+    /// Where each node is.
+    pub bases: Vec<String>,
+    operators: Vec<Client>,
     /// Chooses everything that chance chooses.
     pub seed: u64,
     /// Letters that each message carries beside its marks.
@@ -45,7 +44,8 @@ pub struct Field {
 
 #[derive(Debug, Default)]
 struct Board {
-    seen: HashSet<String>,
+    // Message → devices that showed it.
+    sights: HashMap<String, usize>,
     acknowledged: Vec<Acknowledged>,
     latencies: Vec<Duration>,
 }
@@ -73,15 +73,16 @@ pub struct Marks {
 }
 
 impl Field {
-    /// The field of a run against one server.
-    pub fn new(history: History, name: &str, people: Vec<Person>, base: &str, seed: u64) -> Self {
-        let operator = Client::new(base, Some(&operator_token())).expect("the base is a URL");
+    /// The field of a run against these nodes, of which there is one at least.
+    pub fn new(history: History, name: &str, people: Vec<Person>, bases: &[String], seed: u64) -> Self {
+        let token = operator_token();
+        let client = |base: &String| Client::new(base, Some(&token)).expect("the base is a URL");
         Self {
             history,
             people,
             name: name.to_owned(),
-            base: base.to_owned(),
-            operator,
+            bases: bases.to_vec(),
+            operators: bases.iter().map(client).collect(),
             seed,
             padding: String::new(),
             calm: AtomicBool::new(false),
@@ -90,6 +91,11 @@ impl Field {
             board: Mutex::default(),
             posted: Notify::new(),
         }
+    }
+
+    /// Calls one of the nodes as the operator; counting goes on with the first after the last.
+    pub fn operator(&self, at: usize) -> &Client {
+        self.operators.get(at % self.operators.len().max(1)).expect("there is a node")
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
@@ -114,7 +120,9 @@ impl Field {
         let Some(Marks { m, .. }) = Marks::of(event) else { return };
         let mut board = self.board();
         board.latencies.extend(sent_at.map(|sent_at| self.began.elapsed().saturating_sub(sent_at)));
-        let is_new = board.seen.insert(m);
+        let sights = board.sights.entry(m).or_default();
+        *sights += 1;
+        let is_new = *sights == 1;
         drop(board);
         if is_new {
             self.posted.notify_waiters();
@@ -128,7 +136,7 @@ impl Field {
                 let posted = self.posted.notified();
                 let unseen = {
                     let board = self.board();
-                    board.acknowledged.len().saturating_sub(board.seen.len())
+                    board.acknowledged.len().saturating_sub(board.sights.len())
                 };
                 if unseen <= count {
                     return;
@@ -145,13 +153,18 @@ impl Field {
         let looking = async {
             loop {
                 let posted = self.posted.notified();
-                if self.board().seen.contains(m) {
+                if self.board().sights.contains_key(m) {
                     return;
                 }
                 posted.await;
             }
         };
         timeout(limit, looking).await.is_ok()
+    }
+
+    /// How many devices showed a message so far.
+    pub fn sights(&self, m: &str) -> usize {
+        self.board().sights.get(m).copied().unwrap_or_default()
     }
 
     /// How much was seen so far, by all devices together.

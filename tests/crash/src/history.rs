@@ -12,6 +12,16 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+/// What a server stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The log.
+    Broker,
+    /// Everything else.
+    Database,
+}
+
 /// One line of a history.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(tag = "t", rename_all = "snake_case")]
@@ -99,6 +109,24 @@ pub enum Line {
         /// Who was told.
         at: String,
     },
+    /// The server was asked to take a message while a part of it was away, and is to answer within a time.
+    Asked {
+        /// What was away.
+        part: Part,
+        /// The answer's status; none if none came.
+        status: Option<u16>,
+        /// Whether the answer said when to come back.
+        retry_after: bool,
+        /// How long it took, in milliseconds.
+        ms: u64,
+    },
+    /// A part was back, and after so many milliseconds a message had passed through everything.
+    Back {
+        /// What was away.
+        part: Part,
+        /// From its return to the sight of the message on every device.
+        ms: u64,
+    },
     /// Something was broken on purpose.
     Fault {
         /// What.
@@ -131,6 +159,12 @@ impl History {
     pub fn lines(&self) -> io::Result<impl Iterator<Item = io::Result<Line>> + use<>> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).flush()?;
         read(&self.path)
+    }
+
+    /// Forgets everything noted so far.
+    pub fn forget(&self) -> io::Result<()> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).flush()?;
+        std::fs::remove_file(&self.path)
     }
 
     /// Where it is kept.

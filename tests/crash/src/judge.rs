@@ -11,6 +11,10 @@
 //! | R6 | one request has one server id, for ever |
 //! | R7 | a status never goes back |
 //! | R8 | one order for all: there is one sequence of deliveries that every device agrees with |
+//! | R9 | where a run does not allow it: nothing is on the wire twice for a device |
+//! | R10 | where a run does not allow it: no stream ends but by its device |
+//! | R11 | while the broker is away a message is taken, while the database is away it is refused with a time to come back, each within ten seconds |
+//! | R12 | half a minute after a part is back, a message has passed through everything |
 //!
 //! An unanswered send is a *maybe*: it may come or not, but not twice. Repeats on the wire are counted, not
 //! punished. Broadcasts have no order between each other at acceptance: two of one sender may overtake each other
@@ -23,13 +27,21 @@
 mod order;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
 };
 
-use crate::history::Line;
+use self::verdict::void;
+pub use self::verdict::{Demands, Judgement, Tally};
+use crate::history::{Line, Part};
+
+/// How long an answer may take while a part is away.
+const ANSWER_MS: u64 = 10_000;
+/// How long everything may take to go on by itself after a part is back.
+const RECOVERY_MS: u64 = 30_000;
 
 /// A rule of the judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +62,14 @@ pub enum Rule {
     R7,
     /// Two devices saw two orders.
     R8,
+    /// On the wire twice.
+    R9,
+    /// A stream was cut.
+    R10,
+    /// Not answered as promised while a part was away.
+    R11,
+    /// Not recovered in time.
+    R12,
 }
 
 /// A rule that was broken, and by what.
@@ -64,83 +84,6 @@ pub struct Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} {}", self.rule, self.what)
-    }
-}
-
-/// What makes a run honest, and what it may do.
-#[derive(Clone, Copy, Debug)]
-pub struct Demands {
-    /// Faults that were injected, at least.
-    pub faults: u64,
-    /// Acknowledged messages, at least.
-    pub acknowledged: usize,
-    /// Times that devices came back, at least.
-    pub reconnects: u64,
-    /// Whether a device that was told of a gap may miss what lies before.
-    pub gaps_allowed: bool,
-}
-
-impl Demands {
-    /// The demands on a run that is to prove something.
-    pub const HONEST: Self = Self { faults: 3, acknowledged: 1000, reconnects: 1, gaps_allowed: false };
-}
-
-/// What a history adds up to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Messages that were tried.
-    pub sent: usize,
-    /// Of these, acknowledged.
-    pub acknowledged: usize,
-    /// Of these, refused.
-    pub refused: usize,
-    /// What devices showed.
-    pub visible: usize,
-    /// Raw frames that repeated an earlier one.
-    pub repeats: u64,
-    /// Devices.
-    pub devices: usize,
-    /// Times that devices came back.
-    pub reconnects: u64,
-    /// Faults.
-    pub faults: u64,
-    /// Devices that were told of a gap.
-    pub gaps: usize,
-}
-
-/// The verdict over a history.
-#[derive(Clone, Debug)]
-pub struct Judgement {
-    /// What was broken; empty if the promise was kept.
-    pub violations: Vec<Violation>,
-    /// Why the run proves nothing; empty if it does.
-    pub void: Vec<String>,
-    /// What it adds up to.
-    pub tally: Tally,
-}
-
-impl Judgement {
-    /// Whether the promise was kept in a run that proves it.
-    pub fn holds(&self) -> bool {
-        self.violations.is_empty() && self.void.is_empty()
-    }
-
-    /// Whether a rule was broken.
-    pub fn breaks(&self, rule: Rule) -> bool {
-        self.violations.iter().any(|violation| violation.rule == rule)
-    }
-}
-
-impl fmt::Display for Judgement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:?}", self.tally)?;
-        for reason in &self.void {
-            writeln!(f, "VOID {reason}")?;
-        }
-        for violation in self.violations.iter().take(30) {
-            writeln!(f, "VIOLATION {violation}")?;
-        }
-        write!(f, "{} violations", self.violations.len())
     }
 }
 
@@ -178,6 +121,8 @@ struct Case {
     refused: HashSet<String>,
     views: BTreeMap<Device, Vec<Seen>>,
     wire: HashMap<Device, HashSet<String>>,
+    repeats: Vec<String>,
+    cuts: Vec<String>,
     opened: BTreeSet<Device>,
     ended: BTreeSet<Device>,
     gaps: HashSet<Device>,
@@ -210,8 +155,10 @@ impl Case {
                 self.refused.insert(m);
             }
             Line::Recv { u, dev, event, wire: true, .. } => {
+                let what = format!("{event} for {u} on {dev}");
                 if !self.wire.entry((u, dev)).or_default().insert(event) {
                     self.tally.repeats += 1;
+                    self.repeats.push(what);
                 }
             }
             Line::Recv { u, dev, m, key, n, id, event, late, wire: false } => {
@@ -227,9 +174,32 @@ impl Case {
             Line::Gap { u, dev, .. } => {
                 self.gaps.insert((u, dev));
             }
-            Line::Reconnect { .. } => self.tally.reconnects += 1,
+            Line::Reconnect { u, dev } => {
+                self.tally.reconnects += 1;
+                self.cuts.push(format!("the stream of {u} on {dev}"));
+            }
+            Line::Asked { part, status, retry_after, ms } => self.hear_answer(part, status, retry_after, ms),
+            Line::Back { part, ms } => {
+                self.tally.back += 1;
+                self.tally.slowest_recovery = self.tally.slowest_recovery.max(ms);
+                if ms > RECOVERY_MS {
+                    self.broken(Rule::R12, format!("{ms} ms after the {part:?} was back"));
+                }
+            }
             Line::Fault { .. } => self.tally.faults += 1,
             Line::Status { m, s, at } => self.hear_status(&m, &s, at),
+        }
+    }
+
+    fn hear_answer(&mut self, part: Part, status: Option<u16>, retry_after: bool, ms: u64) {
+        self.tally.asked += 1;
+        self.tally.slowest_answer = self.tally.slowest_answer.max(ms);
+        let promised = match part {
+            Part::Broker => status == Some(201),
+            Part::Database => status == Some(503) && retry_after,
+        };
+        if !promised || ms > ANSWER_MS {
+            self.broken(Rule::R11, format!("{status:?} after {ms} ms while the {part:?} was away"));
         }
     }
 
@@ -251,6 +221,16 @@ impl Case {
             self.judge_view(device, view);
         }
         self.judge_losses(&views, demands);
+        if !demands.repeats_allowed {
+            for what in std::mem::take(&mut self.repeats) {
+                self.broken(Rule::R9, what);
+            }
+        }
+        if !demands.cuts_allowed {
+            for what in std::mem::take(&mut self.cuts) {
+                self.broken(Rule::R10, what);
+            }
+        }
         if let Some(what) = order::contradiction(&views) {
             self.broken(Rule::R8, what);
         }
@@ -341,23 +321,4 @@ impl Case {
             self.violations.extend(told);
         }
     }
-}
-
-/// Why a run proves nothing.
-fn void(tally: &Tally, demands: &Demands) -> Vec<String> {
-    let mut void = Vec::new();
-    if tally.faults < demands.faults {
-        void.push(format!("{} faults, at least {} are needed", tally.faults, demands.faults));
-    }
-    if tally.acknowledged < demands.acknowledged {
-        let (found, needed) = (tally.acknowledged, demands.acknowledged);
-        void.push(format!("{found} acknowledged messages, at least {needed} are needed"));
-    }
-    if tally.reconnects < demands.reconnects {
-        void.push(format!("{} reconnects, at least {} are needed", tally.reconnects, demands.reconnects));
-    }
-    if tally.devices == 0 {
-        void.push("no device listened".to_owned());
-    }
-    void
 }

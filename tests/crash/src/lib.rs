@@ -5,17 +5,25 @@
 //! server to end between two steps of a message's way, or to have a known bug, the binary is built with the feature
 //! `planted-bugs` and told by its environment.
 
+pub mod away;
 pub mod binary;
 pub mod device;
+pub mod fault;
 pub mod field;
+pub mod fleet;
 pub mod history;
 pub mod judge;
+pub mod kcat;
+pub mod letters;
 pub mod load;
 pub mod parts;
 pub mod people;
+pub mod poison;
+pub mod proxy;
 pub mod run;
 pub mod sender;
 pub mod server;
 pub mod settings;
 pub mod stalled;
 pub mod statistics;
+pub mod torture;

@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use tidings_client::{ListenOptions, Transport};
+use http::{Method, header};
+use tidings_client::{Answer, ListenOptions, Transport};
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -19,19 +20,28 @@ use crate::{
     field::{Field, Marks},
     history::{History, Line},
     judge::{Demands, Judgement, judge},
-    people::{Target, people},
+    people::{Aim, Target, people},
     sender::Sender,
     statistics,
 };
 
 /// How long devices may take until all of them listen.
-const OPENING: Duration = Duration::from_secs(30);
+const OPENING: Duration = Duration::from_mins(4);
+/// So many people are imported before they connect, as an application does that has them already: whoever connects
+/// unknown is a change of the directory of their own.
+const CROWD: usize = 500;
 /// Nothing new for so long: the run is at rest.
 const REST: Duration = Duration::from_secs(3);
 /// Nothing new for so long, and not every device saw its final marker: what is missing is lost.
 const LOST: Duration = Duration::from_secs(30);
 /// However it goes on, a run ends after so long.
 const ENDING: Duration = Duration::from_mins(10);
+
+/// Final markers that are sent at once.
+const MARKERS: usize = 20;
+
+/// Between two tries.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What a load is made of.
 #[derive(Clone, Copy, Debug)]
@@ -48,12 +58,22 @@ pub struct Shape {
     pub habits: fn(usize) -> Habits,
     /// Letters that each message carries beside its marks.
     pub padding: usize,
+    /// Whom messages are for.
+    pub aim: Aim,
 }
 
 impl Shape {
     /// Twenty people with two restless devices each.
     pub const fn restless(rate: u32) -> Self {
-        Self { people: 20, devices: 2, rate, senders: 20, habits: |_every| Habits::RESTLESS, padding: 0 }
+        Self {
+            people: 20,
+            devices: 2,
+            rate,
+            senders: 20,
+            habits: |_every| Habits::RESTLESS,
+            padding: 0,
+            aim: Target::choose,
+        }
     }
 }
 
@@ -71,9 +91,9 @@ pub struct Load {
 }
 
 impl Load {
-    /// Connects all devices to a server; nothing is sent yet. The history, `<name>.jsonl`, goes into `folder`.
+    /// Connects all devices to these nodes; nothing is sent yet. The history, `<name>.jsonl`, goes into `folder`.
     pub async fn open(
-        base: &str,
+        bases: &[String],
         folder: &Path,
         name: &str,
         shape: Shape,
@@ -81,11 +101,20 @@ impl Load {
     ) -> Result<Self, String> {
         let history =
             History::open(&folder.join(format!("{name}.jsonl"))).map_err(|cause| cause.to_string())?;
-        let mut field = Field::new(history, name, people(shape.people), base, seed);
+        let mut field = Field::new(history, name, people(shape.people), bases, seed);
         field.padding = "x".repeat(shape.padding);
         let field = Arc::new(field);
         // Once, so that the directory knows the operator and counts are the same from the start.
-        field.operator.listen(&ListenOptions::default()).await.map_err(|cause| cause.to_string())?;
+        let until = Instant::now() + OPENING;
+        while let Err(cause) = field.operator(0).listen(&ListenOptions::default()).await {
+            if Instant::now() >= until {
+                return Err(cause.to_string());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        if shape.people >= CROWD {
+            import(&field).await?;
+        }
         let (stop_devices, stopped) = watch::channel(false);
         let (mut devices, mut stages) = (JoinSet::new(), Vec::new());
         let mut random = fastrand::Rng::with_seed(seed);
@@ -125,12 +154,8 @@ impl Load {
         let mut random = fastrand::Rng::with_seed(self.field.seed.wrapping_add(1));
         let pause = Duration::from_secs(1) * self.shape.senders / self.shape.rate.max(1);
         for number in 0..self.shape.senders {
-            let sender = Sender {
-                field: Arc::clone(&self.field),
-                name: format!("{}-s{number}", self.field.name),
-                pause,
-                patient: number % 5 == 0,
-            };
+            let name = format!("{}-s{number}", self.field.name);
+            let sender = Sender { pause, patient: number % 5 == 0, ..self.sender(name) };
             self.senders.spawn(sender.run(self.stop_senders.subscribe(), random.u64(..)));
         }
         let (field, stop) = (Arc::clone(&self.field), self.stop_senders.subscribe());
@@ -139,6 +164,11 @@ impl Load {
 
     /// What all tasks share.
     pub fn field(&self) -> &Field {
+        &self.field
+    }
+
+    /// The same, for a task beside the load.
+    pub fn shared(&self) -> &Arc<Field> {
         &self.field
     }
 
@@ -154,7 +184,7 @@ impl Load {
             if Instant::now() >= until {
                 return false;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(LOOK).await;
         }
         true
     }
@@ -167,18 +197,7 @@ impl Load {
         while self.statuses.join_next().await.is_some() {}
         self.field.calm.store(true, Ordering::Relaxed);
         rest(&self.field, REST).await;
-        let marker = Sender {
-            field: Arc::clone(&self.field),
-            name: "final".to_owned(),
-            pause: Duration::ZERO,
-            patient: false,
-        };
-        let mut random = fastrand::Rng::with_seed(self.field.seed.wrapping_add(2));
-        for person in &self.field.people {
-            let m = self.field.final_marker(&person.id);
-            let marks = Marks { key: m.clone(), m, n: 0 };
-            marker.send(&marks, &Target::Selected(vec![person.id.clone()]), &mut random).await;
-        }
+        self.send_markers().await;
         let ended = all_reach(&mut self.stages, |stage| stage == Stage::Ended, ENDING);
         tokio::select! {
             _ = ended => {}
@@ -193,10 +212,50 @@ impl Load {
         cursors
     }
 
+    /// Tells every person that nothing comes after this.
+    async fn send_markers(&self) {
+        let mut random = fastrand::Rng::with_seed(self.field.seed.wrapping_add(2));
+        let mut sending = JoinSet::new();
+        for person in &self.field.people {
+            if sending.len() >= MARKERS {
+                sending.join_next().await;
+            }
+            let (marker, mut random) = (self.sender("final".to_owned()), random.fork());
+            let (m, to) = (self.field.final_marker(&person.id), Target::Selected(vec![person.id.clone()]));
+            sending.spawn(async move {
+                let marks = Marks { key: m.clone(), m, n: 0 };
+                marker.send(&marks, &to, &mut random).await
+            });
+        }
+        while sending.join_next().await.is_some() {}
+    }
+
+    /// A sender that sends when it is told to.
+    pub fn sender(&self, name: String) -> Sender {
+        let field = Arc::clone(&self.field);
+        Sender { field, name, pause: Duration::ZERO, patient: false, aim: self.shape.aim }
+    }
+
     /// Judges what was noted.
     pub fn judge(&self, demands: &Demands) -> io::Result<Judgement> {
         let lines: Result<Vec<Line>, io::Error> = self.field.history.lines()?.collect();
         Ok(judge(lines?, demands))
+    }
+}
+
+/// Enters everybody in the directory, as their tokens say.
+async fn import(field: &Field) -> Result<(), String> {
+    let lines: Vec<String> = field.people.iter().map(|person| person.json().to_string()).collect();
+    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    let until = Instant::now() + OPENING;
+    loop {
+        let body = Some(lines.join("\n").into());
+        let sent = field.operator(0).send(Method::PUT, "/api/v1/directory/users", &kind, body).await;
+        match sent.and_then(Answer::success) {
+            Ok(_imported) => return Ok(()),
+            Err(cause) if Instant::now() >= until => return Err(cause.to_string()),
+            Err(_away) => tokio::time::sleep(LOOK).await,
+        }
     }
 }
 

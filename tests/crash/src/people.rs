@@ -40,6 +40,11 @@ impl Person {
     pub fn token(&self) -> String {
         token(&self.id, vec![self.role.to_owned()], vec![self.group.to_owned()])
     }
+
+    /// As an import says it.
+    pub fn json(&self) -> Value {
+        json!({ "user_id": self.id, "roles": [self.role], "groups": [self.group] })
+    }
 }
 
 /// The operator's token.
@@ -63,6 +68,9 @@ fn token(sub: &str, roles: Vec<String>, groups: Vec<String>) -> String {
     Mint::hs256(SECRET.as_bytes(), Arc::new(SystemClock)).sign(&claims).expect("claims can be signed")
 }
 
+/// Chooses whom a message is for; selects so many people at most.
+pub type Aim = fn(&[Person], usize, &mut fastrand::Rng) -> Target;
+
 /// Whom a message is for.
 #[derive(Clone, Debug)]
 pub enum Target {
@@ -84,12 +92,22 @@ impl Target {
             0..=3 => Self::All,
             4..=5 => Self::Role(somebody.role),
             6..=7 => Self::Group(somebody.group),
-            _few => {
-                let count = random.usize(1..=selected.max(1));
-                let some = random.choose_multiple(people.iter(), count);
-                Self::Selected(some.into_iter().map(|person| person.id.clone()).collect())
-            }
+            _few => Self::selected(people, selected, random),
         }
+    }
+
+    /// By chance, for a crowd: nearly all for selected people, few for everybody, a role or a group.
+    pub fn mostly_few(people: &[Person], selected: usize, random: &mut fastrand::Rng) -> Self {
+        if random.u8(0..20) == 0 {
+            return Self::choose(people, selected, random);
+        }
+        Self::selected(people, selected, random)
+    }
+
+    fn selected(people: &[Person], selected: usize, random: &mut fastrand::Rng) -> Self {
+        let count = random.usize(1..=selected.max(1));
+        let some = random.choose_multiple(people.iter(), count);
+        Self::Selected(some.into_iter().map(|person| person.id.clone()).collect())
     }
 
     /// Everybody it is for.

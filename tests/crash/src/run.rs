@@ -1,4 +1,4 @@
-//! A run: a folder, a server that lives in it through many lives, and a load around it.
+//! A run: a folder, servers that live in it through many lives, and a load around them.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -20,8 +20,10 @@ const ENOUGH: Duration = Duration::from_mins(2);
 pub struct Run {
     /// What it was told.
     pub settings: Settings,
-    /// The server under test.
+    /// The server under test, or the first node of several.
     pub server: Server,
+    /// The other nodes.
+    pub others: Vec<Server>,
     /// Chooses the moments of death.
     pub random: fastrand::Rng,
     name: &'static str,
@@ -32,24 +34,48 @@ pub struct Run {
 impl Run {
     /// A run whose server does not run yet.
     pub fn new(name: &'static str, settings: &[(&'static str, &str)]) -> Self {
+        Self::with_others(name, settings, &[])
+    }
+
+    /// A run of a first node and others, by the names of their logs.
+    pub fn with_others(
+        name: &'static str,
+        settings: &[(&'static str, &str)],
+        others: &[&'static str],
+    ) -> Self {
         let own = Settings::read();
         let folder = tempfile::Builder::new().prefix("tidings-crash-").tempdir().expect("a temporary folder");
-        let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        let server = Server::new(binary(&own), folder.path(), settings);
+        let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let node = |log| Server::new(binary(&own), folder.path(), log, settings.clone());
+        let (server, others) = (node("server"), others.iter().map(|log| node(log)).collect());
         say(&format!("{name}: seed {}", own.seed));
         let random = fastrand::Rng::with_seed(own.seed);
-        Self { settings: own, server, random, name, folder, slowest_start: Duration::ZERO }
+        Self { settings: own, server, others, random, name, folder, slowest_start: Duration::ZERO }
     }
 
     /// Starts the server and waits until it answers.
     pub async fn start(&mut self, planted: Option<&str>) {
-        self.server.start(planted).expect("the server starts");
-        match self.server.ready().await {
+        self.start_node(0, planted).await;
+    }
+
+    /// Starts a node and waits until it answers.
+    pub async fn start_node(&mut self, at: usize, planted: Option<&str>) {
+        let node = self.node(at);
+        node.start(planted).expect("the server starts");
+        match node.ready().await {
             Ok(took) => self.slowest_start = self.slowest_start.max(took),
             Err(cause) => {
                 self.keep();
                 panic!("{cause}");
             }
+        }
+    }
+
+    /// One of the nodes; the first is the server.
+    pub fn node(&mut self, at: usize) -> &mut Server {
+        match at.checked_sub(1) {
+            None => &mut self.server,
+            Some(at) => self.others.get_mut(at).expect("there is such a node"),
         }
     }
 
@@ -60,8 +86,13 @@ impl Run {
 
     /// Opens one of several loads.
     pub async fn load_named(&self, name: &str, shape: Shape) -> Load {
-        let load = Load::open(&self.server.base(), self.folder.path(), name, shape, self.settings.seed).await;
-        load.expect("the load opens")
+        let nodes = std::iter::once(&self.server).chain(&self.others);
+        let bases: Vec<String> = nodes.map(Server::base).collect();
+        let load = Load::open(&bases, self.folder.path(), name, shape, self.settings.seed).await;
+        load.unwrap_or_else(|cause| {
+            self.keep();
+            panic!("the load does not open: {cause}")
+        })
     }
 
     /// Kills the server so many times at random moments and starts it again each time.

@@ -13,10 +13,10 @@ use tokio::{
 use crate::{
     field::{Field, Marks},
     history::Line,
-    people::Target,
+    people::{Aim, Target},
 };
 
-const BROADCASTS: &str = "/api/v1/broadcasts";
+pub(crate) const BROADCASTS: &str = "/api/v1/broadcasts";
 /// How long one send is tried; after that it is a maybe.
 const TRYING: Duration = Duration::from_mins(1);
 /// How long a patient sender waits until somebody sees its message.
@@ -41,6 +41,8 @@ pub struct Sender {
     pub pause: Duration,
     /// Whether it sends each message only after the one before was seen: then their order is promised.
     pub patient: bool,
+    /// Whom it says things to.
+    pub aim: Aim,
 }
 
 impl Sender {
@@ -61,7 +63,7 @@ impl Sender {
             let key = if self.patient { format!("{}-epoch-{epoch}", self.name) } else { m.clone() };
             // Each selected person has a record of their own: that one of them saw it says nothing of the others.
             let selected = if self.patient { 1 } else { SELECTED };
-            let target = Target::choose(&self.field.people, selected, &mut random);
+            let target = (self.aim)(&self.field.people, selected, &mut random);
             if random.u8(..) == 0 {
                 self.send_refused(&m, &target, &mut random).await;
                 continue;
@@ -124,8 +126,11 @@ impl Sender {
     /// Posts until the answer is definite. An answer that says "not now", a cut, no connection: once more.
     async fn post(&self, key: &str, body: &Value, random: &mut fastrand::Rng) -> Option<Answer> {
         let until = Instant::now() + TRYING;
+        // Another node each time: one of them may be dead.
+        let mut node = random.usize(..64);
         while Instant::now() < until {
-            if let Ok(answer) = self.field.operator.post_once(BROADCASTS, key, body).await
+            node += 1;
+            if let Ok(answer) = self.field.operator(node).post_once(BROADCASTS, key, body).await
                 && is_definite(answer.status)
             {
                 return Some(answer);

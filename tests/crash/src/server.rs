@@ -12,6 +12,8 @@ use std::{
 
 use tidings_client::Client;
 
+use crate::letters::Desk;
+
 /// The secret that tokens of a run are signed with.
 pub const SECRET: &str = "a secret of the crash suites, forty bytes";
 /// How soon a server must answer after its start, even if its last life ended in the middle of a commit.
@@ -27,6 +29,7 @@ const WITHOUT_BUFFERS: [&str; 2] = ["06", "0A"];
 pub struct Server {
     binary: PathBuf,
     folder: PathBuf,
+    name: &'static str,
     address: SocketAddr,
     admin: SocketAddr,
     settings: Vec<(&'static str, String)>,
@@ -36,11 +39,18 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that keeps everything in `folder`; `settings` are names and values of its environment.
-    pub fn new(binary: &Path, folder: &Path, settings: Vec<(&'static str, String)>) -> Self {
+    /// A server that keeps everything in `folder`, and tells it in `<name>.log` there; `settings` are names and
+    /// values of its environment.
+    pub fn new(
+        binary: &Path,
+        folder: &Path,
+        name: &'static str,
+        settings: Vec<(&'static str, String)>,
+    ) -> Self {
         Self {
             binary: binary.to_owned(),
             folder: folder.to_owned(),
+            name,
             address: free_address(),
             admin: free_address(),
             settings,
@@ -59,6 +69,11 @@ impl Server {
         self.address
     }
 
+    /// Where operators see its dead letters.
+    pub fn desk(&self) -> Desk {
+        Desk::new(&format!("http://{}", self.admin))
+    }
+
     /// The file with all data.
     pub fn database(&self) -> PathBuf {
         self.folder.join("tidings.db")
@@ -66,7 +81,7 @@ impl Server {
 
     /// Where it writes what it has to say.
     pub fn log(&self) -> PathBuf {
-        self.folder.join("server.log")
+        self.folder.join(format!("{}.log", self.name))
     }
 
     /// Starts it, with a planted fault if one is named.
@@ -118,6 +133,31 @@ impl Server {
             child.wait()?;
         }
         Ok(())
+    }
+
+    /// Asks it to end, as an administrator does, and sees it ended: it finishes what it has in hand, within its grace.
+    pub fn leave(&mut self) -> io::Result<()> {
+        self.signal("TERM")?;
+        if let Some(mut child) = self.child.take() {
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Stops it in its tracks, as `kill -STOP` does: it keeps its connections and believes that no time passes.
+    pub fn freeze(&self) -> io::Result<()> {
+        self.signal("STOP")
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) -> io::Result<()> {
+        self.signal("CONT")
+    }
+
+    fn signal(&self, signal: &str) -> io::Result<()> {
+        let Some(child) = &self.child else { return Ok(()) };
+        let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status()?;
+        if sent.success() { Ok(()) } else { Err(io::Error::other(format!("kill -{signal}: {sent}"))) }
     }
 
     /// Waits until it has ended by itself, at most `limit`. Answers whether it has.

@@ -27,9 +27,14 @@ pub struct Stats {
     pub pending: u64,
 }
 
-async fn stats(field: &Field, broadcast: &Acknowledged) -> Option<Stats> {
-    let path = format!("/api/v1/broadcasts/{}/stats", broadcast.id);
-    let answer = field.operator.get(&path).await.ok()?;
+/// What a broadcast adds up to now.
+pub async fn of(field: &Field, id: &str) -> Option<Stats> {
+    stats(field, 0, id).await
+}
+
+async fn stats(field: &Field, node: usize, id: &str) -> Option<Stats> {
+    let path = format!("/api/v1/broadcasts/{id}/stats");
+    let answer = field.operator(node).get(&path).await.ok()?;
     answer.status.is_success().then(|| answer.json().ok()).flatten()
 }
 
@@ -47,7 +52,7 @@ pub(crate) async fn watch(field: Arc<Field>, mut stop: watch::Receiver<bool>, se
             watched.extend(field.sample(1, &mut random));
         }
         let Some(broadcast) = random.choice(&watched) else { continue };
-        let Some(counts) = stats(&field, broadcast).await else { continue };
+        let Some(counts) = stats(&field, random.usize(..64), &broadcast.id).await else { continue };
         let status = match counts {
             Stats { read: 1.., .. } => "read",
             Stats { delivered: 1.., .. } => "delivered",
@@ -67,7 +72,7 @@ pub async fn wrong_counts(field: &Field, sample: usize) -> Vec<String> {
         let targeted = broadcast.target.targeted(&field.people);
         let delivered = broadcast.target.to(&field.people).len() as u64;
         let expected = Stats { targeted, delivered, read: 0, pending: targeted - delivered };
-        match stats(field, &broadcast).await {
+        match stats(field, 0, &broadcast.id).await {
             Some(found) if found == expected => {}
             found => wrong.push(format!("{} has {found:?}, expected {expected:?}", broadcast.m)),
         }

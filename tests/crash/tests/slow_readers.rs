@@ -8,6 +8,7 @@ use tidings_tests_crash::{
     field::Field,
     judge::Demands,
     load::Shape,
+    people::Target,
     run::{Run, say},
     server::Server,
     stalled::Stalled,
@@ -16,8 +17,15 @@ use tidings_tests_crash::{
 /// Streams that nobody reads.
 const STALLED: usize = 50;
 /// One hundred people with two devices each, and messages that fill a socket's buffer soon.
-const SHAPE: Shape =
-    Shape { people: 100, devices: 2, rate: 6, senders: 2, habits: |_every| Habits::CALM, padding: 8 << 10 };
+const SHAPE: Shape = Shape {
+    people: 100,
+    devices: 2,
+    rate: 6,
+    senders: 2,
+    habits: |_every| Habits::CALM,
+    padding: 8 << 10,
+    aim: Target::choose,
+};
 /// Messages of the phase that the other one is compared with.
 const BASELINE: usize = 60;
 /// How soon the server must take them.
@@ -93,7 +101,7 @@ async fn readers_that_stop_reading_are_closed_and_harm_nobody() {
         beside.as_millis()
     ));
     let demands =
-        Demands { faults: STALLED as u64, acknowledged: 2 * BASELINE, reconnects: 0, gaps_allowed: false };
+        Demands { faults: STALLED as u64, acknowledged: 2 * BASELINE, reconnects: 0, ..Demands::HONEST };
     assert!(load.acknowledges(demands.acknowledged, TAKEN).await);
     let judgement = run.judge(&mut load, &demands).await;
     assert!(judgement.holds(), "{judgement}");

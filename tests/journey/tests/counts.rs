@@ -201,7 +201,7 @@ impl Open {
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_equal_what_devices_confirmed_whatever_people_do() {
     for seed in 1..=SEEDS {
-        let mut world = World::new(seed).await;
+        let mut world = Box::pin(World::new(seed)).await;
         for _step in 0..STEPS {
             world.step().await;
         }

@@ -1,5 +1,7 @@
 //! Ways in: from HTTP to a topic, answered with the place, and on to a screen.
 
+#![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
+
 use std::{path::PathBuf, sync::Arc};
 
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! Routes: records of other programs, brought to screens by configuration.
 
+#![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
+
 use serde_json::{Value, json};
 use tidings_log::Produce;
 use tidings_model::SystemClock;
@@ -21,8 +23,8 @@ fn invoices() -> RouteSettings {
 }
 
 async fn start(routes: Vec<RouteSettings>) -> TestApp {
-    let routed = move |config: &mut Config| config.routes = routes;
-    TestApp::with(routed, std::sync::Arc::new(SystemClock)).await
+    let set = move |config: &mut Config| config.routes = routes;
+    TestApp::with(set, std::sync::Arc::new(SystemClock)).await
 }
 
 /// Writes a record as another program would, all with one key; answers its place, as dead letters name it.

@@ -1,5 +1,7 @@
 //! Messages and ways in: who may say something, and what is said about a body that is not right.
 
+#![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
+
 use serde_json::{Value, json};
 use tidings_config::{Config, IngestSettings};
 use tidings_tests_security::App;

@@ -6,12 +6,14 @@ use tidings_store::NewRecord;
 use tidings_tests_security::App;
 
 /// The operators' routes, and the scope that opens each.
-const ROUTES: [(&str, &str); 7] = [
+const ROUTES: [(&str, &str); 9] = [
     ("/api/v1/topics", "log:read"),
     ("/api/v1/topics/broadcast-messages/records", "log:read"),
     ("/api/v1/consumer-groups", "ops:read"),
     ("/api/v1/consumer-groups/broadcast-service-group", "ops:read"),
     ("/api/v1/connections", "ops:read"),
+    ("/api/v1/connections/people", "ops:read"),
+    ("/api/v1/outbox", "ops:read"),
     ("/api/v1/dead-letters", "dlt:read"),
     ("/api/v1/audit", "ops:read"),
 ];

@@ -1,12 +1,16 @@
-//! `tidings dead-letters`: what groups gave up, sent through again or forgotten.
+//! `tidings dead-letters`: what groups gave up, sent through again or forgotten; of a server, or of any Kafka cluster.
+
+mod kafka;
 
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::kafka::Letters;
 use crate::{
     failure::Failure,
+    kafka::Cluster,
     reach::{self, Reach},
     table::table,
     terminal::{Paint, harmless, remark, say, say_json},
@@ -24,6 +28,13 @@ const CAUSE: usize = 60;
 pub(crate) struct DeadLetters {
     #[command(subcommand)]
     action: Action,
+    /// Ask these brokers of a Kafka cluster instead of a server: its topics that end in `-dlt` or `.DLT`, whoever
+    /// writes them.
+    #[arg(long, global = true, value_name = "HOST:PORT,…", value_delimiter = ',')]
+    brokers: Vec<String>,
+    /// With --brokers: only this topic, whatever its name.
+    #[arg(long = "in", global = true, value_name = "TOPIC")]
+    within: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -75,7 +86,7 @@ struct List {
 
 #[derive(Debug, Args)]
 struct Show {
-    /// Its id: `orders/3/1042@billing`.
+    /// Its id: `orders/3/1042@billing`; with --brokers its place, `orders-dlt/3/1042`.
     id: String,
     /// Print the answer as JSON.
     #[arg(long)]
@@ -90,7 +101,7 @@ struct Redrive {
     ids: Vec<String>,
     #[command(flatten)]
     filter: Filter,
-    /// All that are open.
+    /// All that are open; with --brokers, all that no run over all has passed before.
     #[arg(long)]
     all: bool,
     /// How many in a second.
@@ -166,11 +177,38 @@ struct Purged {
 
 impl DeadLetters {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        match self.action {
+        let Self { action, brokers, within } = self;
+        if !brokers.is_empty() {
+            return action.run_on_kafka(brokers, within.as_deref()).await;
+        }
+        if within.is_some() {
+            return Err(Failure::usage("--in names a topic of a Kafka cluster: give its --brokers too"));
+        }
+        match action {
             Action::List(list) => list.run().await,
             Action::Show(show) => show.run().await,
             Action::Redrive(redrive) => redrive.run().await,
             Action::Purge(purge) => purge.run().await,
+        }
+    }
+}
+
+impl Action {
+    async fn run_on_kafka(self, brokers: Vec<String>, topic: Option<&str>) -> Result<(), Failure> {
+        let at = |reach: &Reach| Cluster { brokers, config: reach.config.clone() };
+        match self {
+            Self::List(list) => Letters::open(at(&list.reach).look().await?, topic).await?.list(&list).await,
+            Self::Show(show) => Letters::open(at(&show.reach).look().await?, topic).await?.show(&show).await,
+            Self::Redrive(redrive) => {
+                redrive.check()?;
+                let cluster = at(&redrive.reach);
+                // A dry run needs no right to write.
+                let log = if redrive.dry_run { cluster.look().await? } else { cluster.write().await? };
+                Letters::open(log, topic).await?.redrive(&redrive).await
+            }
+            Self::Purge(_) => Err(Failure::usage(
+                "Kafka forgets dead letters when their topic's retention ends; purge is for a server's own",
+            )),
         }
     }
 }
@@ -250,25 +288,33 @@ impl Show {
             ("causes", letter.causes.join("\n")),
             ("value", text("value")),
         ];
-        for (name, value) in rows {
-            for (at, line) in value.lines().enumerate() {
-                say(format!("{:<9} {}", if at == 0 { name } else { "" }, harmless(line)))?;
-            }
-        }
-        Ok(())
+        show(&rows)
     }
 }
 
+/// Prints names and values, which may have several lines.
+fn show(rows: &[(&str, String)]) -> Result<(), Failure> {
+    for (name, value) in rows {
+        for (at, line) in value.lines().enumerate() {
+            say(format!("{:<9} {}", if at == 0 { name } else { "" }, harmless(line)))?;
+        }
+    }
+    Ok(())
+}
+
 impl Redrive {
-    async fn run(self) -> Result<(), Failure> {
-        let client = self.reach.operator()?;
-        let ids = if !self.ids.is_empty() {
-            self.ids.clone()
-        } else if self.all || !self.filter.is_empty() {
-            open(&client, &self.filter).await?
-        } else {
+    /// Nobody means all without saying so.
+    fn check(&self) -> Result<(), Failure> {
+        if self.ids.is_empty() && self.filter.is_empty() && !self.all {
             return Err(Failure::usage("name dead letters, a filter (--topic, --group, --cause), or --all"));
-        };
+        }
+        Ok(())
+    }
+
+    async fn run(self) -> Result<(), Failure> {
+        self.check()?;
+        let client = self.reach.operator()?;
+        let ids = if self.ids.is_empty() { open(&client, &self.filter).await? } else { self.ids.clone() };
         let mut all = Redriven { total: ids.len() as u64, ..Redriven::default() };
         for slice in ids.chunks(SLICE) {
             let body = json!({ "ids": slice, "rate": self.rate, "dry_run": self.dry_run });

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use tidings_config::{Config, LogFormat};
+use tidings_config::{Config, LogFormat, Role};
 use tidings_model::SystemClock;
 use tidings_server::{Server, StartError};
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +32,9 @@ pub(crate) struct Serve {
     /// Where operators connect, instead of `admin.listen`; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<SocketAddr>,
+    /// Which parts of the work this process does, instead of `server.roles`: api, relay, consumers, gateway.
+    #[arg(long, value_name = "ROLE,…", value_delimiter = ',')]
+    roles: Vec<Role>,
     /// A file that is written once the server listens: {"server": URL, "admin": URL}.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -45,6 +48,9 @@ impl Serve {
         let mut config = settings(self.config.as_ref())?;
         config.server.listen = self.listen.unwrap_or(config.server.listen);
         config.admin.listen = self.admin_listen.unwrap_or(config.admin.listen);
+        if !self.roles.is_empty() {
+            config.server.roles = self.roles;
+        }
         let demo = self.demo.then(|| prepare(&mut config)).transpose()?;
         log_to_stderr(&config)?;
         #[cfg(feature = "planted-bugs")]

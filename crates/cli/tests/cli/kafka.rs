@@ -22,17 +22,17 @@ pub(crate) fn unique(folder: &Folder) -> String {
     format!("cli{}", name.trim_start_matches('.'))
 }
 
-fn wait_for<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn wait_for<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(future)
 }
 
-async fn log(brokers: &str) -> KafkaLog {
+pub(crate) async fn log(brokers: &str) -> KafkaLog {
     KafkaLog::connect(KafkaSettings::at(brokers.split(','))).await.expect("it connects")
 }
 
 /// Makes a topic of two partitions.
-async fn make(log: &KafkaLog, name: &str) {
+pub(crate) async fn make(log: &KafkaLog, name: &str) {
     let config = TopicConfig {
         alias: name.to_owned(),
         name: name.to_owned(),

@@ -1,6 +1,7 @@
 //! The real binary against a real server: each command, what it prints, and how it fails.
 
 mod dead_letters;
+mod dead_letters_on_kafka;
 mod demo;
 mod failing;
 mod kafka;

@@ -22,7 +22,7 @@ fn block<'a>(after: &str, language: &str) -> &'a str {
 fn folder() -> Folder {
     let folder = Folder::new();
     let settings = format!("{}\n{}", block("## Six lines", "toml"), block("HTTP is the way in", "toml"));
-    fs::write(folder.path.path().join("tidings.toml"), settings).unwrap();
+    fs::write(folder.path.path().join("tidings.toml"), settings).expect("a file in it");
     folder
 }
 

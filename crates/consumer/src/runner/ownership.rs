@@ -115,10 +115,10 @@ impl Running {
                 break;
             }
         }
-        let Progress { epoch, window, last_seq, seq_within } = progress;
+        let Progress { epoch, window, last_seq, seq_within, given } = progress;
         let next_offset = window.next();
         let numbers = Numbers::from(next_offset, last_seq, seq_within);
-        let numbers = Arc::new(Mutex::new(if gives_up { numbers.giving_up() } else { numbers }));
+        let numbers = Arc::new(Mutex::new(if gives_up { numbers.giving_up(given) } else { numbers }));
         let claim = Claim { group: Arc::clone(&group), at: at.clone(), epoch, numbers };
         let (batch, limits) = (handler.batch(), &self.consumer.options.limits);
         let partition = Partition::new(claim, window, heads, batch, limits, Instant::now());

@@ -170,6 +170,25 @@ async fn many_keys_that_fail_neither_starve_the_others_nor_fill_the_map_of_gaps(
 }
 
 #[tokio::test]
+async fn attempts_that_are_always_due_leave_new_records_their_turn() {
+    let world = World::new(1, 1).await;
+    let (handler, _) = until_healed();
+    // No wait at all: whatever failed is due again at once, so that there is always more to try than can be tried.
+    let backoff = Backoff { waits: vec![Duration::ZERO; 1_000_000], jitter: 0.0 };
+    let sick = |number| keyed(&format!("sick {number}"), format!("bad {number:03}"));
+    world.put_all((0..200).map(sick).collect()).await;
+    world.run_with(&handler, &world.log, options(backoff, Limits::default()));
+    world.until("attempts", async || handler.tries("bad 000") > 1 && handler.tries("bad 199") > 0).await;
+    let tries = || (0..200).map(|number| handler.tries(&format!("bad {number:03}"))).sum::<u32>();
+    let before = tries();
+    world.put_all((0..2_000).map(|number| keyed("well", format!("{number:04}"))).collect()).await;
+    world.until_effects(2_000).await;
+    // Forty batches of new records, with eight attempts beside each, and as many again for those that fell between.
+    let meanwhile = tries() - before;
+    assert!(meanwhile < 4 * 40 * 8, "{meanwhile} attempts were made while 40 batches waited");
+}
+
+#[tokio::test]
 async fn parked_rows_are_bounded_and_the_log_waits_then() {
     let world = World::new(2, 1).await;
     let (handler, healed) = until_healed();

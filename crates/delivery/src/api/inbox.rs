@@ -272,6 +272,7 @@ impl DeliveryApi {
     ) -> Result<StatusCode, Problem> {
         self.entered(caller).await?;
         let (person, now, event) = (self.person(caller).await?, self.clock.now(), self.ids.event());
+        self.feed.settles(&person, std::slice::from_ref(&id)).await?;
         self.store
             .transact(move |tx| async move {
                 of_kind(&tx, &id, kind).await?;
@@ -313,6 +314,7 @@ impl DeliveryApi {
     ) -> Result<StatusCode, Problem> {
         self.entered(caller).await?;
         let (person, now) = (self.person(caller).await?, self.clock.now());
+        self.feed.settles(&person, std::slice::from_ref(&id)).await?;
         self.store
             .transact(move |tx| async move {
                 of_kind(&tx, &id, kind).await?;

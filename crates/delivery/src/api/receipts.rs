@@ -52,12 +52,18 @@ pub(super) async fn post_receipts(
             return Err(Problem::field(pointer, format!("at most {MAX_IDS} ids")));
         }
     }
-    let ack = body.cursor.as_deref().map(|cursor| api.ack_of(cursor)).transpose()?;
+    let ack = match body.cursor.as_deref() {
+        Some(cursor) => Some(api.ack_of(cursor).await?),
+        None => None,
+    };
     let now = api.clock.now();
     let (session, delivered, read) = (body.session, body.delivered, body.read);
     let person = api.person(&caller).await?;
     if let Some(ack) = ack {
         api.confirm(&person, session, ack, now).await?;
+    }
+    for items in delivered.chunks(SLICE).chain(read.chunks(SLICE)) {
+        api.feed.settles(&person, items).await?;
     }
     for items in delivered.chunks(SLICE) {
         let (person, items) = (person.clone(), items.to_vec());
@@ -82,17 +88,27 @@ pub(super) async fn post_receipts(
 }
 
 impl DeliveryApi {
-    fn ack_of(&self, cursor: &str) -> Result<Ack, Problem> {
+    async fn ack_of(&self, cursor: &str) -> Result<Ack, Problem> {
         let invalid = |detail: String| Problem::new(Code::BadRequest, detail);
         let cursor: Cursor = cursor.parse().map_err(|cause| invalid(format!("cursor: {cause}")))?;
         let narrowing = cursor.narrowing;
-        let place = self.feed.generations().receipt(&cursor, narrowing);
-        let place = place.filter(|place| *place <= self.feed.head()).ok_or_else(|| {
-            invalid(
-                "cursor: it is not of this log's present generation; reload, and go on from `ready`"
-                    .to_owned(),
+        let not_ours = || {
+            let detail = "cursor: it is not of this log's present generation; reload, and go on from `ready`";
+            invalid(detail.to_owned())
+        };
+        let place = self.feed.generations().receipt(&cursor, narrowing).ok_or_else(not_ours)?;
+        // Another process may have shown more than this one has read.
+        let head = self.feed.reaches(place).await.map_err(|cause| {
+            tracing::warn!(%cause, "the end of the delivery log could not be asked for");
+            Problem::new(
+                Code::Unavailable,
+                "the log is away, and this cursor is newer than what was read of it",
             )
+            .retry_after(5)
         })?;
+        if place > head {
+            return Err(not_ours());
+        }
         Ok(Ack { place, narrowing, opening: None })
     }
 

@@ -1,6 +1,5 @@
 //! Rows that have their numbers: read without holding anything, and set aside where they cannot be published.
 
-use tidings_model::Timestamp;
 use tidings_store::{Row, StoreError, Tx, WaitingRecord, params, unpack_row};
 
 use super::{Relay, turn::Range};
@@ -51,6 +50,44 @@ impl After {
     pub(super) fn row(row: &Numbered) -> Self {
         Self { topic: row.topic.clone(), partition: row.partition, seq: row.seq }
     }
+
+    /// Behind all rows: no name of a topic has a letter that sorts behind this one.
+    pub(super) fn all() -> Self {
+        Self { topic: "~".to_owned(), ..Self::default() }
+    }
+}
+
+/// A page of rows that have a number, in the order of partitions and numbers: behind one place and up to another.
+pub(super) async fn page(
+    tx: &Tx,
+    shard: i64,
+    after: &After,
+    upto: &After,
+    limit: usize,
+) -> Result<Vec<Numbered>, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT aggregatetype, partition_id, seq, bytes, set_aside,
+                    records, aggregateid, headers, payload, created_at
+             FROM outbox
+             WHERE shard = $1 AND seq IS NOT NULL
+               AND (aggregatetype, partition_id, seq) > ($2, $3, $4)
+               AND (aggregatetype, partition_id, seq) <= ($5, $6, $7)
+             ORDER BY aggregatetype, partition_id, seq
+             LIMIT $8",
+            params![
+                shard,
+                &after.topic,
+                after.partition,
+                after.seq,
+                &upto.topic,
+                upto.partition,
+                upto.seq,
+                limit
+            ],
+        )
+        .await?;
+    rows.iter().map(numbered).collect()
 }
 
 impl Relay {
@@ -62,20 +99,7 @@ impl Relay {
     ) -> Result<Vec<Numbered>, StoreError> {
         let after = after.clone();
         self.store
-            .read(move |tx| async move {
-                let rows = tx
-                    .query(
-                        "SELECT aggregatetype, partition_id, seq, bytes, set_aside,
-                                records, aggregateid, headers, payload, created_at
-                         FROM outbox
-                         WHERE shard = $1 AND seq IS NOT NULL AND (aggregatetype, partition_id, seq) > ($2, $3, $4)
-                         ORDER BY aggregatetype, partition_id, seq
-                         LIMIT $5",
-                        params![shard, after.topic, after.partition, after.seq, PAGE],
-                    )
-                    .await?;
-                rows.iter().map(numbered).collect()
-            })
+            .read(move |tx| async move { page(&tx, shard.into(), &after, &After::all(), PAGE).await })
             .await
     }
 
@@ -86,23 +110,9 @@ impl Relay {
         range: &Range,
         from: u64,
     ) -> Result<Vec<Numbered>, StoreError> {
-        let range = range.clone();
-        self.store
-            .read(move |tx| async move {
-                let rows = tx
-                    .query(
-                        "SELECT aggregatetype, partition_id, seq, bytes, set_aside,
-                                records, aggregateid, headers, payload, created_at
-                         FROM outbox
-                         WHERE shard = $1 AND aggregatetype = $2 AND partition_id = $3 AND seq >= $4 AND seq <= $5
-                         ORDER BY seq
-                         LIMIT $6",
-                        params![shard, range.topic, range.partition, from, range.last, PAGE],
-                    )
-                    .await?;
-                rows.iter().map(numbered).collect()
-            })
-            .await
+        let place = |seq| After { topic: range.topic.clone(), partition: range.partition, seq };
+        let (after, upto) = (place(from.saturating_sub(1)), place(range.last));
+        self.store.read(move |tx| async move { page(&tx, shard.into(), &after, &upto, PAGE).await }).await
     }
 
     /// Whether a row of the shard has no number yet.
@@ -163,57 +173,6 @@ pub(super) fn never_taken(cause: &LogError) -> bool {
             | LogError::InvalidTopic { .. }
             | LogError::InvalidRecord { .. }
     )
-}
-
-/// A record that could not be published, with the reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetAside {
-    /// The topic's name in the log.
-    pub topic: String,
-    /// Which partition.
-    pub partition: u32,
-    /// The number that was sent empty.
-    pub number: u64,
-    /// Why.
-    pub reason: String,
-    /// What orders it.
-    pub key: Option<Vec<u8>>,
-    /// What it should have said.
-    pub value: Option<Vec<u8>>,
-    /// When it happened.
-    pub time: Timestamp,
-}
-
-/// What was set aside, at most `limit` rows of it, the oldest first.
-pub async fn set_aside(tx: &Tx, limit: usize) -> Result<Vec<SetAside>, StoreError> {
-    let rows = tx
-        .query(
-            "SELECT aggregatetype, partition_id, seq, bytes, set_aside,
-                    records, aggregateid, headers, payload, created_at
-             FROM outbox
-             WHERE shard = -1
-             ORDER BY aggregatetype, partition_id, seq
-             LIMIT $1",
-            params![limit],
-        )
-        .await?;
-    let mut found = Vec::new();
-    for row in &rows {
-        let row = numbered(row)?;
-        for (at, record) in row.records.iter().enumerate() {
-            let Some(reason) = row.why_empty(at) else { continue };
-            found.push(SetAside {
-                topic: row.topic.clone(),
-                partition: row.partition,
-                number: row.seq + at as u64,
-                reason: reason.to_owned(),
-                key: record.key.clone(),
-                value: record.value.clone(),
-                time: record.time,
-            });
-        }
-    }
-    Ok(found)
 }
 
 /// The last number given in a partition, by its topic's name in the log; 0 before the first. A reader without a

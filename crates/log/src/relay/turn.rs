@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tidings_model::Timestamp;
-use tidings_store::{Store, StoreError, Tx, params};
+use tidings_store::{StoreError, Tx, params};
 
 use super::lease::Lease;
 
@@ -109,38 +109,4 @@ async fn go(tx: &Tx, shard: u32, mark: &Mark) -> Result<(), StoreError> {
     )
     .await?;
     Ok(())
-}
-
-/// What waits in the outbox.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Backlog {
-    /// Rows, those that are set aside among them.
-    pub rows: u64,
-    /// Bytes of their keys, headers and values.
-    pub bytes: u64,
-    /// When the oldest row was written that has no number yet.
-    pub oldest_at: Option<Timestamp>,
-}
-
-/// What waits in the outbox.
-pub async fn backlog(store: &Store) -> Result<Backlog, StoreError> {
-    store
-        .read(|tx| async move {
-            let (rows, bytes) = tx.outbox_waiting()?;
-            let mut oldest_at: Option<Timestamp> = None;
-            for shard in 0..tidings_store::SHARDS {
-                let oldest = tx
-                    .optional(
-                        "SELECT created_at FROM outbox WHERE shard = $1 AND seq IS NULL ORDER BY position LIMIT 1",
-                        params![shard],
-                    )
-                    .await?;
-                if let Some(row) = oldest {
-                    let at: Timestamp = row.get(0)?;
-                    oldest_at = Some(oldest_at.map_or(at, |before| before.min(at)));
-                }
-            }
-            Ok(Backlog { rows, bytes, oldest_at })
-        })
-        .await
 }

@@ -1,16 +1,17 @@
-//! `GET /connections`: who is connected to this process.
+//! `GET /connections`: who is connected, to which node, since when; and how many connections each person has.
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use tidings_api::{Caller, Page, PageQuery, Params, Problem, Scope, encode_page};
-use tidings_gateway::Wire;
-use tidings_model::{SessionId, UserId};
+use tidings_delivery::presence::After;
+use tidings_model::{SessionId, Timestamp, UserId};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Operators;
 
-/// The list's name in its cursors.
+/// The lists' names in their cursors.
 const LIST: &str = "connections";
+const PEOPLE: &str = "connected-people";
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -24,19 +25,22 @@ pub(super) struct ConnectionsQuery {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Connection)]
 pub(super) struct ConnectionBody {
-    /// Unique in this process, and growing.
+    /// The process that holds it: its host and address.
+    node: String,
+    /// Unique in its node while that lives, and growing.
     id: u64,
     #[schema(value_type = String)]
     user_id: UserId,
     #[schema(value_type = String)]
     session_id: SessionId,
     /// sse or websocket
-    transport: &'static str,
-    /// Bytes that wait for it.
-    queued_bytes: usize,
+    transport: String,
+    /// When it opened.
+    #[schema(value_type = String)]
+    since: Timestamp,
 }
 
-/// The open streams of this process, the oldest first.
+/// The open streams of all nodes. One that opened or closed within the last seconds may be missing or still there.
 #[utoipa::path(
     get, path = "/api/v1/connections", tag = "operators", security(("token" = ["ops:read"])), params(ConnectionsQuery, PageQuery),
     responses((status = 200, body = Page<ConnectionBody>, description = "a page of them"))
@@ -49,31 +53,49 @@ pub(super) async fn list_connections(
 ) -> Result<Json<Page<ConnectionBody>>, Problem> {
     caller.require(Scope::OpsRead)?;
     let limit = page.limit()?;
-    let after: u64 = page.after(LIST)?.unwrap_or(0);
-    let hub = &operators.gateway.hub;
-    let mut all = query.user_id.map_or_else(|| hub.connections(), |user| hub.of(&user));
-    all.retain(|connection| connection.id > after);
-    all.sort_unstable_by_key(|connection| connection.id);
-    let more = all.len() > limit;
-    let items: Vec<ConnectionBody> = all
-        .into_iter()
-        .take(limit)
-        .map(|connection| ConnectionBody {
-            id: connection.id,
-            user_id: connection.user.clone(),
-            session_id: connection.session_id.clone(),
-            transport: transport(connection.wire),
-            queued_bytes: connection.outlet.bytes(),
-        })
-        .collect();
-    let next_cursor = items.last().filter(|_| more).map(|last| encode_page(LIST, &last.id));
-    Ok(Json(Page { items, next_cursor }))
+    let after: After = page.after(LIST)?.unwrap_or_default();
+    let mut found = operators.whereabouts.list(query.user_id, after, limit + 1).await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next_cursor = found.last().filter(|_| more).map(|(key, _)| encode_page(LIST, key));
+    let items = found.into_iter().map(|(_, open)| ConnectionBody {
+        node: open.node,
+        id: open.id,
+        user_id: open.user_id,
+        session_id: open.session_id,
+        transport: open.transport,
+        since: open.since,
+    });
+    Ok(Json(Page { items: items.collect(), next_cursor }))
 }
 
-/// The word for a transport.
-pub(super) const fn transport(wire: Wire) -> &'static str {
-    match wire {
-        Wire::Sse => "sse",
-        Wire::WebSocket => "websocket",
-    }
+/// Somebody who is connected.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConnectedPerson)]
+pub(super) struct PersonBody {
+    #[schema(value_type = String)]
+    user_id: UserId,
+    /// Open streams on all nodes.
+    connections: u64,
+}
+
+/// The people who are connected, with how many streams each has open, in the order of their ids.
+#[utoipa::path(
+    get, path = "/api/v1/connections/people", tag = "operators", security(("token" = ["ops:read"])), params(PageQuery),
+    responses((status = 200, body = Page<PersonBody>, description = "a page of them"))
+)]
+pub(super) async fn list_connected_people(
+    State(operators): State<Operators>,
+    caller: Caller,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<Page<PersonBody>>, Problem> {
+    caller.require(Scope::OpsRead)?;
+    let limit = page.limit()?;
+    let after: String = page.after(PEOPLE)?.unwrap_or_default();
+    let mut found = operators.whereabouts.people(after, limit + 1).await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next_cursor = found.last().filter(|_| more).map(|(user, _)| encode_page(PEOPLE, user));
+    let items = found.into_iter().map(|(user_id, connections)| PersonBody { user_id, connections });
+    Ok(Json(Page { items: items.collect(), next_cursor }))
 }

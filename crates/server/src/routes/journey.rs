@@ -16,10 +16,12 @@ use tidings_delivery::{
         Moment,
         verdict::{NotAddressed, Verdict, Withheld, verdict},
     },
+    head,
     trace::{self, Trace},
 };
 use tidings_log::{GroupOffset, TopicPartition};
 use tidings_model::{BroadcastId, Record, Timestamp, UserId};
+use tidings_store::StoreError;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Operators, find::first_of_key, topics::failed};
@@ -92,8 +94,12 @@ pub(super) async fn get_journey(
     caller.require(Scope::OpsRead)?;
     let (id, user) = (message_id.clone(), query.user_id.clone());
     let generation = operators.feed.generations().current().id;
-    let trace =
-        operators.store.read(move |tx| async move { trace::of(&tx, generation, &id, &user).await }).await?;
+    let (trace, head) = operators
+        .store
+        .read(move |tx| async move {
+            Ok::<_, StoreError>((trace::of(&tx, generation, &id, &user).await?, head(&tx).await?))
+        })
+        .await?;
     // A broadcast's id tells when it was made, also before its first delivery.
     let made = message_id.parse::<BroadcastId>().ok().map(BroadcastId::time);
     let made = made.or(trace.item.as_ref().map(|item| item.created_at));
@@ -106,7 +112,7 @@ pub(super) async fn get_journey(
     if trace.item.is_none() && trace.records.is_empty() && logged.record.is_none() {
         return Err(Problem::not_found("message"));
     }
-    let now = Moment { place: operators.feed.head(), time: operators.clock.now() };
+    let now = Moment { place: head, time: operators.clock.now() };
     Ok(Json(Journey::of(message_id, query.user_id, &trace, &logged, now)))
 }
 

@@ -7,12 +7,16 @@ use http::header;
 use tidings_api::Problem;
 use tidings_consumer::dead_letters::{self, Filter};
 use tidings_gateway::Wire;
-use tidings_log::{GroupOffset, Log, LogError};
+use tidings_log::{
+    GroupOffset, Log, LogError,
+    relay::{self, ShardState},
+};
 use tidings_model::Clock;
-use tidings_telemetry::{GroupLag, Metrics, Observed, PartitionEnds, StoreNumbers};
+use tidings_store::Appends;
+use tidings_telemetry::{GroupLag, Metrics, Observed, OutboxShard, PartitionEnds, StoreNumbers};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{connections::transport, health::Health, topics::failed};
+use super::{health::Health, topics::failed};
 
 /// What is counted, and where the rest is looked up.
 #[derive(Clone, Debug)]
@@ -44,20 +48,20 @@ async fn get_metrics(State(scrape): State<Scrape>) -> Result<impl IntoResponse, 
 
 impl Scrape {
     async fn observe(&self) -> Result<Observed, Problem> {
-        let (health, hub) = (&self.health, &self.health.gateway.hub);
-        let connections = hub.connections();
+        let (health, gateway) = (&self.health, self.health.gateway.as_ref());
+        let connections = gateway.map_or_else(Vec::new, |gateway| gateway.hub.connections());
         let count = |wire: Wire| {
             let of_wire = connections.iter().filter(|connection| connection.wire == wire);
-            (transport(wire), of_wire.count() as u64)
+            (wire.as_str(), of_wire.count() as u64)
         };
         let stats = health.store.stats();
         Ok(Observed {
             ready: health.wrong().is_empty(),
             connections: vec![count(Wire::Sse), count(Wire::WebSocket)],
-            queue_bytes: health.gateway.budget.used() as u64,
+            queue_bytes: gateway.map_or(0, |gateway| gateway.budget.used() as u64),
             dead_letters: self.dead_letters().await?,
             delivery_head: health.head().0,
-            delivery_shown: hub.shown().0,
+            delivery_shown: gateway.map_or(0, |gateway| gateway.hub.shown().0),
             store: StoreNumbers {
                 well: health.store_is_well(),
                 turns: stats.turns,
@@ -67,6 +71,11 @@ impl Scrape {
                 longest_turn: Duration::from_micros(stats.longest_turn_micros),
                 wal_pages: stats.wal_pages,
             },
+            outbox: self.outbox().await?,
+            outbox_set_aside: health
+                .store
+                .read(|tx| async move { relay::count_set_aside(&tx).await })
+                .await?,
             partitions: self.partitions().await.map_err(|cause| failed(&cause))?,
             groups: self.groups().await.map_err(|cause| failed(&cause))?,
         })
@@ -76,6 +85,23 @@ impl Scrape {
         let counting =
             self.health.store.read(|tx| async move { dead_letters::count(&tx, &Filter::default()).await });
         Ok(counting.await?)
+    }
+
+    async fn outbox(&self) -> Result<Vec<OutboxShard>, Problem> {
+        if self.health.store.appends() == Appends::Log {
+            return Ok(Vec::new());
+        }
+        let now = self.clock.now();
+        let shards = self.health.store.read(|tx| async move { relay::shards(&tx).await }).await?;
+        let shard = |shard: ShardState| OutboxShard {
+            shard: shard.shard,
+            rows: shard.rows,
+            records: shard.records,
+            bytes: shard.bytes,
+            oldest_waits: shard.oldest_at.map_or(Duration::ZERO, |oldest| now.since(oldest)),
+            held: shard.holder.is_some(),
+        };
+        Ok(shards.into_iter().map(shard).collect())
     }
 
     async fn partitions(&self) -> Result<Vec<PartitionEnds>, LogError> {

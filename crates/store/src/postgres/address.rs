@@ -11,7 +11,7 @@ use crate::StoreError;
 type RustlsStream<S> = <MakeRustlsConnect as MakeTlsConnect<S>>::Stream;
 
 /// How long a connection may take to come about.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long sent bytes may go unacknowledged before the connection counts as lost.
 const SILENCE_LIMIT: Duration = Duration::from_secs(10);
 

@@ -11,7 +11,7 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, address::reason, session::Session};
+use super::{Shared, address::reason, session::Session, silence::SILENT};
 use crate::{StoreError, params, wakes::Wakes};
 
 /// Notifications leave at most this often, each name once. One that is part of a user's transaction would make
@@ -59,6 +59,7 @@ pub(super) async fn listen(shared: &Arc<Shared>, first: Session, stop: Cancellat
         let mut session = Some(first);
         loop {
             let Err(error) = hear(shared, session.take()).await;
+            shared.pool.forget();
             shared.failing(&cause(&error));
             tokio::time::sleep(LOOK).await;
         }
@@ -71,11 +72,12 @@ pub(super) async fn listen(shared: &Arc<Shared>, first: Session, stop: Cancellat
 
 /// Listens on a connection, a new one if there is none, until it is lost.
 async fn hear(shared: &Arc<Shared>, session: Option<Session>) -> Result<Infallible, StoreError> {
+    let silent = || shared.pool.address().refused(SILENT);
     let session = if let Some(session) = session {
         session
     } else {
         let session = shared.pool.connect().await?;
-        open(&session).await?;
+        shared.silence.unless(open(&session)).await.ok_or_else(silent)??;
         // What was said while nobody listened.
         shared.wakes.wake_all();
         session
@@ -89,13 +91,15 @@ async fn hear(shared: &Arc<Shared>, session: Option<Session>) -> Result<Infallib
                 let next = Instant::now() + EACH;
                 for name in shared.ear.take() {
                     let said = params![shared.wakes.say(name)];
-                    session.query("SELECT pg_notify('tidings_wakes', $1)", said).await.map_err(failed)?;
+                    let telling = session.query("SELECT pg_notify('tidings_wakes', $1)", said);
+                    shared.silence.unless(telling).await.ok_or_else(silent)?.map_err(failed)?;
                 }
                 tokio::time::sleep_until(next).await;
             }
             () = tokio::time::sleep_until(look_at) => {
                 let looked = Instant::now();
-                look(shared, &session, looked >= count_at).await.map_err(failed)?;
+                let looking = look(shared, &session, looked >= count_at);
+                shared.silence.unless(looking).await.ok_or_else(silent)?.map_err(failed)?;
                 shared.well();
                 if looked >= count_at {
                     count_at = looked + LOOK.max(looked.elapsed() * COUNT_SHARE);

@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::time::timeout;
+
 use super::{
-    address::{Address, reason},
+    address::{Address, CONNECT_LIMIT, reason},
     session::Session,
+    silence::SILENT,
 };
 use crate::{StoreError, wakes::Wakes};
 
@@ -32,10 +35,17 @@ impl Pool {
         }
     }
 
-    /// A new connection.
+    /// A new connection. A server that takes it and says nothing is not waited for.
     pub(super) async fn connect(&self) -> Result<Session, StoreError> {
-        let connected = Session::connect(&self.address, &self.wakes).await;
-        connected.map_err(|cause| self.address.refused(reason(&cause)))
+        match timeout(CONNECT_LIMIT, Session::connect(&self.address, &self.wakes)).await {
+            Ok(connected) => connected.map_err(|cause| self.address.refused(reason(&cause))),
+            Err(_elapsed) => Err(self.address.refused(SILENT)),
+        }
+    }
+
+    /// Forgets those that nobody uses: they may be as dead as one that was used.
+    pub(super) fn forget(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn idle(&self) -> Option<Session> {

@@ -3,7 +3,7 @@
 use super::*;
 
 /// No demand on the size of the run.
-const SMALL: Demands = Demands { faults: 0, acknowledged: 0, reconnects: 0, gaps_allowed: false };
+const SMALL: Demands = Demands { faults: 0, acknowledged: 0, reconnects: 0, ..Demands::HONEST };
 
 fn tried(m: &str, n: u64, to: &[&str]) -> Line {
     let to = to.iter().map(|user| (*user).to_owned()).collect();
@@ -165,7 +165,7 @@ fn an_unanswered_send_may_come_or_not() {
 }
 
 #[test]
-fn a_repeat_on_the_wire_is_counted_and_not_punished() {
+fn a_repeat_on_the_wire_is_counted_and_punished_only_where_the_run_says_so() {
     let raw = || {
         let mut line = seen("u", "d", "a", 1);
         if let Line::Recv { wire, .. } = &mut line {
@@ -175,6 +175,42 @@ fn a_repeat_on_the_wire_is_counted_and_not_punished() {
     };
     let judgement = judge([open("u", "d"), end("u", "d"), raw(), raw()], &SMALL);
     assert_eq!((judgement.tally.repeats, judgement.violations.len()), (1, 0));
+    let strict = Demands { repeats_allowed: false, ..SMALL };
+    let judgement = judge([open("u", "d"), end("u", "d"), raw(), raw()], &strict);
+    assert!(judgement.breaks(Rule::R9), "{judgement}");
+}
+
+#[test]
+fn a_stream_that_is_cut_breaks_r10_only_where_the_run_says_so() {
+    let cut = || both_and([Line::Reconnect { u: "u".to_owned(), dev: "d".to_owned() }]);
+    assert_eq!(broken(cut()), BTreeSet::new());
+    let strict = Demands { cuts_allowed: false, ..SMALL };
+    assert!(judge([open("u", "d")].into_iter().chain(cut()), &strict).breaks(Rule::R10));
+}
+
+#[test]
+fn an_answer_that_was_not_promised_while_a_part_is_away_breaks_r11() {
+    let asked = |part, status, retry_after, ms| both_and([Line::Asked { part, status, retry_after, ms }]);
+    let (broker, database) = (Part::Broker, Part::Database);
+    for good in [asked(broker, Some(201), false, 10), asked(database, Some(503), true, 10_000)] {
+        assert_eq!(broken(good), BTreeSet::new());
+    }
+    for bad in [
+        asked(broker, Some(503), true, 10),
+        asked(broker, Some(201), false, 10_001),
+        asked(database, Some(503), false, 10),
+        asked(database, Some(500), true, 10),
+        asked(database, None, false, 30_000),
+    ] {
+        assert_eq!(broken(bad), BTreeSet::from([Rule::R11]));
+    }
+}
+
+#[test]
+fn what_does_not_go_on_within_half_a_minute_breaks_r12() {
+    assert_eq!(broken(both_and([Line::Back { part: Part::Broker, ms: 30_000 }])), BTreeSet::new());
+    let slow = Line::Back { part: Part::Database, ms: 30_001 };
+    assert_eq!(broken(both_and([slow])), BTreeSet::from([Rule::R12]));
 }
 
 #[test]

@@ -1,0 +1,84 @@
+//! Acknowledgements that are lost on their way from the broker: what was written is sent again, and readers see each
+//! once, in order.
+
+use std::time::Duration;
+
+use tidings_tests_crash::{
+    device::Habits,
+    fleet::Fleet,
+    judge::{Demands, Judgement, Rule},
+    kcat,
+    load::Shape,
+    parts::Brokers,
+    run::say,
+    statistics,
+};
+
+/// Messages a second, to devices that stay: whatever is on the wire twice shows.
+const SHAPE: Shape = Shape { habits: |_every| Habits::CALM, ..Shape::restless(40) };
+/// How long answers are lost.
+const LOST: Duration = Duration::from_secs(3);
+/// Messages that are taken between two faults.
+const BETWEEN: usize = 100;
+
+/// Loses answers, ends the server while they are lost, and lets its successor send again what it cannot know about.
+async fn lose_answers(fleet: &mut Fleet, load: &tidings_tests_crash::load::Load, planted: Option<&str>) {
+    fleet.lose_answers(load, LOST).await;
+    fleet.calm(load, BETWEEN).await;
+    load.fault("answers are lost, and the server is killed meanwhile");
+    fleet.answers_are_lost(true);
+    tokio::time::sleep(LOST).await;
+    fleet.run.server.kill().expect("the server can be killed");
+    fleet.answers_are_lost(false);
+    fleet.run.start(planted).await;
+    fleet.calm(load, BETWEEN).await;
+}
+
+/// Records that came more than once into the topics that lead to a screen.
+fn repeats_in_the_log(fleet: &Fleet) -> usize {
+    let topics = ["broadcast-messages", "broadcast-user-service-group", "broadcast-user-service-selected"];
+    let all = topics.into_iter().chain(["tidings-deliveries"]);
+    all.map(|topic| kcat::repeated_numbers(fleet.parts.brokers(), topic)).sum()
+}
+
+async fn run(
+    name: &'static str,
+    rounds: u64,
+    planted: Option<&str>,
+    acknowledged: usize,
+) -> (Fleet, Judgement) {
+    let mut fleet = Fleet::prepare(name, Brokers::Proxied, 1, &[]).await;
+    fleet.start_nodes(planted).await;
+    let mut load = fleet.load(SHAPE).await;
+    for _ in 0..rounds {
+        lose_answers(&mut fleet, &load, planted).await;
+    }
+    let demands = Demands { faults: 2 * rounds, acknowledged, repeats_allowed: false, ..Demands::HONEST };
+    let judgement = fleet.judge(&mut load, &demands).await;
+    if planted.is_none() {
+        let wrong = statistics::wrong_counts(load.field(), 200).await;
+        assert_eq!(wrong, Vec::<String>::new());
+    }
+    (fleet, judgement)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a minute and more; scripts/crash runs it"]
+async fn what_is_sent_again_because_its_acknowledgement_was_lost_is_seen_once() {
+    let (fleet, judgement) = run("answers", 3, None, Demands::HONEST.acknowledged).await;
+    let repeats = repeats_in_the_log(&fleet);
+    say(&format!(
+        "answers: {} bytes of answers were lost, {repeats} records are in the log twice",
+        fleet.lost()
+    ));
+    assert!(judgement.holds(), "{judgement}");
+    assert!(repeats > 0, "nothing was sent again, so nothing was proved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes half a minute; scripts/crash runs it"]
+async fn a_feed_that_takes_repeats_turns_the_judge_red() {
+    let (_fleet, judgement) = run("answers-planted", 2, Some("repeats_taken"), 400).await;
+    assert_eq!(judgement.void, Vec::<String>::new());
+    assert!(judgement.breaks(Rule::R9), "{judgement}");
+}

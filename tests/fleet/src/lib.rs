@@ -1,0 +1,1 @@
+//! Several processes on one Kafka and one PostgreSQL; the suite is in `tests/`.
