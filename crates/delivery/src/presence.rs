@@ -308,7 +308,7 @@ async fn write(tx: &Tx, node: &str, row: &Connected) -> Result<(), StoreError> {
 async fn remove(tx: &Tx, node: &str, sign: Option<u64>) -> Result<(), StoreError> {
     let removed = tx
         .execute(
-            "DELETE FROM gateway_nodes WHERE node_id = $1 AND ($2 < 0 OR beat = $2)",
+            "DELETE FROM gateway_nodes WHERE node_id = $1 AND (CAST($2 AS BIGINT) < 0 OR beat = $2)",
             params![node, sign.map_or(-1, |sign| i64::try_from(sign).unwrap_or(i64::MAX))],
         )
         .await?;

@@ -22,7 +22,7 @@ impl PartitionAssigned<'_> {
     pub fn emit(self, metrics: &Metrics) {
         metrics.assigned(self.group, self.topic);
         let Self { group, topic, partition, epoch, next_offset } = self;
-        tracing::debug!(group, topic, partition, epoch, next_offset, "took a partition over");
+        tracing::info!(group, topic, partition, epoch, next_offset, "took a partition over");
     }
 }
 
