@@ -38,7 +38,7 @@ impl HandlerError {
         }
     }
 
-    /// The causes, outermost first.
+    /// The causes, outermost first. They may quote a record, and PostgreSQL keeps no U+0000 in text.
     pub(crate) fn chain(&self) -> String {
         let mut causes = Vec::new();
         let mut next = std::error::Error::source(self);
@@ -46,7 +46,7 @@ impl HandlerError {
             causes.push(cause.to_string());
             next = cause.source();
         }
-        causes.join("\n")
+        causes.join("\n").replace('\0', "\u{fffd}")
     }
 }
 
