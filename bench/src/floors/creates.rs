@@ -42,9 +42,9 @@ pub(super) fn serve(folder: &Path, handlers: bool) -> Result<(), Failure> {
 /// The handlers of broadcasts, as the server starts them.
 fn start_handlers(deps: &Deps, log: &Arc<dyn Log>, consumers: &mut JoinSet<()>) {
     for handler in tidings_broadcast::feature(deps).handlers {
-        let group = handler.group();
+        let group: Arc<str> = handler.group().into();
         let consumer = Consumer {
-            group,
+            group: Arc::clone(&group),
             handlers: vec![handler],
             store: deps.store.clone(),
             log: Arc::clone(log),
@@ -54,7 +54,7 @@ fn start_handlers(deps: &Deps, log: &Arc<dyn Log>, consumers: &mut JoinSet<()>) 
         };
         consumers.spawn(async move {
             if let Err(cause) = consumer.run(CancellationToken::new()).await {
-                tracing::error!(group, %cause, "a consumer of the floor ended");
+                tracing::error!(group = &*group, %cause, "a consumer of the floor ended");
             }
         });
     }

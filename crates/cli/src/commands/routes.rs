@@ -161,7 +161,7 @@ impl Test {
         let topic = in_log(routes.first().map_or(&self.topic, |route| route.topic()));
         let record = match (&self.file, self.offset) {
             (Some(file), _) => from_file(&std::fs::read(file)?, &topic),
-            (None, offset) => self.from_log(&topic, offset.unwrap_or_default()).await?,
+            (None, offset) => self.stored_record(&topic, offset.unwrap_or_default()).await?,
         };
         let now = SystemClock.now();
         let tried: Vec<Tried> = routes.iter().map(|route| Tried::of(route, &record, now)).collect();
@@ -179,7 +179,7 @@ impl Test {
         }
     }
 
-    async fn from_log(&self, topic: &str, offset: u64) -> Result<Record, Failure> {
+    async fn stored_record(&self, topic: &str, offset: u64) -> Result<Record, Failure> {
         let source = Source::reach(&self.brokers, &self.reach).await?;
         let position = Position { partition: self.partition, offset };
         let page = source.page(topic, &position, 1).await?;
