@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use tidings::Deps;
+use tidings::{Deps, Ingest};
 use tidings_delivery::{
     DELIVERIES_TOPIC,
     change::{self, Wish},
@@ -27,6 +27,7 @@ pub(crate) async fn open(folder: &Path, clock: &Arc<dyn Clock>) -> Result<(Store
     let ids = Arc::new(Ids::new(Arc::clone(clock), 0));
     let broadcast = tidings_broadcast::feature(&Deps {
         store: store.clone(),
+        ingest: Ingest::default(),
         clock: Arc::clone(clock),
         ids,
         faults: false,

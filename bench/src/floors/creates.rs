@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use axum::{Router, extract::State, http::StatusCode, routing::post};
 use serde_json::json;
-use tidings::Deps;
+use tidings::{Deps, Ingest};
 use tidings_consumer::{Consumer, Logged, Options};
 use tidings_log::Log;
 use tidings_model::{Clock, Ids, NewEvent, SystemClock, Timestamp};
@@ -25,7 +25,8 @@ pub(super) fn serve(folder: &Path, handlers: bool) -> Result<(), Failure> {
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (store, log) = people::open(folder, &clock).await?;
-        let deps = Deps { store, ids: Arc::new(Ids::new(Arc::clone(&clock), SEED)), clock, faults: false };
+        let ids = Arc::new(Ids::new(Arc::clone(&clock), SEED));
+        let deps = Deps { store, ingest: Ingest::default(), ids, clock, faults: false };
         let mut consumers = JoinSet::new();
         if handlers {
             start_handlers(&deps, &log, &mut consumers);
@@ -41,9 +42,9 @@ pub(super) fn serve(folder: &Path, handlers: bool) -> Result<(), Failure> {
 /// The handlers of broadcasts, as the server starts them.
 fn start_handlers(deps: &Deps, log: &Arc<dyn Log>, consumers: &mut JoinSet<()>) {
     for handler in tidings_broadcast::feature(deps).handlers {
-        let group = handler.group();
+        let group: Arc<str> = handler.group().into();
         let consumer = Consumer {
-            group,
+            group: Arc::clone(&group),
             handlers: vec![handler],
             store: deps.store.clone(),
             log: Arc::clone(log),
@@ -53,7 +54,7 @@ fn start_handlers(deps: &Deps, log: &Arc<dyn Log>, consumers: &mut JoinSet<()>) 
         };
         consumers.spawn(async move {
             if let Err(cause) = consumer.run(CancellationToken::new()).await {
-                tracing::error!(group, %cause, "a consumer of the floor ended");
+                tracing::error!(group = &*group, %cause, "a consumer of the floor ended");
             }
         });
     }

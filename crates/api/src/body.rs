@@ -13,6 +13,11 @@ const BODY_BYTES: usize = 256 << 10;
 /// The most bytes of a body that lists ids.
 const LISTING_BODY_BYTES: usize = 1 << 20;
 
+/// The media type of one JSON value.
+const JSON: &str = "application/json";
+/// The media type of one JSON value a line.
+const LINES: &str = "application/x-ndjson";
+
 /// A JSON body of at most 256 KiB.
 #[derive(Debug)]
 pub struct Body<T>(pub T);
@@ -20,6 +25,26 @@ pub struct Body<T>(pub T);
 /// The bytes of a JSON body of at most 1 MiB, for routes that list ids or must see them as they were sent.
 #[derive(Debug)]
 pub struct RawBody(pub Bytes);
+
+/// One JSON value of at most 256 KiB, or one value a line, of at most 1 MiB together; the bytes as they were sent.
+#[derive(Debug)]
+pub enum Values {
+    /// One.
+    One(Bytes),
+    /// One a line: `application/x-ndjson`.
+    Lines(Bytes),
+}
+
+impl<S: Send + Sync> FromRequest<S> for Values {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Self::Rejection> {
+        if essence(&request).0.eq_ignore_ascii_case(LINES) {
+            return read_as(request, LINES, LISTING_BODY_BYTES).await.map(Self::Lines);
+        }
+        read(request, BODY_BYTES).await.map(Self::One)
+    }
+}
 
 impl<S: Send + Sync> FromRequest<S> for RawBody {
     type Rejection = Problem;
@@ -39,17 +64,25 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 }
 
 async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
+    read_as(request, JSON, limit).await
+}
+
+/// What a request says of its body: the media type, the charset.
+fn essence(request: &Request) -> (&str, &str) {
     let media =
         request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let mut parts = media.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
     let charset = parts.find_map(|part| part.strip_prefix("charset=")).unwrap_or("utf-8");
-    if !essence.eq_ignore_ascii_case("application/json")
-        || !charset.trim_matches('"').eq_ignore_ascii_case("utf-8")
-    {
+    (essence, charset.trim_matches('"'))
+}
+
+async fn read_as(request: Request, media: &str, limit: usize) -> Result<Bytes, Problem> {
+    let (essence, charset) = essence(&request);
+    if !essence.eq_ignore_ascii_case(media) || !charset.eq_ignore_ascii_case("utf-8") {
         return Err(Problem::new(
             Code::UnsupportedMediaType,
-            "send `Content-Type: application/json`, in UTF-8",
+            format!("send `Content-Type: {media}`, in UTF-8"),
         ));
     }
     if request.headers().contains_key(header::CONTENT_ENCODING) {

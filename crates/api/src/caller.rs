@@ -50,10 +50,15 @@ pub trait Standings: Send + Sync + std::fmt::Debug {
 impl Caller {
     /// Refuses who lacks the scope.
     pub fn require(&self, scope: Scope) -> Result<(), Problem> {
-        if self.admin || self.scopes.contains(scope.as_str()) {
+        self.require_scope(scope.as_str())
+    }
+
+    /// Refuses who lacks a scope that the settings name.
+    pub fn require_scope(&self, scope: &str) -> Result<(), Problem> {
+        if self.admin || self.scopes.contains(scope) {
             return Ok(());
         }
-        Err(Problem::new(Code::Forbidden, format!("the token needs the scope `{}`", scope.as_str())))
+        Err(Problem::new(Code::Forbidden, format!("the token needs the scope `{scope}`")))
     }
 
     /// A claim replaces the directory's word, an absent one leaves it; the scopes of a role follow from that.

@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{StatusCode, header, request::Parts};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use tidings_model::Timestamp;
+use tidings_model::{EventId, Timestamp};
 use tidings_store::{StoreError, Tx, params};
 
 use crate::{Caller, Code, Problem};
@@ -76,6 +76,24 @@ impl IntoResponse for Answer {
 }
 
 impl IdempotencyKey {
+    /// Whether the request has a key.
+    pub fn is_given(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The id of the event number `number` that a request of this key and body causes: the same whenever it comes, so
+    /// that who writes outside the transaction of the key may write again, and readers know the repeat. None without
+    /// a key.
+    pub fn event_id(&self, body: &[u8], number: usize) -> Option<EventId> {
+        let key = self.0.as_ref()?;
+        let mut hash = Sha256::new();
+        hash.update(key);
+        hash.update(Sha256::digest(body));
+        hash.update(number.to_be_bytes());
+        let id = format!("evt_{}", URL_SAFE_NO_PAD.encode(hash.finalize()));
+        id.parse().ok()
+    }
+
     /// The answer that this key was given before, if it was; another body under it is refused.
     pub async fn seen(&self, tx: &Tx, body: &[u8]) -> Result<Option<Answer>, Problem> {
         let Some(key) = &self.0 else { return Ok(None) };

@@ -22,7 +22,7 @@ mod trace;
 
 use tidings_store::Migration;
 
-pub use body::{Body, Params, RawBody, Segment};
+pub use body::{Body, Params, RawBody, Segment, Values};
 pub use caller::{Caller, Standing, Standings};
 pub use cors::Cors;
 pub use frame::{Frame, frame};
@@ -31,7 +31,7 @@ pub use json::parse as parse_json;
 pub use lines::{FailedLines, Lines};
 pub use mint::Mint;
 pub use paging::{Page, PageQuery, decode_page, encode_page};
-pub use problem::{Code, FieldError, Problem};
+pub use problem::{Code, FieldError, Problem, ProblemBody};
 pub use reference::{REFERENCE_PATH, with_reference};
 pub use scope::Scope;
 pub use tickets::{Tickets, routes as ticket_routes};

@@ -7,6 +7,8 @@ pub enum Scope {
     BroadcastWrite,
     /// See broadcasts and who got them.
     BroadcastRead,
+    /// Say messages of the caller's own type.
+    MessageWrite,
     /// Change the directory.
     DirectoryWrite,
     /// See operators' views.
@@ -27,6 +29,7 @@ impl Scope {
         match self {
             Self::BroadcastWrite => "broadcast:write",
             Self::BroadcastRead => "broadcast:read",
+            Self::MessageWrite => "message:write",
             Self::DirectoryWrite => "directory:write",
             Self::OpsRead => "ops:read",
             Self::LogRead => "log:read",

@@ -1,5 +1,5 @@
 //! The commands. `serve`, `migrate`, `config` and `token` need no server; with `--brokers`, `topics`, `consume`,
-//! `produce`, `groups` and `dead-letters` speak to Kafka; the others speak HTTP to a server.
+//! `produce`, `groups`, `dead-letters` and `routes test` speak to Kafka; the others speak HTTP to a server.
 
 mod config;
 mod consume;
@@ -8,6 +8,7 @@ mod groups;
 mod listen;
 mod migrate;
 mod produce;
+mod routes;
 mod send;
 mod serve;
 mod token;
@@ -52,6 +53,8 @@ enum Command {
     DeadLetters(dead_letters::DeadLetters),
     /// Write records to a topic of a Kafka cluster.
     Produce(produce::Produce),
+    /// Show the routes of the settings, and what they would make of a record.
+    Routes(routes::Routes),
     /// Show how far the groups of a Kafka cluster are, and set it.
     Groups(groups::Groups),
     /// Bring the database up to date, and end.
@@ -72,6 +75,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Consume(consume) => wait_for(consume.run()),
         Command::DeadLetters(letters) => wait_for(letters.run()),
         Command::Produce(produce) => wait_for(produce.run()),
+        Command::Routes(routes) => wait_for(routes.run()),
         Command::Groups(groups) => wait_for(groups.run()),
         Command::Migrate(migrate) => migrate.run(),
         Command::Token(token) => token.run(),

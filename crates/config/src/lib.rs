@@ -16,6 +16,6 @@ pub use reference::{default_file, reference};
 pub use roles::{Role, UnknownRole};
 pub use section::Field;
 pub use sections::{
-    AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, GroupProtocol, KafkaConfig, LogFormat,
-    LogKeeper, LogsConfig, ServerConfig, TestingConfig, TopicSettings,
+    AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, GroupProtocol, IngestSettings,
+    KafkaConfig, LogFormat, LogKeeper, LogsConfig, RouteSettings, ServerConfig, TestingConfig, TopicSettings,
 };

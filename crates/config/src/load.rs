@@ -117,6 +117,9 @@ fn key_of(name: &str) -> Result<Option<String>, ConfigError> {
                 "topics are set in the file: their names do not fit a variable's".to_owned(),
             ));
         }
+        if key.starts_with("routes.") || key.starts_with("ingest.") {
+            return Err(invalid(name, "is a list of tables: set it in the file".to_owned()));
+        }
         return Ok(Some(key));
     }
     // One underscore too few is a likely slip, and would be passed over in silence.

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use toml::{Table, Value};
 
 use crate::{
-    AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, KafkaConfig, LogKeeper, LogsConfig,
-    ServerConfig, TestingConfig, TopicSettings,
+    AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, IngestSettings, KafkaConfig, LogKeeper,
+    LogsConfig, RouteSettings, ServerConfig, TestingConfig, TopicSettings,
     load::{WELL_KNOWN, variable_of},
     section::{Field, Section},
 };
@@ -32,6 +32,13 @@ const SECTIONS: [Shown; 8] = [
     shown::<GatewayConfig>(),
     shown::<LogsConfig>(),
     shown::<TestingConfig>(),
+];
+
+/// Sections of which there may be many, with the heading of an example; they are set in the file alone.
+const REPEATED: [(Shown, &str); 3] = [
+    (shown::<TopicSettings>(), "[topics.\"broadcast-messages\"]"),
+    (shown::<RouteSettings>(), "[[routes]]"),
+    (shown::<IngestSettings>(), "[[ingest]]"),
 ];
 
 /// All keys that a variable can set.
@@ -64,10 +71,11 @@ pub fn default_file() -> String {
             };
         }
     }
-    let topic = shown::<TopicSettings>();
-    let _infallible = write!(text, "\n#{}\n# [topics.\"broadcast-messages\"]\n", topic.about);
-    for field in topic.fields {
-        let _infallible = write!(text, "#{}\n# {} =\n", field.meaning, field.name);
+    for (section, heading) in &REPEATED {
+        let _infallible = write!(text, "\n#{}\n# {heading}\n", section.about);
+        for field in section.fields {
+            let _infallible = write!(text, "#{}\n# {} =\n", field.meaning, field.name);
+        }
     }
     text
 }
@@ -110,11 +118,12 @@ pub fn reference() -> String {
             );
         }
     }
-    let topic = shown::<TopicSettings>();
-    heading(&mut page, &topic);
-    page.push_str("| key | meaning |\n|---|---|\n");
-    for field in topic.fields {
-        let _infallible = writeln!(page, "| `{}` | {} |", field.name, cell(field.meaning));
+    for (section, _example) in &REPEATED {
+        heading(&mut page, section);
+        page.push_str("| key | meaning |\n|---|---|\n");
+        for field in section.fields {
+            let _infallible = writeln!(page, "| `{}` | {} |", field.name, cell(field.meaning));
+        }
     }
     page
 }

@@ -20,6 +20,14 @@ pub(crate) trait Section {
     const FIELDS: &'static [Field];
 }
 
+/// A key as it is written: a field whose name is a word of Rust begins with `r#`.
+pub(crate) const fn key(field: &'static str) -> &'static str {
+    match field.as_bytes() {
+        [b'r', b'#', ..] => field.split_at(2).1,
+        _plain => field,
+    }
+}
+
 /// Declares a section. A field whose name ends in `_secret` or `_password` is never shown by `Debug`.
 macro_rules! section {
     (
@@ -45,9 +53,9 @@ macro_rules! section {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 let mut shown = f.debug_struct(stringify!($name));
                 $(if stringify!($field).ends_with("_secret") || stringify!($field).ends_with("_password") {
-                    shown.field(stringify!($field), &"…");
+                    shown.field($crate::section::key(stringify!($field)), &"…");
                 } else {
-                    shown.field(stringify!($field), &self.$field);
+                    shown.field($crate::section::key(stringify!($field)), &self.$field);
                 })+
                 shown.finish()
             }
@@ -57,7 +65,7 @@ macro_rules! section {
             const KEY: &'static str = $key;
             const ABOUT: &'static str = concat!($($about),+);
             const FIELDS: &'static [$crate::section::Field] = &[$($crate::section::Field {
-                name: stringify!($field),
+                name: $crate::section::key(stringify!($field)),
                 meaning: concat!($($meaning),+),
             },)+];
         }

@@ -30,6 +30,10 @@ pub struct Config {
     pub testing: TestingConfig,
     /// Topics that are to differ from their defaults, by the name features know them by.
     pub topics: BTreeMap<String, TopicSettings>,
+    /// Topics that are brought to screens.
+    pub routes: Vec<RouteSettings>,
+    /// Topics that are written over HTTP.
+    pub ingest: Vec<IngestSettings>,
 }
 
 /// Which system keeps the log.
@@ -228,5 +232,45 @@ section! {
         partitions: Option<u32> = None;
         /// How long its records are kept, in seconds.
         retention_secs: Option<u64> = None;
+    }
+}
+
+section! {
+    /// One topic that is brought to screens; there may be many. `{/customer_id}` stands for what the record's value has at this JSON Pointer; a brace itself is written twice.
+    "[routes]" => RouteSettings {
+        /// The topic, by the name features know it by; it is made where it is missing. Its values are JSON, or CloudEvents in either mode.
+        topic: String = String::new();
+        /// Who is to see it: channels such as `"user:{/customer_id}"` or `"role:editor"`. A list in the value names one channel for each of its items.
+        to: Vec<String> = Vec::new();
+        /// The type of the frames, for example `invoice.paid`.
+        r#type: String = String::new();
+        /// With a title it is an item of the inbox: `"Invoice {/number} is paid"`.
+        title: Option<String> = None;
+        /// The text below the title.
+        content: Option<String> = None;
+        /// The part of the value that clients get; `"/"` is all of it.
+        data: Option<String> = None;
+        /// Where a click leads.
+        action_url: Option<String> = None;
+        /// `"30d"` (or s, m, h): pending until it is confirmed, and so long; `"change"`: resumable, never pending; `"signal"`: for who is online, never stored.
+        keep: String = "30d".to_owned();
+        /// Its consumer group; `route-<topic>-<type>` where it is absent.
+        group: Option<String> = None;
+    }
+}
+
+section! {
+    /// One topic that is written over HTTP; there may be many. `POST` of JSON, or of one JSON value a line (`application/x-ndjson`), is answered with the place in the log.
+    "[ingest]" => IngestSettings {
+        /// Where it is served, below `/api/v1`: `/clicks`.
+        path: String = String::new();
+        /// The topic, by the name features know it by; it is made where it is missing.
+        topic: String = String::new();
+        /// The JSON Pointer to what orders the records: those of one key keep their order. They are spread where it is absent.
+        key: Option<String> = None;
+        /// A file with the JSON Schema that values must match; any JSON where it is absent.
+        schema: Option<String> = None;
+        /// The scope that a token needs: `clicks:write`.
+        scope: String = String::new();
     }
 }

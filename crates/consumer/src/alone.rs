@@ -157,13 +157,13 @@ impl Alone {
         options: &Options,
         observer: &Arc<dyn Observer>,
     ) -> Vec<Consumer> {
-        let mut groups: Vec<&'static str> = handlers.iter().map(|handler| handler.group()).collect();
+        let mut groups: Vec<&str> = handlers.iter().map(|handler| handler.group()).collect();
         groups.sort_unstable();
         groups.dedup();
         // What a relay takes to the log it may take there twice.
         let repeats = if self.embedded.is_some() { Repeats::Foreign } else { Repeats::Unnumbered };
-        let consumer = |group: &'static str| Consumer {
-            group,
+        let consumer = |group: &str| Consumer {
+            group: group.into(),
             handlers: handlers.iter().filter(|handler| handler.group() == group).cloned().collect(),
             store: self.store.clone(),
             log: Arc::clone(&self.log),

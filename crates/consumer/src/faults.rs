@@ -136,15 +136,15 @@ impl Faulty {
 
 #[async_trait]
 impl Handler for Faulty {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         self.inner.name()
     }
 
-    fn topic(&self) -> &'static str {
+    fn topic(&self) -> &str {
         self.inner.topic()
     }
 
-    fn group(&self) -> &'static str {
+    fn group(&self) -> &str {
         self.inner.group()
     }
 

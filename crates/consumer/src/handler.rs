@@ -38,7 +38,7 @@ impl HandlerError {
         }
     }
 
-    /// The causes, outermost first.
+    /// The causes, outermost first. They may quote a record, and PostgreSQL keeps no U+0000 in text.
     pub(crate) fn chain(&self) -> String {
         let mut causes = Vec::new();
         let mut next = std::error::Error::source(self);
@@ -46,7 +46,7 @@ impl HandlerError {
             causes.push(cause.to_string());
             next = cause.source();
         }
-        causes.join("\n")
+        causes.join("\n").replace('\0', "\u{fffd}")
     }
 }
 
@@ -57,13 +57,13 @@ impl HandlerError {
 #[async_trait]
 pub trait Handler: Send + Sync {
     /// What it does, for logs, metrics and dead letters: `broadcast-lifecycle`.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// The topic, by the name features know it by.
-    fn topic(&self) -> &'static str;
+    fn topic(&self) -> &str;
 
     /// The group.
-    fn group(&self) -> &'static str;
+    fn group(&self) -> &str;
 
     /// How many records may share a transaction; fewer where one record writes many rows.
     fn batch(&self) -> usize {

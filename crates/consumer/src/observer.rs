@@ -42,7 +42,7 @@ pub enum Event {
         /// Which dead letter it became.
         id: String,
         /// The handler that gave it up.
-        handler: &'static str,
+        handler: String,
         /// How often it was tried.
         attempts: u32,
         /// The causes, outermost first, one a line.

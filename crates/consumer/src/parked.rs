@@ -41,7 +41,7 @@ pub(crate) async fn put(
                                           record_key, headers, value, attempts, due_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             params![
-                claim.group,
+                &*claim.group,
                 &claim.at.topic,
                 claim.at.partition,
                 line.as_bytes(),
@@ -73,7 +73,7 @@ pub(crate) async fn first(
              WHERE group_id = $1 AND topic = $2 AND partition_id = $3 AND line = $4
              ORDER BY record_offset
              LIMIT $5",
-            params![claim.group, &claim.at.topic, claim.at.partition, line.as_bytes(), limit],
+            params![&*claim.group, &claim.at.topic, claim.at.partition, line.as_bytes(), limit],
         )
         .await?;
     let record = |row: &tidings_store::Row| {
@@ -95,7 +95,7 @@ pub(crate) async fn remove(tx: &Tx, claim: &Claim, line: &Line, upto: u64) -> Re
     tx.execute(
         "DELETE FROM consumer_parked
          WHERE group_id = $1 AND topic = $2 AND partition_id = $3 AND line = $4 AND record_offset <= $5",
-        params![claim.group, &claim.at.topic, claim.at.partition, line.as_bytes(), upto],
+        params![&*claim.group, &claim.at.topic, claim.at.partition, line.as_bytes(), upto],
     )
     .await
 }
@@ -111,7 +111,15 @@ pub(crate) async fn failed(
     tx.execute(
         "UPDATE consumer_parked SET attempts = $6, due_at = $7
          WHERE group_id = $1 AND topic = $2 AND partition_id = $3 AND line = $4 AND record_offset = $5",
-        params![claim.group, &claim.at.topic, claim.at.partition, line.as_bytes(), offset, attempts, due_at],
+        params![
+            &*claim.group,
+            &claim.at.topic,
+            claim.at.partition,
+            line.as_bytes(),
+            offset,
+            attempts,
+            due_at
+        ],
     )
     .await?;
     Ok(())

@@ -17,7 +17,7 @@ use crate::{line::Taken, numbers::Numbers, window::Window};
 /// An owner's word for what it owns.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
-    pub(crate) group: &'static str,
+    pub(crate) group: Arc<str>,
     pub(crate) at: TopicPartition,
     pub(crate) epoch: u64,
     // What was read of the relay's numbers; shared with whoever reads on.
@@ -66,7 +66,7 @@ pub(crate) async fn follow(tx: &Tx, claim: &Claim) -> Result<Option<Progress>, S
             "UPDATE consumer_progress SET epoch = epoch + 1, reset_epoch = NULL
              WHERE group_id = $1 AND topic = $2 AND partition_id = $3 AND (epoch = $4 OR reset_epoch = $4)
              RETURNING epoch, next_offset, done, last_seq, seq_within",
-            params![claim.group, &claim.at.topic, claim.at.partition, claim.epoch],
+            params![&*claim.group, &claim.at.topic, claim.at.partition, claim.epoch],
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
@@ -81,7 +81,7 @@ pub(crate) async fn hold(tx: &Tx, claim: &Claim) -> Result<Option<Window>, Store
             "UPDATE consumer_progress SET epoch = epoch
              WHERE group_id = $1 AND topic = $2 AND partition_id = $3 AND epoch = $4
              RETURNING epoch, next_offset, done, last_seq, seq_within",
-            params![claim.group, &claim.at.topic, claim.at.partition, claim.epoch],
+            params![&*claim.group, &claim.at.topic, claim.at.partition, claim.epoch],
         )
         .await?;
     row.as_ref().map(window).transpose()
@@ -112,7 +112,7 @@ pub(crate) async fn settle(
          SET next_offset = $4, done = $5, moved_at = $6, last_seq = COALESCE($7, last_seq)
          WHERE group_id = $1 AND topic = $2 AND partition_id = $3",
         params![
-            claim.group,
+            &*claim.group,
             &claim.at.topic,
             claim.at.partition,
             window.next(),
@@ -140,7 +140,7 @@ pub(crate) async fn release(tx: &Tx, claims: &[Claim]) -> Result<(), StoreError>
         tx.execute(
             "UPDATE consumer_progress SET owner = NULL
              WHERE group_id = $1 AND topic = $2 AND partition_id = $3 AND epoch = $4",
-            params![claim.group, &claim.at.topic, claim.at.partition, claim.epoch],
+            params![&*claim.group, &claim.at.topic, claim.at.partition, claim.epoch],
         )
         .await?;
     }
@@ -192,7 +192,7 @@ mod tests {
         let moves = store.transact(|tx| async move {
             let at = TopicPartition { topic: "orders".to_owned(), partition: 3 };
             let epoch = take_over(&tx, "group", &at, None).await?.epoch;
-            let old = Claim { group: "group", epoch, at, numbers: Arc::default() };
+            let old = Claim { group: "group".into(), epoch, at, numbers: Arc::default() };
             let mut moves = vec![settle(&tx, &old, &[taken(0, 4)], Timestamp(0)).await?];
             let new = Claim { epoch: take_over(&tx, "group", &old.at, None).await?.epoch, ..old.clone() };
             // The old owner; a record of before; one after a waiting one; that one again; the waiting one.

@@ -38,7 +38,7 @@ pub enum ConsumerError {
     #[error("group {group} could not read the log")]
     Log {
         /// The group.
-        group: &'static str,
+        group: Arc<str>,
         /// Why.
         #[source]
         source: LogError,
@@ -47,7 +47,7 @@ pub enum ConsumerError {
     #[error("group {group} could not take over a partition")]
     Progress {
         /// The group.
-        group: &'static str,
+        group: Arc<str>,
         /// Why.
         #[source]
         source: StoreError,
@@ -57,7 +57,7 @@ pub enum ConsumerError {
 /// One group and its handlers.
 pub struct Consumer {
     /// The group.
-    pub group: &'static str,
+    pub group: Arc<str>,
     /// Its handlers, at most one a topic.
     pub handlers: Vec<Arc<dyn Handler>>,
     /// Where progress and effects are kept.
@@ -102,9 +102,9 @@ struct Running {
 impl Consumer {
     /// Runs until `stop`; a record is then either committed or will be read again.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ConsumerError> {
-        let group = self.group;
+        let group = Arc::clone(&self.group);
         let topics: Vec<String> = self.handlers.iter().map(|handler| handler.topic().to_owned()).collect();
-        let member = self.log.join(group, &topics, Start::Earliest).await;
+        let member = self.log.join(&group, &topics, Start::Earliest).await;
         let member = member.map_err(|source| ConsumerError::Log { group, source })?;
         let context = Context {
             store: self.store.clone(),
@@ -159,12 +159,12 @@ impl Running {
                 self.copies.note(&claim.at, owned.partition.next_offset());
             }
         }
-        self.copies.write(self.consumer.group, &mut *self.member).await;
+        self.copies.write(&self.consumer.group, &mut *self.member).await;
         let claims: Vec<Claim> = self.owned.values().map(|owned| owned.partition.claim.clone()).collect();
         let released =
             self.consumer.store.transact(move |tx| async move { progress::release(&tx, &claims).await });
         if let Err(cause) = released.await {
-            tracing::debug!(group = self.consumer.group, %cause, "could not give partitions back");
+            tracing::debug!(group = &*self.consumer.group, %cause, "could not give partitions back");
         }
     }
 
@@ -203,7 +203,7 @@ impl Running {
             self.log_rests_until = None;
         }
         if self.copies.due().is_some_and(|due| due <= now) {
-            self.copies.write(self.consumer.group, &mut *self.member).await;
+            self.copies.write(&self.consumer.group, &mut *self.member).await;
         }
         let lost = |(at, owned): (&TopicPartition, &Owned)| {
             owned.partition.has_lost_records(now).then(|| at.clone())
@@ -211,7 +211,7 @@ impl Running {
         let lost: Vec<TopicPartition> = self.owned.iter().filter_map(lost).collect();
         for at in lost {
             let event = Event::RecordsLost { partition: at.clone() };
-            self.context.observer.happened(self.consumer.group, &event);
+            self.context.observer.happened(&self.consumer.group, &event);
             self.follow(&at, true).await?;
         }
         if self.sweep_at <= now {
@@ -228,7 +228,7 @@ impl Running {
             let stalled = since.is_some_and(|since| since + STALLED <= now);
             if stalled && !owned.stalled {
                 let event = Event::Stalled { partition: at.clone() };
-                self.context.observer.happened(self.consumer.group, &event);
+                self.context.observer.happened(&self.consumer.group, &event);
             }
             owned.stalled = stalled;
         }
@@ -237,9 +237,9 @@ impl Running {
 
     /// Looks whether the group is paused, and where its partitions were reset.
     async fn look(&mut self) -> Result<(), ConsumerError> {
-        let group = self.consumer.group;
+        let group = Arc::clone(&self.consumer.group);
         let read = self.consumer.store.read::<_, StoreError, _, _>(move |tx| async move {
-            Ok((groups::is_paused(&tx, group).await?, progress::epochs(&tx, group).await?))
+            Ok((groups::is_paused(&tx, &group).await?, progress::epochs(&tx, &group).await?))
         });
         // Away: it is looked again soon.
         let Ok((paused, epochs)) = read.await else {
@@ -249,7 +249,7 @@ impl Running {
         let before = self.paused.replace(paused);
         if before.unwrap_or(false) != paused {
             let event = if paused { Event::Paused } else { Event::Resumed };
-            self.context.observer.happened(group, &event);
+            self.context.observer.happened(&self.consumer.group, &event);
         }
         let moved = |(at, owned): (&TopicPartition, &Owned)| {
             (epochs.get(at) != Some(&owned.partition.claim.epoch)).then(|| at.clone())
@@ -262,7 +262,7 @@ impl Running {
     }
 
     async fn polled(&mut self, polled: Result<Polled, LogError>) -> Result<(), ConsumerError> {
-        let group = self.consumer.group;
+        let group = Arc::clone(&self.consumer.group);
         match polled {
             Ok(Polled::Assigned(partitions)) => self.assigned(&partitions).await,
             Ok(Polled::Records(records)) => {
@@ -276,7 +276,7 @@ impl Running {
             }
             Err(source) if source.is_away() => {
                 let cause = source.to_string();
-                self.context.observer.happened(group, &Event::Away { partition: None, cause });
+                self.context.observer.happened(&group, &Event::Away { partition: None, cause });
                 self.log_rests_until = Some(Instant::now() + AWAY_PAUSE);
                 Ok(())
             }

@@ -147,7 +147,7 @@ impl Context {
                 for (at, taken) in records.iter().enumerate() {
                     reached.store(at, Ordering::Relaxed);
                     if !taken.is_repeat {
-                        ctx.handle(&tx, claim.group, &*handler, &taken.record).await?;
+                        ctx.handle(&tx, &claim.group, &*handler, &taken.record).await?;
                     }
                     if tx.changed_rows() >= ROWS {
                         records.truncate(at + 1);
@@ -199,7 +199,7 @@ impl Context {
         let wait = match &error {
             HandlerError::Reject(_) => None,
             HandlerError::Retry(_) | HandlerError::Store(_) => {
-                let chance = chance(claim.group, &taken.record, attempts);
+                let chance = chance(&claim.group, &taken.record, attempts);
                 self.options.backoff.after(attempts, chance)
             }
         };
@@ -217,7 +217,10 @@ impl Context {
             Ok(Some((id, window))) => {
                 report.done += 1;
                 report.window = window.or(report.window);
-                self.tell(claim, &Event::DeadLettered { id, handler: handler.name(), attempts, cause });
+                self.tell(
+                    claim,
+                    &Event::DeadLettered { id, handler: handler.name().to_owned(), attempts, cause },
+                );
                 report
             }
             Ok(None) => Report { fenced: true, ..Report::default() },
@@ -332,7 +335,7 @@ impl Context {
             })
             .await;
         if let Err(cause) = noted {
-            tracing::debug!(group = claim.group, %cause, "could not note an attempt");
+            tracing::debug!(group = &*claim.group, %cause, "could not note an attempt");
         }
     }
 
@@ -343,7 +346,7 @@ impl Context {
     }
 
     fn tell(&self, claim: &Claim, event: &Event) {
-        self.observer.happened(claim.group, event);
+        self.observer.happened(&claim.group, event);
     }
 }
 

@@ -10,7 +10,7 @@ use tidings_delivery_core::{Cursor, GenerationId, Narrowing, Place, Removal};
 use tidings_model::{Channel, EventId, Kind, Timestamp, UserId};
 
 use crate::{
-    DeliveryRecord, MEMBERSHIP,
+    DeliveryRecord, MEMBERSHIP, Origin,
     membership::{Change, Changes},
 };
 
@@ -24,6 +24,7 @@ struct Inner {
     generation: GenerationId,
     frame_type: String,
     trace_parent: Option<String>,
+    origin: Option<Origin>,
     json: Bytes,
     // What a gateway needs to know and clients do not: the changes of people's channels.
     changes: Vec<Change>,
@@ -80,6 +81,7 @@ impl Delivery {
             generation,
             frame_type: record.frame_type.clone(),
             trace_parent: record.trace_parent.clone(),
+            origin: record.origin.clone(),
             json,
             changes,
             sse: OnceLock::new(),
@@ -122,6 +124,11 @@ impl Delivery {
     /// The trace of the request that caused it, as W3C `traceparent`; none where nobody asked for it.
     pub fn trace_parent(&self) -> Option<&str> {
         self.0.trace_parent.as_deref()
+    }
+
+    /// The record that it follows from; none where its subject leads there.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.0.origin.as_ref()
     }
 
     /// The cursor that names this place.

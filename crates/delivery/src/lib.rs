@@ -28,7 +28,7 @@ pub mod retention;
 pub mod sessions;
 pub mod trace;
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 pub use tidings_delivery_core as core;
 use tidings_log::{Durability, TopicSpec};
@@ -42,7 +42,7 @@ pub use membership::Change;
 pub use person::Person;
 pub use projection::{PROJECTED, Projection, reached};
 pub use reach::Reach;
-pub use record::{DeliveryRecord, MEMBERSHIP, MEMBERSHIP_EVENT};
+pub use record::{DeliveryRecord, MEMBERSHIP, MEMBERSHIP_EVENT, Origin};
 pub use tidings_delivery_core::End;
 
 /// The tables of this crate.
@@ -88,8 +88,8 @@ pub const MIGRATIONS: &[Migration] = &[
 pub const DELIVERIES: &str = "tidings-deliveries";
 
 /// The delivery log: one partition, so that everybody sees one order.
-pub const DELIVERIES_TOPIC: TopicSpec = TopicSpec {
-    name: DELIVERIES,
+pub static DELIVERIES_TOPIC: TopicSpec = TopicSpec {
+    name: Cow::Borrowed(DELIVERIES),
     partitions: 1,
     retention: Duration::from_hours(7 * 24),
     key: "none",

@@ -357,6 +357,7 @@ async fn repeat(tx: &Tx, person: &core::Person, said: &Delivery, now: Timestamp)
         late_joiners: facts.late_joiners,
         removes: facts.removes,
         trace_parent: None,
+        origin: said.origin().cloned(),
         data: frame::data(said.json()),
     };
     deliver(tx, &record, None).await?;

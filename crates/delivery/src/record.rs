@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tidings_delivery_core as core;
 use tidings_delivery_core::{Place, Removal};
-use tidings_model::{Audience, EventId, Kind, Priority, Timestamp};
+use tidings_model::{Audience, EventId, Kind, Priority, Record, Timestamp};
 
 /// The type of the records that tell gateways of a person's changed channels; clients never see them.
 pub const MEMBERSHIP: &str = "tidings.membership";
@@ -55,9 +55,29 @@ pub struct DeliveryRecord {
     /// The trace of the request that caused it, as W3C `traceparent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_parent: Option<String>,
+    /// What it follows from, where its subject does not lead there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The frame's data; none when it lies with the item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Box<RawValue>>,
+}
+
+/// The record of the log that a delivery follows from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The topic's name in the log.
+    pub topic: String,
+    /// Which partition.
+    pub partition: u32,
+    /// Which offset.
+    pub offset: u64,
+}
+
+impl From<&Record> for Origin {
+    fn from(record: &Record) -> Self {
+        Self { topic: record.topic.clone(), partition: record.partition, offset: record.offset }
+    }
 }
 
 const fn yes() -> bool {
@@ -103,6 +123,7 @@ impl DeliveryRecord {
             late_joiners: true,
             removes: false,
             trace_parent: None,
+            origin: None,
             data: Some(data),
         }
     }

@@ -1,6 +1,6 @@
 //! What a topic is to be: the feature's specification, and what the configuration makes of it.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use tidings_store::{Store, TopicPartitions};
 
@@ -19,7 +19,7 @@ pub enum Durability {
 #[derive(Clone, Debug)]
 pub struct TopicSpec {
     /// The name that features know it by, and the default name in the log.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// How many partitions.
     pub partitions: u32,
     /// How long records are kept.
@@ -98,8 +98,8 @@ pub struct TopicName {
 impl From<&TopicSpec> for TopicConfig {
     fn from(spec: &TopicSpec) -> Self {
         Self {
-            alias: spec.name.to_owned(),
-            name: spec.name.to_owned(),
+            alias: spec.name.clone().into_owned(),
+            name: spec.name.clone().into_owned(),
             partitions: spec.partitions,
             retention: spec.retention,
             retention_bytes: Self::RETENTION_BYTES,

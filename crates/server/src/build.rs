@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tidings::{Deps, Feature, Schedule};
+use tidings::{Deps, Feature, Ingest, Schedule};
 use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes};
 use tidings_config::{Config, Role};
 use tidings_consumer::{Keeper, Options, Repeats, faults::Faulty};
@@ -107,8 +107,15 @@ impl Server {
         let identity = if answers { Some(identity::open(&config.auth, &store, &clock).await?) } else { None };
         let tickets = Tickets { store: store.clone(), clock: Arc::clone(&clock) };
         let faults = config.testing.faults;
-        let deps = Deps { store: store.clone(), clock: Arc::clone(&clock), ids: Arc::clone(&ids), faults };
-        let features = features(&deps);
+        let ingest = Ingest::default();
+        let deps = Deps {
+            store: store.clone(),
+            ingest: ingest.clone(),
+            clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
+            faults,
+        };
+        let features = features(&deps, &config)?;
 
         // 3–4 relay and log
         let specs = topics(&features, &config)?;
@@ -116,6 +123,7 @@ impl Server {
         let keepers = keepers::open(store.clone(), other, &specs, Arc::clone(&clock)).await?;
         let (log, mark, head) = (keepers.log(), keepers.mark()?, keepers.head()?);
         keepers.start(&roles, &tasks, &stop, random());
+        ingest.open(Arc::clone(&log));
 
         // 6, 9 delivery
         let generations = generations::load(&store, mark.as_ref(), GenerationId(random())).await?;
@@ -167,7 +175,7 @@ impl Server {
             if has(Role::Consumers) {
                 start_feature(&feature, &consumers, &tasks, &stop);
             }
-            served.route(Role::Api, has(Role::Api), feature.routes);
+            served.route(Role::Api, has(Role::Api), feature.routes)?;
         }
 
         // 1 again: the routes
@@ -195,17 +203,19 @@ impl Server {
             clock: Arc::clone(&clock),
         };
         let delivery_api = DeliveryApi { store: store.clone(), feed, clock, ids };
-        served.route(Role::Api, has(Role::Api), tidings_delivery::api::routes(delivery_api.clone()));
-        served.route(Role::Gateway, answers, tidings_delivery::api::receipt_routes(delivery_api));
-        served.route(Role::Gateway, answers, ticket_routes(tickets.clone()));
+        served.route(Role::Api, has(Role::Api), tidings_delivery::api::routes(delivery_api.clone()))?;
+        served.route(Role::Gateway, answers, tidings_delivery::api::receipt_routes(delivery_api))?;
+        served.route(Role::Gateway, answers, ticket_routes(tickets.clone()))?;
         match &gateway {
-            Some(gateway) => served.route(Role::Gateway, true, tidings_gateway::routes(gateway.clone())),
-            None => served.absent(Role::Gateway, tidings_gateway::reference()),
+            Some(gateway) => {
+                served.route(Role::Gateway, true, tidings_gateway::routes(gateway.clone()))?;
+            }
+            None => served.absent(Role::Gateway, tidings_gateway::reference())?,
         }
         if has(Role::Api) {
-            served.operators = routes::operators(faults).with_state(operators);
+            served.operate(routes::operators(faults).with_state(operators))?;
         } else {
-            served.absent_for_operators(Role::Api, routes::operators(faults).into_openapi());
+            served.absent_for_operators(Role::Api, routes::operators(faults).into_openapi())?;
         }
         served.public = served.public.merge(health::routes(health));
         served.operators = served.operators.merge(metrics::routes(scrape));
@@ -282,16 +292,20 @@ pub fn migrations() -> Vec<Migration> {
 }
 
 /// The only list of features.
-fn features(deps: &Deps) -> Vec<Feature> {
-    vec![tidings_broadcast::feature(deps)]
+fn features(deps: &Deps, config: &Config) -> Result<Vec<Feature>, StartError> {
+    let routes = tidings_routes::feature(deps, &config.routes, &config.ingest);
+    Ok(vec![
+        tidings_broadcast::feature(deps),
+        routes.map_err(|invalid| StartError::Setting(invalid.to_string()))?,
+    ])
 }
 
 fn start_feature(feature: &Feature, consumers: &Consumers, tasks: &TaskTracker, stop: &CancellationToken) {
     for consumer in consumers.of(&feature.handlers) {
-        let (group, stop) = (consumer.group, stop.clone());
+        let (group, stop) = (Arc::clone(&consumer.group), stop.clone());
         tasks.spawn(async move {
             if let Err(cause) = consumer.run(stop).await {
-                ConsumerEnded { group, cause: &cause }.emit();
+                ConsumerEnded { group: &group, cause: &cause }.emit();
             }
         });
     }

@@ -23,11 +23,11 @@ pub(crate) struct Consumers {
 impl Consumers {
     /// One consumer for each group of these handlers.
     pub(crate) fn of(&self, handlers: &[Arc<dyn Handler>]) -> Vec<Consumer> {
-        let mut groups: Vec<&'static str> = handlers.iter().map(|handler| handler.group()).collect();
+        let mut groups: Vec<&str> = handlers.iter().map(|handler| handler.group()).collect();
         groups.sort_unstable();
         groups.dedup();
-        let consumer = |group| Consumer {
-            group,
+        let consumer = |group: &str| Consumer {
+            group: group.into(),
             handlers: handlers.iter().filter(|handler| handler.group() == group).cloned().collect(),
             store: self.store.clone(),
             log: Arc::clone(&self.log),

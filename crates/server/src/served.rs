@@ -8,6 +8,8 @@ use tidings_config::Role;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::{StartError, paths};
+
 /// The routes of a process.
 #[derive(Default)]
 pub(crate) struct Served {
@@ -18,26 +20,47 @@ pub(crate) struct Served {
     /// What another process serves, by the role that does: paths of both listeners, and of the admin one alone.
     elsewhere: BTreeMap<String, Role>,
     elsewhere_for_operators: BTreeMap<String, Role>,
+    /// All of them, wherever they are served: a path leads to one thing.
+    known: OpenApi,
 }
 
 impl Served {
     /// Routes of everybody, where this process has their role; elsewhere it says who has.
-    pub(crate) fn route(&mut self, role: Role, here: bool, routes: OpenApiRouter) {
-        if here {
-            self.public = std::mem::take(&mut self.public).merge(routes);
-        } else {
-            self.absent(role, routes.into_openapi());
+    pub(crate) fn route(&mut self, role: Role, here: bool, routes: OpenApiRouter) -> Result<(), StartError> {
+        if !here {
+            return self.absent(role, routes.into_openapi());
         }
+        self.know(routes.get_openapi())?;
+        self.public = std::mem::take(&mut self.public).merge(routes);
+        Ok(())
+    }
+
+    /// Routes of operators.
+    pub(crate) fn operate(&mut self, routes: OpenApiRouter) -> Result<(), StartError> {
+        self.know(routes.get_openapi())?;
+        self.operators = std::mem::take(&mut self.operators).merge(routes);
+        Ok(())
+    }
+
+    /// Refuses a path of the settings that leads somewhere else already.
+    fn know(&mut self, routes: &OpenApi) -> Result<(), StartError> {
+        paths::distinct(&self.known, routes)?;
+        self.known.merge(routes.clone());
+        Ok(())
     }
 
     /// Notes routes of everybody that this process does not serve.
-    pub(crate) fn absent(&mut self, role: Role, routes: OpenApi) {
+    pub(crate) fn absent(&mut self, role: Role, routes: OpenApi) -> Result<(), StartError> {
+        self.know(&routes)?;
         self.elsewhere.extend(routes.paths.paths.into_keys().map(|path| (path, role)));
+        Ok(())
     }
 
     /// Notes routes of operators that this process does not serve.
-    pub(crate) fn absent_for_operators(&mut self, role: Role, routes: OpenApi) {
+    pub(crate) fn absent_for_operators(&mut self, role: Role, routes: OpenApi) -> Result<(), StartError> {
+        self.know(&routes)?;
         self.elsewhere_for_operators.extend(routes.paths.paths.into_keys().map(|path| (path, role)));
+        Ok(())
     }
 
     /// The routers of the public and of the admin listener, each with its reference and the frame around it.

@@ -1,6 +1,6 @@
 //! The topics of a server: those of its features and of delivery, as the settings want them.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tidings::Feature;
 use tidings_config::Config;
@@ -20,7 +20,7 @@ pub(crate) fn topics(features: &[Feature], config: &Config) -> Result<Vec<TopicC
     let mut topics = Vec::new();
     for spec in &specs {
         let mut topic = TopicConfig::from(*spec);
-        if let Some(settings) = config.topics.get(spec.name) {
+        if let Some(settings) = config.topics.get(&*spec.name) {
             topic.name = settings.name.clone().unwrap_or(topic.name);
             topic.partitions = settings.partitions.unwrap_or(topic.partitions);
             topic.retention = settings.retention_secs.map_or(topic.retention, Duration::from_secs);
@@ -35,6 +35,9 @@ pub(crate) fn topics(features: &[Feature], config: &Config) -> Result<Vec<TopicC
         topics.push(TopicConfig { alias: name.clone(), name, retention: DEAD_LETTERS_KEPT, ..topic.clone() });
         topics.push(topic);
     }
+    // Two features may know one topic, and a route may read dead letters: the first says how it is made.
+    let mut made = BTreeSet::new();
+    topics.retain(|topic| made.insert(topic.name.clone()));
     match config.topics.keys().find(|alias| !specs.iter().any(|spec| spec.name == alias.as_str())) {
         Some(unknown) => Err(StartError::Setting(format!(
             "topics.\"{}\": no feature writes such a topic",
@@ -46,7 +49,7 @@ pub(crate) fn topics(features: &[Feature], config: &Config) -> Result<Vec<TopicC
 
 /// The names in the log of what features write, without dead letters.
 pub(crate) fn feature_topics(features: &[Feature], topics: &[TopicConfig]) -> Arc<[String]> {
-    let aliases = features.iter().flat_map(|feature| &feature.topics).map(|spec| spec.name);
+    let aliases = features.iter().flat_map(|feature| &feature.topics).map(|spec| &*spec.name);
     let named =
         |alias: &str| topics.iter().find(|topic| topic.alias == alias).map(|topic| topic.name.clone());
     aliases.filter_map(named).collect()

@@ -1,15 +1,15 @@
 //! The server under test, and the people who use it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tempfile::TempDir;
 use tidings_api::Mint;
 use tidings_client::{Answer, Client, ListenOptions};
 use tidings_config::Config;
-use tidings_log::{EmbeddedLog, Log};
+use tidings_log::{EmbeddedLog, KafkaLog, Log};
 use tidings_model::{Clock, SystemClock};
-use tidings_server::Server;
+use tidings_server::{Server, kafka_settings};
 use tidings_store::{Store, StoreOptions, conformance::FreshDatabase};
 
 use crate::Device;
@@ -27,6 +27,8 @@ pub struct TestApp {
     clock: Arc<dyn Clock>,
     pair: Pair,
     server: Option<Server>,
+    // The log, where it is not in the database's file.
+    other: Option<Arc<dyn Log>>,
     // Goes when the test is over; after the server, which holds connections to it.
     _database: Option<FreshDatabase>,
 }
@@ -68,11 +70,14 @@ impl Pair {
         let (Self::Kafka(brokers) | Self::Postgres(brokers)) = self else { return None };
         config.kafka.brokers.clone_from(brokers);
         config.kafka.group_prefix = format!("t{:016x}-", fastrand::u64(..));
-        for alias in TOPICS {
+        let own = TOPICS.iter().map(|alias| (*alias).to_owned());
+        let routed = config.routes.iter().map(|route| route.topic.clone());
+        let ingested = config.ingest.iter().map(|way| way.topic.clone());
+        for alias in own.chain(routed).chain(ingested).collect::<BTreeSet<String>>() {
             let name = format!("t{:016x}-{alias}", fastrand::u64(..));
-            let mut topic = config.topics.get(alias).cloned().unwrap_or_default();
+            let mut topic = config.topics.get(&alias).cloned().unwrap_or_default();
             topic.name.get_or_insert(name);
-            config.topics.insert(alias.to_owned(), topic);
+            config.topics.insert(alias, topic);
         }
         let Self::Postgres(_) = self else { return None };
         let database = FreshDatabase::postgres()
@@ -89,7 +94,8 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 }
 
 /// The topics of a server.
-pub(crate) const TOPICS: [&str; 4] = [
+pub(crate) const TOPICS: [&str; 5] = [
+    "messages",
     "tidings-deliveries",
     "broadcast-messages",
     "broadcast-user-service-selected",
@@ -123,7 +129,7 @@ impl TestApp {
         change(&mut config);
         let pair = Pair::wanted();
         let database = pair.settle(&mut config);
-        let mut app = Self { folder, config, clock, pair, server: None, _database: database };
+        let mut app = Self { folder, config, clock, pair, server: None, other: None, _database: database };
         app.resume().await;
         app
     }
@@ -140,6 +146,7 @@ impl TestApp {
             Arc::new(EmbeddedLog::new(log, Arc::clone(&self.clock))) as Arc<dyn Log>
         });
         let (config, clock) = (self.config.clone(), Arc::clone(&self.clock));
+        self.other.clone_from(&log);
         let server = match log {
             Some(log) => Server::start_on(Some(log), config, clock, seed()).await,
             None => Server::start(config, clock, seed()).await,
@@ -159,6 +166,24 @@ impl TestApp {
     /// The running server.
     pub fn server(&self) -> &Server {
         self.server.as_ref().expect("the server runs")
+    }
+
+    /// The log, as another program has it that writes to it.
+    pub async fn log(&self) -> Arc<dyn Log> {
+        match (kafka_settings(&self.config), &self.other) {
+            (Some(settings), _) => Arc::new(KafkaLog::connect(settings).await.unwrap()),
+            (None, Some(other)) => Arc::clone(other),
+            (None, None) => {
+                let store = self.server().store().clone();
+                Arc::new(EmbeddedLog::new(store, Arc::clone(&self.clock)))
+            }
+        }
+    }
+
+    /// The name in the log of a topic that features know by another.
+    pub fn topic(&self, alias: &str) -> String {
+        let settings = self.config.topics.get(alias);
+        settings.and_then(|topic| topic.name.clone()).unwrap_or_else(|| alias.to_owned())
     }
 
     /// Where the server keeps everything.

@@ -13,4 +13,4 @@ pub use app::{Pair, Person, TestApp};
 pub use device::Device;
 pub use eventually::{LIMIT, eventually};
 pub use fleet::{Fleet, Node};
-pub use tidings_config::{Config, Role};
+pub use tidings_config::{Config, IngestSettings, Role, RouteSettings};

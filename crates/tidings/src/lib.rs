@@ -14,14 +14,20 @@ pub use tidings_store as store;
 pub mod consumer {
     pub use tidings_consumer::{Handler, HandlerError, faults, headers};
 }
-/// Topics that a feature asks for.
+/// Topics that a feature asks for, and records that its ingest port takes.
 pub mod log {
-    pub use tidings_log::{Durability, TopicSpec};
+    pub use tidings_log::{Durability, LogPlace, Produce, TopicSpec};
+}
+/// Settings that a feature reads.
+pub mod config {
+    pub use tidings_config::{IngestSettings, RouteSettings};
 }
 pub use utoipa_axum::{router::OpenApiRouter, routes};
 
+mod ingest;
 mod schedule;
 
+pub use ingest::{Ingest, NotIngested};
 pub use schedule::{Due, Schedule};
 
 /// Everything one feature adds to the server. An empty list means "none".
@@ -41,8 +47,10 @@ pub struct Feature {
 /// What every feature is given.
 #[derive(Clone, Debug)]
 pub struct Deps {
-    /// Transactions, and the events that leave with them. There is no producer.
+    /// Transactions, and the events that leave with them. There is no producer but for `ingest`.
     pub store: store::Store,
+    /// Records whose writer is told their place in the log.
+    pub ingest: Ingest,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Makes ids.

@@ -40,8 +40,13 @@ const WEEK: Duration = Duration::from_hours(7 * 24);
 
 /// What broadcasts add to the server.
 pub fn feature(deps: &Deps) -> Feature {
-    let topic =
-        |name, key| TopicSpec { name, partitions: 10, retention: WEEK, key, durability: Durability::Durable };
+    let topic = |name: &'static str, key| TopicSpec {
+        name: name.into(),
+        partitions: 10,
+        retention: WEEK,
+        key,
+        durability: Durability::Durable,
+    };
     Feature {
         name: "broadcast",
         routes: api::routes(deps.clone()),

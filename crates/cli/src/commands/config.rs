@@ -34,6 +34,7 @@ impl Settings {
             What::Doc => say(tidings_config::reference().trim_end()),
             What::Check { file } => {
                 let config = settings(file.as_ref())?;
+                tidings_server::check(&config)?;
                 say(format!("the settings hold; people connect to {}", config.server.listen))
             }
         }

@@ -6,6 +6,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use tidings_client::Client;
 use tidings_log::{KafkaLog, Log as _, TopicPartition};
+use tidings_model::Record;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::topics::TopicList;
@@ -53,12 +54,20 @@ pub(crate) struct Consume {
 }
 
 /// Where records come from.
-enum Source {
+pub(super) enum Source {
     Server(Box<Client>),
     Kafka(KafkaLog),
 }
 
 impl Source {
+    /// The brokers, if any are named, or else a server.
+    pub(super) async fn reach(brokers: &[String], reach: &Reach) -> Result<Self, Failure> {
+        if brokers.is_empty() {
+            return Ok(Self::Server(Box::new(reach.operator()?)));
+        }
+        Ok(Self::Kafka(kafka::look(brokers, reach.config.as_ref()).await?))
+    }
+
     async fn topics(&self) -> Result<TopicList, Failure> {
         match self {
             Self::Server(client) => reach::get(client, "/api/v1/topics").await,
@@ -66,7 +75,7 @@ impl Source {
         }
     }
 
-    async fn page(&self, topic: &str, position: &Position, limit: u64) -> Result<Page, Failure> {
+    pub(super) async fn page(&self, topic: &str, position: &Position, limit: u64) -> Result<Page, Failure> {
         let Position { partition, offset } = *position;
         match self {
             Self::Server(client) => {
@@ -81,32 +90,33 @@ impl Source {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX);
                 let records = log.records(of, offset, limit).await.map_err(|cause| kafka::failed(&cause))?;
                 let next_offset = records.last().map_or(offset, |last| last.offset + 1);
-                Ok(Page { items: records.into_iter().map(Record::from).collect(), next_offset })
+                Ok(Page { items: records.into_iter().map(StoredRecord::from).collect(), next_offset })
             }
         }
     }
 }
 
 #[derive(Deserialize)]
-struct Page {
-    items: Vec<Record>,
+pub(super) struct Page {
+    pub(super) items: Vec<StoredRecord>,
     next_offset: u64,
 }
 
+/// A record as a server shows it, and this command.
 #[derive(Deserialize, Serialize)]
-struct Record {
+pub(super) struct StoredRecord {
     topic: String,
     partition: u32,
-    offset: u64,
+    pub(super) offset: u64,
     timestamp: String,
     key: Option<String>,
     headers: Vec<(String, String)>,
     value: Option<String>,
 }
 
-impl From<tidings_model::Record> for Record {
+impl From<Record> for StoredRecord {
     /// As a server shows it: bytes that are not UTF-8 with replacement characters.
-    fn from(record: tidings_model::Record) -> Self {
+    fn from(record: Record) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self {
             timestamp: record.time.to_string(),
@@ -120,10 +130,25 @@ impl From<tidings_model::Record> for Record {
     }
 }
 
+impl From<StoredRecord> for Record {
+    fn from(stored: StoredRecord) -> Self {
+        let headers = stored.headers.into_iter().map(|(name, value)| (name, value.into_bytes()));
+        Self {
+            time: stored.timestamp.parse().unwrap_or_default(),
+            key: stored.key.map(String::into_bytes),
+            headers: headers.collect(),
+            value: stored.value.map(String::into_bytes),
+            topic: stored.topic,
+            partition: stored.partition,
+            offset: stored.offset,
+        }
+    }
+}
+
 /// How far a partition was read.
-struct Position {
-    partition: u32,
-    offset: u64,
+pub(super) struct Position {
+    pub(super) partition: u32,
+    pub(super) offset: u64,
 }
 
 impl Consume {
@@ -136,11 +161,7 @@ impl Consume {
     }
 
     async fn read(&self) -> Result<(), Failure> {
-        let source = if self.brokers.is_empty() {
-            Source::Server(Box::new(self.reach.operator()?))
-        } else {
-            Source::Kafka(kafka::look(&self.brokers, self.reach.config.as_ref()).await?)
-        };
+        let source = Source::reach(&self.brokers, &self.reach).await?;
         let mut positions = self.positions(&source).await?;
         let mut left = self.limit.unwrap_or(u64::MAX);
         loop {
@@ -207,7 +228,7 @@ impl Consume {
         Ok(found)
     }
 
-    fn show(&self, record: &Record) -> Result<(), Failure> {
+    fn show(&self, record: &StoredRecord) -> Result<(), Failure> {
         if self.json {
             return say_json(record);
         }

@@ -7,6 +7,7 @@ mod failing;
 mod kafka;
 mod listening;
 mod operating;
+mod routes;
 mod running;
 mod sending;
 mod settings;

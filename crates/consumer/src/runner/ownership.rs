@@ -22,11 +22,11 @@ use crate::{
 impl Running {
     /// Takes over what is new and forgets what is somebody else's.
     pub(super) async fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), ConsumerError> {
-        let (group, observer) = (self.consumer.group, Arc::clone(&self.context.observer));
+        let (group, observer) = (Arc::clone(&self.consumer.group), Arc::clone(&self.context.observer));
         self.owned.retain(|partition, _| {
             let stays = partitions.contains(partition);
             if !stays {
-                observer.happened(group, &Event::Revoked { partition: partition.clone() });
+                observer.happened(&group, &Event::Revoked { partition: partition.clone() });
             }
             stays
         });
@@ -40,14 +40,15 @@ impl Running {
                 log.topic(handler.topic()).is_some_and(|topic| topic.name == at.topic)
             };
             let Some(handler) = self.consumer.handlers.iter().find(reads).cloned() else { continue };
-            let (wanted, owner) = (at.clone(), self.consumer.options.instance.clone());
+            let (group, wanted) = (Arc::clone(&group), at.clone());
+            let owner = self.consumer.options.instance.clone();
             let taken = self
                 .insist(move |store| {
-                    let (wanted, owner) = (wanted.clone(), owner.clone());
+                    let (group, wanted, owner) = (Arc::clone(&group), wanted.clone(), owner.clone());
                     Box::pin(async move {
                         store
                             .transact(move |tx| async move {
-                                progress::take_over(&tx, group, &wanted, owner.as_deref()).await
+                                progress::take_over(&tx, &group, &wanted, owner.as_deref()).await
                             })
                             .await
                     })
@@ -77,7 +78,7 @@ impl Running {
             Some(None) => {
                 self.member.pause(at);
                 let revoked = Event::Revoked { partition: at.clone() };
-                self.context.observer.happened(self.consumer.group, &revoked);
+                self.context.observer.happened(&self.consumer.group, &revoked);
                 Ok(())
             }
             None => Ok(()),
@@ -92,17 +93,17 @@ impl Running {
         progress: Progress,
         gives_up: bool,
     ) -> Result<(), ConsumerError> {
-        let group = self.consumer.group;
+        let group = Arc::clone(&self.consumer.group);
         let mut heads = Vec::new();
         loop {
-            let (wanted, now) = (at.clone(), self.consumer.clock.now());
+            let (group, wanted, now) = (Arc::clone(&group), at.clone(), self.consumer.clock.now());
             let after = heads.last().map_or_else(Line::first, |head: &parked::Head| head.line.clone());
             let page = self
                 .insist(move |store| {
-                    let (wanted, after) = (wanted.clone(), after.clone());
+                    let (group, wanted, after) = (Arc::clone(&group), wanted.clone(), after.clone());
                     Box::pin(async move {
                         let read =
-                            move |tx| async move { parked::heads(&tx, group, &wanted, &after, now).await };
+                            move |tx| async move { parked::heads(&tx, &group, &wanted, &after, now).await };
                         store.read(read).await
                     })
                 })
@@ -118,7 +119,7 @@ impl Running {
         let next_offset = window.next();
         let numbers = Numbers::from(next_offset, last_seq, seq_within);
         let numbers = Arc::new(Mutex::new(if gives_up { numbers.giving_up(given) } else { numbers }));
-        let claim = Claim { group, at: at.clone(), epoch, numbers };
+        let claim = Claim { group: Arc::clone(&group), at: at.clone(), epoch, numbers };
         let (batch, limits) = (handler.batch(), &self.consumer.options.limits);
         let partition = Partition::new(claim, window, heads, batch, limits, Instant::now());
         self.member.seek(at, next_offset);
@@ -126,7 +127,7 @@ impl Running {
         self.member.resume(at);
         self.owned.insert(at.clone(), Owned { partition, handler, unread: false, stalled: false });
         let assigned = Event::Assigned { partition: at.clone(), epoch, next_offset };
-        self.context.observer.happened(group, &assigned);
+        self.context.observer.happened(&group, &assigned);
         Ok(())
     }
 
@@ -145,7 +146,7 @@ impl Running {
                     }
                 }
                 Err(source) => {
-                    return Err(ConsumerError::Progress { group: self.consumer.group, source });
+                    return Err(ConsumerError::Progress { group: Arc::clone(&self.consumer.group), source });
                 }
             }
         }

@@ -127,7 +127,7 @@ impl World {
         options: Options,
     ) -> Consumer {
         Consumer {
-            group: "group",
+            group: "group".into(),
             handlers,
             store: self.store.clone(),
             log: Arc::new(log.clone()),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tidings_api::{Caller, Params, Problem, Scope};
 use tidings_consumer::dead_letter_topic;
 use tidings_delivery::{
-    Delivery, End,
+    Delivery, End, Origin,
     core::{
         Moment,
         verdict::{NotAddressed, Verdict, Withheld, verdict},
@@ -19,7 +19,7 @@ use tidings_delivery::{
     head,
     trace::{self, Trace},
 };
-use tidings_log::GroupOffset;
+use tidings_log::{GroupOffset, TopicPartition};
 use tidings_model::{BroadcastId, Record, Timestamp, UserId};
 use tidings_store::StoreError;
 use utoipa::{IntoParams, ToSchema};
@@ -103,11 +103,13 @@ pub(super) async fn get_journey(
     // A broadcast's id tells when it was made, also before its first delivery.
     let made = message_id.parse::<BroadcastId>().ok().map(BroadcastId::time);
     let made = made.or(trace.item.as_ref().map(|item| item.created_at));
-    let logged = match made {
-        Some(made) => operators.logged(&message_id, made).await?,
-        None => Logged::default(),
+    let origin = trace.records.iter().find_map(Delivery::origin);
+    let logged = match (origin, made) {
+        (Some(origin), _) => operators.at_origin(origin).await?,
+        (None, Some(made)) => operators.logged(&message_id, made).await?,
+        (None, None) => Logged::default(),
     };
-    if trace.item.is_none() && logged.record.is_none() {
+    if trace.item.is_none() && trace.records.is_empty() && logged.record.is_none() {
         return Err(Problem::not_found("message"));
     }
     let now = Moment { place: head, time: operators.clock.now() };
@@ -115,6 +117,15 @@ pub(super) async fn get_journey(
 }
 
 impl Operators {
+    /// What the log knows of the record that a delivery names.
+    async fn at_origin(&self, origin: &Origin) -> Result<Logged, Problem> {
+        let partition = TopicPartition { topic: origin.topic.clone(), partition: origin.partition };
+        // It may be kept no longer, with its topic.
+        let found = self.log.records(partition, origin.offset, 1).await.unwrap_or_default();
+        let record = found.into_iter().find(|record| record.offset == origin.offset);
+        self.with_groups(Logged { record, ..Logged::default() }).await
+    }
+
     async fn logged(&self, message_id: &str, made: Timestamp) -> Result<Logged, Problem> {
         let topics = self.log.topics().await.map_err(|cause| failed(&cause))?;
         let named = |name: &str| topics.iter().find(|topic| topic.name == name);
@@ -134,6 +145,11 @@ impl Operators {
                 logged.given_up = logged.given_up.or_else(|| letter.as_ref().map(why_given_up));
             }
         }
+        self.with_groups(logged).await
+    }
+
+    /// Adds which groups have handled the record.
+    async fn with_groups(&self, mut logged: Logged) -> Result<Logged, Problem> {
         if let Some(record) = &logged.record {
             let has_handled = |group: &GroupOffset| {
                 group.partition.topic == record.topic
