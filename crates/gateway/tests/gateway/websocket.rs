@@ -33,13 +33,19 @@ async fn reply(stream: &mut Stream) -> Reply {
 async fn offered(stream: &mut Stream, id: &str) -> String {
     let mut shown = false;
     loop {
-        let covers = match tokio::time::timeout(LIMIT, stream.next()).await.expect("a frame in time").unwrap() {
+        let covers = match tokio::time::timeout(LIMIT, stream.next()).await.expect("a frame in time").unwrap()
+        {
             Frame::Event { cursor, event } => {
                 shown |= event.subject == id;
                 cursor
             }
             Frame::Cursor { cursor } => Some(cursor),
-            _other => None,
+            Frame::Ready(_)
+            | Frame::Digest(_)
+            | Frame::TokenExpiring { .. }
+            | Frame::Shutdown { .. }
+            | Frame::Reply(_)
+            | Frame::Unknown { .. } => None,
         };
         if let Some(cursor) = covers.filter(|_| shown) {
             return cursor;
