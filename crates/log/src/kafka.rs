@@ -1,6 +1,6 @@
 //! The other keeper: Kafka, by librdkafka.
 //!
-//! One producer and one client for questions in a process, one client for each group it is a member of, and one for
+//! Two producers, for the relay and for direct records, and one client for questions in a process, one client for each group it is a member of, and one for
 //! each tail. Every setting that a promise rests on is ours; `settings` says which.
 
 mod client;
@@ -30,8 +30,8 @@ pub use settings::{GroupProtocol, KafkaSecurity, KafkaSettings};
 
 use self::{client::Listener, groups::Leaving, read::Looker, topics::Met};
 use crate::{
-    Ack, Drift, GroupOffset, Log, LogError, LogPlace, Member, Produce, Start, Tail, TopicConfig, TopicName,
-    TopicPartition, TopicState,
+    Ack, DirectAck, Drift, GroupOffset, Log, LogError, LogPlace, Member, Produce, Start, Tail, TopicConfig,
+    TopicName, TopicPartition, TopicState,
 };
 
 /// How long the brokers may take to answer a question.
@@ -53,6 +53,8 @@ struct Inner {
     admin: Arc<AdminClient<Listener>>,
     // None for those who only look.
     producer: Option<FutureProducer<Listener>>,
+    // For direct records.
+    direct: Option<FutureProducer<Listener>>,
     met: Met,
     looker: Looker,
     leaving: Arc<Leaving>,
@@ -73,7 +75,10 @@ impl KafkaLog {
         let listener = Listener::default();
         let producer =
             settings::producer(&settings)?.create_with_context(listener.clone()).map_err(unusable)?;
-        let inner = Inner::reach(settings, Some(producer), &listener).await?;
+        let direct =
+            settings::direct(&settings)?.create_with_context(Listener::default()).map_err(unusable)?;
+        let mut inner = Inner::reach(settings, Some(producer), &listener).await?;
+        inner.direct = Some(direct);
         inner.warm_up(&listener).await?;
         Ok(Self(Arc::new(inner)))
     }
@@ -117,6 +122,7 @@ impl Inner {
             settings,
             admin: Arc::new(admin),
             producer,
+            direct: None,
             met: Met::default(),
             looker: Looker::default(),
             leaving: Arc::default(),
@@ -190,6 +196,10 @@ impl Log for KafkaLog {
 
     fn enqueue(&self, record: Produce) -> Result<Ack, LogError> {
         self.0.enqueue(&record)
+    }
+
+    fn enqueue_direct(&self, record: Produce) -> Result<DirectAck, LogError> {
+        self.0.enqueue_direct(&record)
     }
 
     fn topic(&self, name: &str) -> Option<TopicName> {
