@@ -16,7 +16,7 @@ pub mod consumer {
 }
 /// Topics that a feature asks for, and records that its ingest port takes.
 pub mod log {
-    pub use tidings_log::{Durability, LogPlace, Produce, TopicSpec};
+    pub use tidings_log::{Acks, Durability, Produce, TopicSpec, Written};
 }
 /// Settings that a feature reads.
 pub mod config {
@@ -24,9 +24,12 @@ pub mod config {
 }
 pub use utoipa_axum::{router::OpenApiRouter, routes};
 
+mod answers;
+mod derived;
 mod ingest;
 mod schedule;
 
+pub use derived::derived;
 pub use ingest::{Ingest, NotIngested};
 pub use schedule::{Due, Schedule};
 
@@ -40,6 +43,10 @@ pub struct Feature {
     pub topics: Vec<log::TopicSpec>,
     /// What it does with records.
     pub handlers: Vec<Arc<dyn consumer::Handler>>,
+    /// The topics it brings to screens, as `[[routes]]` says it; their types may be Tidings' own.
+    pub shows: Vec<config::RouteSettings>,
+    /// What clients may say to it on a WebSocket.
+    pub commands: Vec<Arc<dyn api::Command>>,
     /// What it does when its time comes.
     pub schedules: Vec<Arc<dyn Schedule>>,
 }
