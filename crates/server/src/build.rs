@@ -116,6 +116,7 @@ impl Server {
             faults,
         };
         let features = features(&deps, &config)?;
+        let accounts = features.iter().flat_map(|feature| feature.accounts.iter().map(Arc::clone)).collect();
 
         // 3–4 relay and log
         let specs = topics(&features, &config)?;
@@ -187,6 +188,7 @@ impl Server {
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
             feature_topics,
+            accounts,
         };
         let ready = watch::Sender::new(true);
         let health = Health {

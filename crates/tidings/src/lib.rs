@@ -24,9 +24,11 @@ pub mod config {
 }
 pub use utoipa_axum::{router::OpenApiRouter, routes};
 
+mod account;
 mod ingest;
 mod schedule;
 
+pub use account::{Account, Telling};
 pub use ingest::{Ingest, NotIngested};
 pub use schedule::{Due, Schedule};
 
@@ -42,6 +44,8 @@ pub struct Feature {
     pub handlers: Vec<Arc<dyn consumer::Handler>>,
     /// What it does when its time comes.
     pub schedules: Vec<Arc<dyn Schedule>>,
+    /// What it says of messages of its own when somebody asks why.
+    pub accounts: Vec<Arc<dyn Account>>,
 }
 
 /// What every feature is given.

@@ -59,6 +59,7 @@ pub fn feature(
         topics,
         handlers,
         schedules: Vec::new(),
+        accounts: Vec::new(),
     })
 }
 

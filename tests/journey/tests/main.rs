@@ -12,3 +12,4 @@ mod messages;
 mod preferences;
 mod resume;
 mod routes;
+mod why;
