@@ -215,7 +215,11 @@ pub(super) fn member(settings: &KafkaSettings, group: &str) -> Result<ClientConf
 
 fn consumer(settings: &KafkaSettings) -> Result<ClientConfig, LogError> {
     let mut config = common(settings);
-    config.set("queued.max.messages.kbytes", "16384").set("fetch.wait.max.ms", "500");
+    config
+        .set("queued.max.messages.kbytes", "16384")
+        .set("fetch.wait.max.ms", "500")
+        // Tells when a reader was left without brokers.
+        .set("statistics.interval.ms", "5000");
     pass_through(&mut config, &settings.consumer, "consumer", &CONSUMER_PROMISES)?;
     config
         .set("enable.auto.commit", "false")
