@@ -5,9 +5,14 @@ mod messages;
 mod people;
 mod slow;
 mod truth;
+mod witness;
 mod world;
 
-use std::io::Write as _;
+use std::{io::Write as _, sync::Arc};
+
+use serde_json::{Value, json};
+use tidings_model::SystemClock;
+use tidings_testkit::{Person, TestApp, eventually};
 
 use self::world::{Size, World};
 
@@ -47,6 +52,47 @@ async fn the_reason_of_every_sampled_person_and_message_is_the_one_that_the_driv
     let differing = differing(pairs).await;
     tell(&format!("{} of {pairs} reasons are as the driver knows them", pairs - differing.len()));
     assert!(differing.is_empty(), "{} of {pairs}:\n{}", differing.len(), differing.join("\n"));
+}
+
+/// Where a message stands for somebody: `state`, or `state (reason)`.
+async fn standing(operator: &Person, message: &str, user: &str) -> String {
+    let journey = operator.get(&format!("/journeys/{message}?user_id={user}")).await;
+    let reason = journey["reason"].as_str().map(|reason| format!(" ({reason})"));
+    format!("{}{}", journey["state"].as_str().expect("a state"), reason.unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_person_behind_a_dead_letter_is_told_apart_from_those_who_got_it_and_from_strangers() {
+    let app = TestApp::with(|config| config.testing.faults = true, Arc::new(SystemClock)).await;
+    let (admin, operator) = (app.admin(), app.operator());
+    let fault = json!({ "topic": "broadcast-user-service-selected", "key": "bob", "failure": "permanent" });
+    operator.post("/testing/faults", fault).await;
+    let target = json!({ "type": "selected", "ids": ["alice", "bob"] });
+    let id = admin.broadcast("For two", target).await;
+    for (user, wanted) in [
+        ("alice", "pending (not_connected)"),
+        ("bob", "failed (dead_letter)"),
+        ("carol", "not_addressed (stranger)"),
+    ] {
+        eventually(&format!("{wanted} for {user}"), || async {
+            (standing(&operator, &id, user).await == wanted).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_its_time_says_so_to_those_who_are_meant() {
+    let app = TestApp::start().await;
+    let (admin, operator) = (app.admin(), app.operator());
+    let target = json!({ "type": "selected", "ids": ["alice"] });
+    let body = json!({ "content": "Then", "target": target, "scheduled_at": "2099-01-01T00:00:00Z" });
+    let said: Value = admin.post("/broadcasts", body).await;
+    let id = said["id"].as_str().expect("an id");
+    assert_eq!(standing(&operator, id, "alice").await, "on_its_way (scheduled)");
+    assert_eq!(standing(&operator, id, "bob").await, "not_addressed (stranger)");
+    admin.post(&format!("/broadcasts/{id}/cancel"), json!({})).await;
+    assert_eq!(standing(&operator, id, "alice").await, "ended (cancelled)");
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -1,17 +1,18 @@
 //! What the driver does: people, two phases of messages with changes between them, then devices that come last.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use fastrand::Rng;
-use serde_json::{Value, json};
+use serde_json::json;
 use tidings_client::ListenOptions;
 use tidings_model::{Clock as _, SystemClock};
 use tidings_testkit::{Device, Person, TestApp, eventually};
 
 use super::{
-    messages::{Fate, Message},
+    messages::{Fate, Message, To},
     people::{Habit, Somebody},
     slow, truth,
+    witness::Witness,
 };
 
 /// Messages that a device without a cursor is sent.
@@ -59,8 +60,7 @@ impl World {
         world.enter(1).await;
         slow::is_cut(&world.app, "slow").await;
         world.prefer().await;
-        let mut witness = world.app.person("witness").device("w").await;
-        witness.catch_up().await;
+        let mut witness = Witness::of(&world.app).await;
         world.connect(Somebody::connects_first, None).await;
         world.say(1, size.messages, &mut witness).await;
         let between = witness.cursor().to_owned();
@@ -126,53 +126,51 @@ impl World {
     }
 
     /// Says the messages of a phase, one after the other, and ends those that end.
-    async fn say(&mut self, phase: u8, messages: usize, witness: &mut Device) {
+    async fn say(&mut self, phase: u8, messages: usize, witness: &mut Witness) {
         let admin = self.app.admin();
         let many = Message::many(phase, messages, &self.people, &mut self.random);
         for mut message in many.into_iter().chain([Message::last_of(phase)]) {
             let expires_at =
                 (message.fate == Fate::Expires).then(|| SystemClock.now().plus(SHORT).to_string());
             let said = admin.post("/broadcasts", message.request(expires_at)).await;
-            message.id = said["id"].as_str().expect("an id").to_owned();
+            said["id"].as_str().expect("an id").clone_into(&mut message.id);
             if message.fate == Fate::IsDeadLettered {
-                self.stands(&message, "failed").await;
+                self.fails(&message).await;
             } else {
-                seen(witness, &message.id).await;
+                witness.sees(&message.id).await;
+                self.arrives(&message).await;
             }
-            // People who are named have records of their own, in the order of ten partitions.
-            self.rest().await;
             self.messages.push(message);
         }
+        let mut over = BTreeSet::new();
         for message in self.messages.iter().filter(|message| message.phase == phase) {
             if message.fate == Fate::IsCancelled {
                 admin.post(&format!("/broadcasts/{}/cancel", message.id), json!({})).await;
-            } else if message.fate == Fate::Expires {
-                self.stands(message, "expired").await;
+            }
+            if matches!(message.fate, Fate::IsCancelled | Fate::Expires) {
+                over.insert(message.id.clone());
             }
         }
-        self.rest().await;
+        witness.loses(&over).await;
     }
 
-    async fn stands(&self, message: &Message, status: &str) {
+    async fn fails(&self, message: &Message) {
         let (admin, path) = (self.app.admin(), format!("/broadcasts/{}", message.id));
-        eventually(&format!("{} is {status}", message.id), || async {
-            (admin.get(&path).await["status"] == status).then_some(())
+        eventually(&format!("{} has failed", message.id), || async {
+            (admin.get(&path).await["status"] == "failed").then_some(())
         })
         .await;
     }
 
-    /// Waits until every group has handled everything, and the rows of it can be read.
-    async fn rest(&self) {
-        let operator = self.app.operator();
-        eventually("nothing moves", || async {
-            let groups = operator.get("/consumer-groups").await;
-            let outbox = operator.get("/outbox").await;
-            let none = |items: &Value, what: &str| {
-                items.as_array().is_some_and(|items| items.iter().all(|item| item[what] == 0))
-            };
-            (none(&groups["items"], "lag") && none(&outbox["shards"], "rows")).then_some(())
-        })
-        .await;
+    /// Waits until everybody who is named has a delivery of their own: these lie in ten partitions, in any order.
+    async fn arrives(&self, message: &Message) {
+        let To::These(ids) = &message.to else { return };
+        for somebody in self.people.iter().filter(|somebody| ids.contains(&somebody.id)) {
+            eventually(&format!("{} is delivered to {}", message.id, somebody.id), || async {
+                (self.told(somebody, message).await.0 != "on_its_way").then_some(())
+            })
+            .await;
+        }
     }
 
     /// What devices say when all is said: the newest cursor, and what their person read.
@@ -224,15 +222,5 @@ impl World {
         let at = pending.into_iter().position(|other| other.id == message.id);
         let caught_up = message.urgent || at.is_some_and(|at| at < CATCH_UP);
         truth::of(somebody, message, caught_up)
-    }
-}
-
-/// Reads a stream until it showed a broadcast.
-async fn seen(device: &mut Device, id: &str) {
-    loop {
-        let (event_type, data) = device.event().await;
-        if event_type == "broadcast.created" && data["broadcast_id"] == id {
-            return;
-        }
     }
 }
