@@ -50,8 +50,10 @@ clients: ## build the TypeScript client and <tidings-inbox> into clients/ts/dist
 	@scripts/setup
 	@scripts/clients build
 
-nightly: ## 100,000 seeds of the simulator
+nightly: ## 100,000 seeds of the simulator, 10,000 reasons compared with what happened
 	@TIDINGS_SIM_SEEDS=100000 scripts/cargo test --release --package tidings-delivery-core --test simulator
+	@TIDINGS_WHY_PAIRS=10000 scripts/cargo test --package tidings-tests-journey --test journey -- why::the_reason
+	@scripts/cargo test --package tidings-tests-journey --features planted-bugs --test journey -- --ignored why::a_planted
 
 fmt: ## format the code
 	@scripts/cargo fmt --all

@@ -6,6 +6,7 @@ mod fan_out;
 mod on_the_wire;
 mod pace;
 mod receipts;
+mod selected;
 
 use clap::ValueEnum;
 
@@ -24,12 +25,14 @@ pub(crate) enum Scenario {
     Everybody,
     /// Confirmations by a thousand people.
     Receipts,
+    /// Broadcasts to ten thousand people by name.
+    Selected,
 }
 
 impl Scenario {
     /// All, in the order of a run.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::OnTheWire, Self::Creates, Self::FanOut, Self::Everybody, Self::Receipts];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::OnTheWire, Self::Creates, Self::FanOut, Self::Everybody, Self::Receipts, Self::Selected];
 
     /// What the table calls it.
     pub(crate) const fn title(self) -> &'static str {
@@ -39,6 +42,7 @@ impl Scenario {
             Self::FanOut => "One message to 10,000 connections",
             Self::Everybody => "One message to 1,000,000 people, 500 of them online",
             Self::Receipts => "Receipts of 1,000 people",
+            Self::Selected => "Ten broadcasts to 10,000 selected people",
         }
     }
 
@@ -50,6 +54,7 @@ impl Scenario {
             Self::FanOut => fan_out::run(bench),
             Self::Everybody => everybody::run(bench),
             Self::Receipts => receipts::run(bench),
+            Self::Selected => selected::run(bench),
         }
     }
 }

@@ -179,10 +179,10 @@ impl Context {
             return Ok(());
         }
         let now = self.clock.now();
-        if !seen::note(tx, group, record, self.options.repeats, now).await? {
-            return Ok(());
+        if seen::note(tx, group, record, self.options.repeats, now).await? {
+            handler.handle(record, tx).await?;
         }
-        handler.handle(record, tx).await?;
+        // Of a repeat too: a dead letter may come back by another way before it is sent through again.
         dead_letter::handled(tx, group, record, now).await?;
         Ok(())
     }

@@ -27,6 +27,7 @@ mod record;
 pub mod retention;
 pub mod sessions;
 pub mod trace;
+pub mod why;
 
 use std::{borrow::Cow, time::Duration};
 
@@ -81,6 +82,11 @@ pub const MIGRATIONS: &[Migration] = &[
         owner: "delivery",
         name: "0007_presence",
         sqlite: include_str!("../migrations/sqlite/0007_presence.sql"),
+    },
+    Migration {
+        owner: "delivery",
+        name: "0008_cut",
+        sqlite: include_str!("../migrations/sqlite/0008_cut.sql"),
     },
 ];
 

@@ -103,6 +103,7 @@ pub async fn open(
                 let opening = Opening { count, ..judged.opening };
                 let row = SessionReceipts::open(Session { opening, ..judged });
                 put(&tx, &user, &session, &row, now).await?;
+                back(&tx, &user, &session).await?;
                 Ok::<_, StoreError>(Some(row.session().clone()))
             })
             .await?;
@@ -154,6 +155,7 @@ pub async fn resume(
     let resumed = SessionReceipts::resume(row.as_ref(), channels, cursor, current);
     if let Ok(row) = &resumed {
         put(tx, user, session, row, cursor.time).await?;
+        back(tx, user, session).await?;
     }
     Ok(resumed)
 }
@@ -171,19 +173,50 @@ pub async fn newest(tx: &Tx, user: &UserId) -> Result<Option<SessionId>, StoreEr
 
 /// All sessions of a person.
 pub async fn of(tx: &Tx, user: &UserId) -> Result<Vec<Session>, StoreError> {
-    Ok(rows(tx, user).await?.iter().map(|row| row.session().clone()).collect())
+    Ok(devices(tx, user).await?.iter().map(|device| device.row.session().clone()).collect())
 }
 
-/// All sessions of a person, with how far each confirmed.
-pub(crate) async fn rows(tx: &Tx, user: &UserId) -> Result<Vec<SessionReceipts>, StoreError> {
+/// A device of a person.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// How its session opened, and how far it confirmed.
+    pub row: SessionReceipts,
+    /// When its stream was ended because it did not take its frames; none once it has come back.
+    pub cut_at: Option<Timestamp>,
+}
+
+/// All devices of a person.
+pub(crate) async fn devices(tx: &Tx, user: &UserId) -> Result<Vec<Device>, StoreError> {
     let rows = tx
-        .query("SELECT receipts FROM sessions WHERE user_id = $1 LIMIT 100", params![user.as_str()])
+        .query("SELECT receipts, cut_at FROM sessions WHERE user_id = $1 LIMIT 100", params![user.as_str()])
         .await?;
-    let mut sessions = Vec::new();
+    let mut devices = Vec::new();
     for row in &rows {
-        sessions.extend(serde_json::from_str::<SessionReceipts>(&row.get::<String>(0)?).ok());
+        let cut_at = row.get(1)?;
+        let known = serde_json::from_str(&row.get::<String>(0)?).ok();
+        devices.extend(known.map(|row| Device { row, cut_at }));
     }
-    Ok(sessions)
+    Ok(devices)
+}
+
+/// Notes that a device was too slow for its stream, until it comes back.
+pub async fn cut(tx: &Tx, user: &UserId, session: &SessionId, at: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE sessions SET cut_at = $3 WHERE user_id = $1 AND session_id = $2",
+        params![user.as_str(), session.as_str(), at],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Notes that a device has come back.
+async fn back(tx: &Tx, user: &UserId, session: &SessionId) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE sessions SET cut_at = NULL WHERE user_id = $1 AND session_id = $2 AND cut_at IS NOT NULL",
+        params![user.as_str(), session.as_str()],
+    )
+    .await?;
+    Ok(())
 }
 
 /// A client's word that it has everything up to a place.

@@ -1,10 +1,13 @@
 //! A trace: what the store knows of one message and one person. The journey asks for it to say who got what, and why.
 
-use tidings_delivery_core::{GenerationId, Person, receipts::ItemReceipt, receipts::SessionReceipts};
+use tidings_delivery_core::{GenerationId, Person, receipts::ItemReceipt};
 use tidings_model::{Timestamp, UserId};
 use tidings_store::{StoreError, Tx, params};
 
-use crate::{Delivery, backlog, directory, receipts, sessions};
+use crate::{
+    Delivery, backlog, directory, receipts,
+    sessions::{self, Device},
+};
 
 /// Records of one message that are looked at; a person's own come before those of others.
 const RECORDS: usize = 20;
@@ -21,7 +24,7 @@ pub struct Trace {
     /// Delivery records on the person's channels, in order; where there is none, one of those for others.
     pub records: Vec<Delivery>,
     /// The person's devices.
-    pub sessions: Vec<SessionReceipts>,
+    pub devices: Vec<Device>,
     /// What the person confirmed.
     pub receipt: ItemReceipt,
 }
@@ -67,7 +70,7 @@ pub async fn of(
         known: directory::unknown(tx, std::slice::from_ref(user)).await?.is_empty(),
         person: directory::history(tx, user).await?,
         records: backlog::of_subject(tx, generation, user, message, RECORDS).await?,
-        sessions: sessions::rows(tx, user).await?,
+        devices: sessions::devices(tx, user).await?,
         receipt: receipts::of(tx, user, message).await?,
     })
 }

@@ -53,6 +53,9 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     /// Confirms what was offered to a session.
     async fn confirm(&self, user: &UserId, session: &SessionId, ack: Ack) -> Result<(), Problem>;
 
+    /// Notes that a connection was ended because its client did not take its frames.
+    async fn cut(&self, connection: &Connection) -> Result<(), Problem>;
+
     /// Notes that a person read these; what is not theirs is passed over.
     async fn read(&self, user: &UserId, ids: Vec<String>) -> Result<(), Problem>;
 }

@@ -21,14 +21,25 @@ use std::{
 };
 
 use async_trait::async_trait;
-use rdkafka::{admin::AdminClient, error::KafkaError, producer::FutureProducer};
+use rdkafka::{
+    admin::AdminClient,
+    error::KafkaError,
+    producer::{FutureProducer, Producer as _},
+};
 use tidings_model::Record;
 use tokio::time::Instant;
 
 pub use groups::{GroupMember, GroupState};
 pub use settings::{GroupProtocol, KafkaSecurity, KafkaSettings};
 
-use self::{client::Listener, groups::Leaving, read::Looker, topics::Met};
+use self::{
+    client::Listener,
+    failure::{Meaning, code_of, meaning},
+    groups::Leaving,
+    native::name_brokers,
+    read::Looker,
+    topics::Met,
+};
 use crate::{
     Ack, DirectAck, Drift, GroupOffset, Log, LogError, LogPlace, Member, Produce, Start, Tail, TopicConfig,
     TopicName, TopicPartition, TopicState,
@@ -73,10 +84,13 @@ impl KafkaLog {
     /// first record. Fails within 20 s with a sentence that says what to do.
     pub async fn connect(settings: KafkaSettings) -> Result<Self, LogError> {
         let listener = Listener::default();
-        let producer =
+        let producer: FutureProducer<Listener> =
             settings::producer(&settings)?.create_with_context(listener.clone()).map_err(unusable)?;
-        let direct =
-            settings::direct(&settings)?.create_with_context(Listener::default()).map_err(unusable)?;
+        listener.0.bootstrap.remember(producer.client(), &settings.brokers);
+        let of_direct = Listener::default();
+        let direct: FutureProducer<Listener> =
+            settings::direct(&settings)?.create_with_context(of_direct.clone()).map_err(unusable)?;
+        of_direct.0.bootstrap.remember(direct.client(), &settings.brokers);
         let mut inner = Inner::reach(settings, Some(producer), &listener).await?;
         inner.direct = Some(direct);
         inner.warm_up(&listener).await?;
@@ -177,7 +191,12 @@ impl Inner {
         call: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
     ) -> Result<T, LogError> {
         match tokio::task::spawn_blocking(call).await {
-            Ok(answer) => answer.map_err(LogError::kafka(operation)),
+            Ok(answer) => answer.map_err(|cause| {
+                if code_of(&cause).map(meaning) == Some(Meaning::Away) {
+                    name_brokers(self.admin.inner(), &self.settings.brokers);
+                }
+                LogError::kafka(operation)(cause)
+            }),
             // The runtime is shutting down.
             Err(_ended) => Err(LogError::Silent { operation }),
         }

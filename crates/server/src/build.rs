@@ -122,6 +122,7 @@ impl Server {
         };
         let features = features(&deps, &config)?;
         let commands = commands(&features)?;
+        let accounts = features.iter().flat_map(|feature| feature.accounts.iter().map(Arc::clone)).collect();
 
         // 3–4 relay and log
         let specs = topics(&features, &config)?;
@@ -194,6 +195,7 @@ impl Server {
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
             feature_topics,
+            accounts,
         };
         let ready = watch::Sender::new(true);
         let health = Health {

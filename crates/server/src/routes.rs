@@ -17,6 +17,7 @@ mod topics;
 
 use std::sync::Arc;
 
+use tidings::Account;
 use tidings_delivery::Feed;
 use tidings_log::Log;
 use tidings_model::{Clock, Ids};
@@ -26,7 +27,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::presence::Whereabouts;
 
 /// What the operators' routes need.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Operators {
     /// Deliveries, sessions, receipts.
     pub(crate) store: Store,
@@ -42,6 +43,8 @@ pub(crate) struct Operators {
     pub(crate) ids: Arc<Ids>,
     /// Names in the log of the topics that features write, in the order in which a message meets them.
     pub(crate) feature_topics: Arc<[String]>,
+    /// What features say of their messages.
+    pub(crate) accounts: Arc<[Arc<dyn Account>]>,
 }
 
 /// The routes; those that let handlers fail only where that is allowed.

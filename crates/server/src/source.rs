@@ -111,6 +111,13 @@ impl Source for StoreSource {
         Ok(())
     }
 
+    async fn cut(&self, connection: &Connection) -> Result<(), Problem> {
+        let (user, session) = (connection.user.clone(), connection.session_id.clone());
+        let now = self.clock.now();
+        self.store.transact(move |tx| async move { sessions::cut(&tx, &user, &session, now).await }).await?;
+        Ok(())
+    }
+
     async fn read(&self, user: &UserId, ids: Vec<String>) -> Result<(), Problem> {
         let (user, event, now) = (user.clone(), self.ids.event(), self.clock.now());
         let person = self.store.read(move |tx| async move { directory::person(&tx, &user).await }).await?;

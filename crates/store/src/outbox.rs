@@ -110,8 +110,8 @@ fn header(headers: &Headers, name: &str) -> String {
 }
 
 impl Tx {
-    /// Appends records in their order. In the outbox, consecutive ones of a partition share rows, which is what
-    /// makes a relay fast: whoever writes many at once should write them with one call.
+    /// Appends records, those of a partition in their order. In the outbox they share rows, which is what makes a
+    /// relay fast: whoever writes many at once should write them with one call.
     pub async fn append_all(&self, records: &[NewRecord<'_>]) -> Result<Vec<Appended>, StoreError> {
         match self.appends() {
             Appends::Log => records.iter().map(|record| self.append_to_log(record)).collect(),
@@ -126,8 +126,11 @@ impl Tx {
 
     async fn put_all_in_outbox(&self, records: &[NewRecord<'_>]) -> Result<Vec<Appended>, StoreError> {
         let places: Vec<_> = records.iter().map(|record| self.place(record)).collect::<Result<_, _>>()?;
+        let mut by_partition: Vec<_> = records.iter().zip(&places).collect();
+        // Stable: a partition keeps its order.
+        by_partition.sort_by(|(_, (one, a)), (_, (other, b))| (&one.name, a).cmp(&(&other.name, b)));
         let mut batch: Option<Batch<'_>> = None;
-        for (record, (topic, partition)) in records.iter().zip(&places) {
+        for (record, (topic, partition)) in by_partition {
             if batch.as_ref().is_some_and(|batch| !batch.takes(topic, *partition)) {
                 self.insert_row(batch.take()).await?;
             }

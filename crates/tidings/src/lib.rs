@@ -24,11 +24,13 @@ pub mod config {
 }
 pub use utoipa_axum::{router::OpenApiRouter, routes};
 
+mod account;
 mod answers;
 mod derived;
 mod ingest;
 mod schedule;
 
+pub use account::{Account, Telling};
 pub use derived::derived;
 pub use ingest::{Ingest, NotIngested};
 pub use schedule::{Due, Schedule};
@@ -49,6 +51,8 @@ pub struct Feature {
     pub commands: Vec<Arc<dyn api::Command>>,
     /// What it does when its time comes.
     pub schedules: Vec<Arc<dyn Schedule>>,
+    /// What it says of messages of its own when somebody asks why.
+    pub accounts: Vec<Arc<dyn Account>>,
 }
 
 /// What every feature is given.

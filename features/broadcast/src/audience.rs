@@ -46,6 +46,23 @@ pub(crate) async fn named(
     }
 }
 
+/// Whether a target names a person; nobody is named where channels name people.
+pub(crate) async fn names(tx: &Tx, target: &Target, user: &UserId) -> Result<bool, StoreError> {
+    match target {
+        Target::Selected { ids } => Ok(ids.contains(user)),
+        Target::List { list, .. } => {
+            let row = tx
+                .optional(
+                    "SELECT 1 FROM audience_people WHERE list_id = $1 AND user_id = $2",
+                    params![list.to_string(), user.as_str()],
+                )
+                .await?;
+            Ok(row.is_some())
+        }
+        Target::All | Target::Role { .. } | Target::Group { .. } | Target::Custom { .. } => Ok(false),
+    }
+}
+
 /// How many people a target names after one of them.
 pub(crate) async fn named_after(tx: &Tx, target: &Target, after: &UserId) -> Result<u64, StoreError> {
     match target {

@@ -1,7 +1,7 @@
 //! What of a broadcast lies in dead letters: who is behind it counts as failed, until it is sent through again.
 
 use tidings::{
-    model::{Record, Timestamp, UserId},
+    model::{BroadcastId, Record, Timestamp, UserId},
     store::{StoreError, Tx, params},
 };
 
@@ -49,11 +49,11 @@ pub(crate) async fn note(
 }
 
 /// A record that was sent through again is handled: nobody is behind it any more, and the broadcast lives.
-pub(crate) async fn heal(tx: &Tx, broadcast: &Broadcast, record: &Record) -> Result<(), StoreError> {
+pub(crate) async fn heal(tx: &Tx, broadcast: BroadcastId, record: &Record) -> Result<(), StoreError> {
     if !events::is_late(record) {
         return Ok(());
     }
-    let id = broadcast.id.to_string();
+    let id = broadcast.to_string();
     tx.execute(
         "DELETE FROM broadcast_failures WHERE broadcast_id = $1 AND event_id = $2",
         params![&id, record.event_id().as_str()],
@@ -66,7 +66,7 @@ pub(crate) async fn heal(tx: &Tx, broadcast: &Broadcast, record: &Record) -> Res
         )
         .await?;
     if left.is_none() {
-        store::change_status(tx, broadcast.id, Status::Failed, Status::Active).await?;
+        store::change_status(tx, broadcast, Status::Failed, Status::Active).await?;
     }
     Ok(())
 }

@@ -8,8 +8,8 @@ use tidings::{
     consumer::{Handler, HandlerError},
     delivery::{DeliveryRecord, Item, deliver},
     model::{
-        Audience, BroadcastId, Channel, Clock, EventId, Ids, Kind, Priority, Record, Timestamp, UserId,
-        header,
+        Audience, BroadcastId, Channel, Clock, EventId, Ids, Kind, NewEvent, Priority, Record, Timestamp,
+        UserId, header,
     },
     store::{StoreError, Tx},
 };
@@ -21,7 +21,7 @@ use crate::{
         MessageDeliveryEvent, SELECTED_TOPIC, Step,
     },
     failures::{self, Behind},
-    model::{Broadcast, Target},
+    model::{Broadcast, Saying, Target},
     store,
 };
 
@@ -71,7 +71,7 @@ impl Handler for Lifecycle {
             // Cancelled or expired meanwhile: whoever was not told is not told any more.
             return Ok(());
         }
-        failures::heal(tx, &broadcast, record).await?;
+        failures::heal(tx, broadcast.id, record).await?;
         match &broadcast.target {
             Target::Selected { .. } | Target::List { .. } => {
                 let slice = audience::named(tx, &broadcast.target, event.after.as_ref(), SLICE).await?;
@@ -138,19 +138,14 @@ impl Lifecycle {
         slice: &[UserId],
     ) -> Result<(), HandlerError> {
         let now = self.clock.now();
-        for user in slice {
+        let event_of = |user: &UserId| {
             let id = self.ids.event();
             let value = self.delivery_event(broadcast, event_type, Some(user.clone()), &id);
-            tx.put_event(&events::event(
-                Cause::of(id, record),
-                SELECTED_TOPIC,
-                "MessageDeliveryEvent",
-                user.to_string(),
-                &value,
-                now,
-            ))
-            .await?;
-        }
+            let key = user.to_string();
+            events::event(Cause::of(id, record), SELECTED_TOPIC, "MessageDeliveryEvent", key, &value, now)
+        };
+        let all: Vec<NewEvent> = slice.iter().map(event_of).collect();
+        tx.put_events(&all).await?;
         let Some(last) = slice.last().filter(|_| slice.len() == SLICE) else { return Ok(()) };
         let next = LifecycleEvent {
             broadcast_id: broadcast.id,
@@ -272,7 +267,7 @@ async fn deliver_event(
     let known = match event.broadcast_id.parse() {
         Ok(id) => {
             store::keep(tx, id).await?;
-            store::find(tx, id).await?
+            store::find_said(tx, id).await?
         }
         Err(_foreign) => None,
     };
@@ -296,7 +291,7 @@ async fn deliver_event(
         if !broadcast.status.is_live() {
             return Ok(());
         }
-        failures::heal(tx, broadcast, record).await?;
+        failures::heal(tx, broadcast.id, record).await?;
     }
     let expires_at =
         known.as_ref().map_or_else(|| time.plus(crate::api::DEFAULT_LIFE), |broadcast| broadcast.expires_at);
@@ -337,7 +332,7 @@ fn raw(value: &serde_json::Value) -> Result<Box<RawValue>, HandlerError> {
     serde_json::value::to_raw_value(value).map_err(HandlerError::reject)
 }
 
-fn frame_data(broadcast: &Broadcast) -> Result<Box<RawValue>, HandlerError> {
+fn frame_data(broadcast: &Saying) -> Result<Box<RawValue>, HandlerError> {
     raw(&json!({
         "broadcast_id": broadcast.id,
         "title": broadcast.said.title,

@@ -2,8 +2,9 @@
 //!
 //! The way of a broadcast through the files: [`api`] takes it, `store` keeps it with its first event,
 //! `handler` turns each step of its life into delivery events and these into delivery records, `schedule`
-//! starts and ends it in time. `audience` has the people who are named one by one, `failures` those behind dead letters. There is no `channels.rs`: broadcasts use the channels everybody has.
+//! starts and ends it in time, `account` says why somebody has it or not. `audience` has the people who are named one by one, `failures` those behind dead letters. There is no `channels.rs`: broadcasts use the channels everybody has.
 
+mod account;
 mod api;
 mod audience;
 mod deliveries;
@@ -67,5 +68,6 @@ pub fn feature(deps: &Deps) -> Feature {
             Arc::new(schedule::Expiry { ids: Arc::clone(&deps.ids) }),
             Arc::new(schedule::Sweep),
         ],
+        accounts: vec![Arc::new(account::Broadcasts)],
     }
 }

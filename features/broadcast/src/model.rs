@@ -161,6 +161,21 @@ pub(crate) struct Broadcast {
     pub(crate) final_stats: Option<Stats>,
 }
 
+/// A broadcast without its target: what each person's delivery says. The names of thousands of people are not read
+/// once more for each of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Saying {
+    pub(crate) id: BroadcastId,
+    pub(crate) status: Status,
+    pub(crate) sender_id: UserId,
+    pub(crate) said: Said,
+    pub(crate) priority: Priority,
+    pub(crate) late_joiners: bool,
+    pub(crate) fire_and_forget: bool,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+}
+
 /// What a broadcast adds up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Stats {

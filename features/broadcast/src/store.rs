@@ -9,7 +9,7 @@ use tidings::{
 use crate::{
     events::{self, Cause, LIFECYCLE_TOPIC, LifecycleEvent, Step},
     failures::Failures,
-    model::{Broadcast, Stats, Status, Target},
+    model::{Broadcast, Saying, Stats, Status, Target},
 };
 
 fn json<T: serde::de::DeserializeOwned>(row: &Row, column: usize) -> Result<T, StoreError> {
@@ -98,6 +98,33 @@ pub(crate) async fn find(tx: &Tx, id: BroadcastId) -> Result<Option<Broadcast>, 
         )
         .await?;
     row.as_ref().map(broadcast).transpose()
+}
+
+/// What a broadcast says, without whom it is for.
+pub(crate) async fn find_said(tx: &Tx, id: BroadcastId) -> Result<Option<Saying>, StoreError> {
+    let row = tx
+        .optional(
+            "SELECT broadcast_id, status, sender_id, said, priority, created_at, expires_at, late_joiners,
+                    fire_and_forget
+             FROM broadcasts
+             WHERE broadcast_id = $1",
+            params![id.to_string()],
+        )
+        .await?;
+    let saying = |row: &Row| {
+        Ok(Saying {
+            id: row.parse(0)?,
+            status: row.parse(1)?,
+            sender_id: row.parse(2)?,
+            said: json(row, 3)?,
+            priority: row.parse(4)?,
+            created_at: row.get(5)?,
+            expires_at: row.get(6)?,
+            late_joiners: row.get::<u32>(7)? == 1,
+            fire_and_forget: row.get::<u32>(8)? == 1,
+        })
+    };
+    row.as_ref().map(saying).transpose()
 }
 
 /// Newest first; `before` is the last id of the page before.

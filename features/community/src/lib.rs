@@ -35,5 +35,6 @@ pub fn feature(deps: &Deps) -> Feature {
         shows: Vec::new(),
         commands: vec![Arc::new(command::Announce { deps: deps.clone() })],
         schedules: Vec::new(),
+        accounts: Vec::new(),
     }
 }

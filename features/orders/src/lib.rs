@@ -56,5 +56,6 @@ pub fn feature(deps: &Deps) -> Feature {
         }],
         commands: Vec::new(),
         schedules: Vec::new(),
+        accounts: Vec::new(),
     }
 }

@@ -62,6 +62,7 @@ pub fn feature(
         shows: Vec::new(),
         commands: Vec::new(),
         schedules: Vec::new(),
+        accounts: Vec::new(),
     })
 }
 

@@ -50,16 +50,29 @@ pub fn partitions(brokers: &str, topic: &str) -> Vec<Partition> {
     found.map(|found| Partition { leader: found.leader, replicas: found.replicas.len() }).collect()
 }
 
-/// How many records of a topic have a number of the relay that an earlier one of their partition has.
+/// The headers of a topic's records, each once: what the relay sent again bears its number again, and readers drop it.
+pub fn read_once(brokers: &str, topic: &str) -> Vec<String> {
+    numbered(brokers, topic).0
+}
+
+/// Records that bear a number which an earlier one of their partition bears.
 pub fn repeated_numbers(brokers: &str, topic: &str) -> usize {
+    numbered(brokers, topic).1
+}
+
+/// The headers of records, each once, and how many came again.
+fn numbered(brokers: &str, topic: &str) -> (Vec<String>, usize) {
     let said = read(brokers, topic, "%p %h\n");
-    let mut known = HashSet::new();
-    let lines = said.lines().filter_map(|line| {
-        let (partition, headers) = line.split_once(' ')?;
-        let number = headers.split(',').find_map(|header| header.strip_prefix("tidings-seq="))?;
-        Some((partition.to_owned(), number.to_owned()))
-    });
-    lines.filter(|number| !known.insert(number.clone())).count()
+    let (mut known, mut once, mut again) = (HashSet::new(), Vec::new(), 0);
+    for (partition, headers) in said.lines().filter_map(|line| line.split_once(' ')) {
+        let number = headers.split(',').find_map(|header| header.strip_prefix("tidings-seq="));
+        if number.is_some_and(|number| !known.insert((partition, number))) {
+            again += 1;
+        } else {
+            once.push(headers.to_owned());
+        }
+    }
+    (once, again)
 }
 
 /// All records of a topic, each written as the format says.

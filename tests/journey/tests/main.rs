@@ -14,3 +14,4 @@ mod orders;
 mod preferences;
 mod resume;
 mod routes;
+mod why;

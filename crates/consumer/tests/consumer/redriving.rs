@@ -15,7 +15,7 @@ use tidings_consumer::{
     redrive::{Redrive, RedriveError, Redriven, Selection, redrive},
 };
 use tidings_log::{Log, TopicPartition};
-use tidings_model::Clock;
+use tidings_model::{Clock, header};
 use tidings_store::StoreError;
 
 use crate::{
@@ -95,6 +95,19 @@ async fn a_dead_letter_goes_to_its_topic_and_key_with_its_event_id_and_is_handle
             "{refused}"
         );
     }
+    assert_eq!(world.values().await, ["bad 000"]);
+}
+
+#[tokio::test]
+async fn one_whose_event_came_back_by_another_way_meanwhile_is_handled_without_a_second_effect() {
+    let (world, mended) = with_dead(1).await;
+    let letter = dead(&world.store).await.remove(0);
+    mended.store(true, Ordering::SeqCst);
+    let id = letter.event_id.as_str().as_bytes().to_vec();
+    world.put_record(0, Some("key 0"), "bad 000", vec![(header::ID.to_owned(), id)]).await;
+    world.until_effects(1).await;
+    one(&world, &letter.id).await.unwrap();
+    world.until("its end", async || in_state(&world, State::Handled).await.len() == 1).await;
     assert_eq!(world.values().await, ["bad 000"]);
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Push, catch-up, receipts, counts and the journey call it; nothing else decides.
 
-use tidings_model::{Channel, Kind, Priority, Timestamp};
+use tidings_model::{Audience, Channel, Kind, Priority, Timestamp};
 
-use crate::{DeliveryRecord, End, Moment, Person};
+use crate::{DeliveryRecord, End, Moment, Person, Place};
 
 /// What becomes of a record for somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,13 +157,27 @@ fn not_addressed(person: &Person, record: &DeliveryRecord, at: Moment, later: bo
     }
     let (audience, said) =
         if later { (record.first_audience(), record.first) } else { (&record.audience, record.place) };
-    if audience.none.iter().any(|channel| person.listens(channel, at.place)) {
+    left_out(person, audience, (said, record.late_joiners), at.place)
+}
+
+/// Why a message that is said to an audience at a place is not for a person: of one that was not delivered yet.
+pub fn not_meant(person: &Person, audience: &Audience, at: Place) -> Option<NotAddressed> {
+    left_out(person, audience, (at, true), at)
+}
+
+fn left_out(
+    person: &Person,
+    audience: &Audience,
+    (said, late_joiners): (Place, bool),
+    at: Place,
+) -> Option<NotAddressed> {
+    if audience.none.iter().any(|channel| person.listens(channel, at)) {
         return Some(NotAddressed::Excluded);
     }
     // Whoever joined after it was said is reached only if it is for late joiners, and the channel brings them.
     let reaches = |channel: &Channel| {
-        person.listened_since(channel, at.place).is_some_and(|member| {
-            member.from <= said || at.place <= said || (record.late_joiners && brings_active(channel))
+        person.listened_since(channel, at).is_some_and(|member| {
+            member.from <= said || at <= said || (late_joiners && brings_active(channel))
         })
     };
     if audience.any.iter().any(reaches) {
@@ -171,9 +185,9 @@ fn not_addressed(person: &Person, record: &DeliveryRecord, at: Moment, later: bo
     }
     // Only now is the reason worth more lookups.
     let memberships = || audience.any.iter().filter_map(|channel| person.memberships(channel));
-    Some(if memberships().any(|member| member.contains(at.place) || member.begins_after(at.place)) {
+    Some(if memberships().any(|member| member.contains(at) || member.begins_after(at)) {
         NotAddressed::JoinedLate
-    } else if memberships().any(|member| member.ended_by(at.place)) {
+    } else if memberships().any(|member| member.ended_by(at)) {
         NotAddressed::Left
     } else {
         NotAddressed::Stranger

@@ -1,4 +1,5 @@
-//! What every client of Kafka tells us on the side: its log lines, its troubles, and when a producer is warm.
+//! What every client of Kafka tells us on the side: its log lines, its troubles, when a producer is warm, and that it
+//! knows no broker any more.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,7 +11,10 @@ use rdkafka::{
 };
 use tokio::sync::watch;
 
-use super::failure::{Meaning, code_of, meaning};
+use super::{
+    failure::{Meaning, code_of, meaning},
+    native::Bootstrap,
+};
 
 /// What a client told on the side.
 #[derive(Debug)]
@@ -19,11 +23,18 @@ pub(super) struct Told {
     refused: Mutex<Option<(RDKafkaErrorCode, String)>>,
     away: Mutex<Option<String>>,
     warm: watch::Sender<bool>,
+    /// Begins anew when every broker is forgotten.
+    pub(super) bootstrap: Bootstrap,
 }
 
 impl Default for Told {
     fn default() -> Self {
-        Self { refused: Mutex::default(), away: Mutex::default(), warm: watch::Sender::new(false) }
+        Self {
+            refused: Mutex::default(),
+            away: Mutex::default(),
+            warm: watch::Sender::new(false),
+            bootstrap: Bootstrap::default(),
+        }
     }
 }
 
@@ -41,6 +52,21 @@ impl Told {
     /// Becomes true when the producer has its id, without which its first record would wait for half a second.
     pub(super) fn warm(&self) -> watch::Receiver<bool> {
         self.warm.subscribe()
+    }
+
+    /// What a client's statistics tell, as librdkafka writes them.
+    pub(super) fn look_at(&self, statistics: &[u8]) {
+        const ASSIGNED: &[u8] = br#""idemp_state": "Assigned""#;
+        const BROKERS: [&[u8]; 2] = [br#""source":"configured""#, br#""source":"learned""#];
+        let tell = |what: &[u8]| statistics.windows(what.len()).any(|found| found == what);
+        if !BROKERS.into_iter().any(tell) {
+            tracing::warn!("Kafka named no brokers; asking those of the settings again");
+            self.bootstrap.again();
+        }
+        // Once is enough.
+        if !*self.warm.borrow() && tell(ASSIGNED) {
+            self.warm.send_replace(true);
+        }
     }
 
     fn note(&self, error: &KafkaError, reason: &str) {
@@ -88,11 +114,7 @@ impl ClientContext for Listener {
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
-        // As librdkafka writes it; once is enough.
-        const ASSIGNED: &[u8] = br#""idemp_state": "Assigned""#;
-        if !*self.0.warm.borrow() && statistics.windows(ASSIGNED.len()).any(|found| found == ASSIGNED) {
-            self.0.warm.send_replace(true);
-        }
+        self.0.look_at(statistics);
     }
 }
 

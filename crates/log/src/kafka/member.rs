@@ -70,6 +70,7 @@ impl KafkaMember {
         let client: Client = config
             .create_with_context(GroupContext::default())
             .map_err(LogError::kafka_about(OPERATION, group))?;
+        client.context().remember(client.client(), &inner.settings.brokers);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         client.subscribe(&names).map_err(LogError::kafka_about(OPERATION, group))?;
         Ok(Self {

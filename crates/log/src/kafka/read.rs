@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 use rdkafka::{
-    Message, Offset, TopicPartitionList,
+    ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{Consumer, ConsumerContext, MessageStream, StreamConsumer},
     error::{KafkaError, RDKafkaErrorCode as Code},
     message::BorrowedMessage,
@@ -85,15 +85,23 @@ pub(super) fn at(partition: &TopicPartition, offset: u64) -> Result<TopicPartiti
 
 impl Inner {
     pub(super) fn reader(&self) -> Result<Reader, LogError> {
-        let config = settings::reader(&self.settings)?;
-        config.create_with_context(Listener::default()).map_err(LogError::kafka("make a reader"))
+        self.reader_by(&settings::reader(&self.settings)?)
+    }
+
+    fn reader_by(&self, config: &ClientConfig) -> Result<Reader, LogError> {
+        let listener = Listener::default();
+        let reader: Reader =
+            config.create_with_context(listener.clone()).map_err(LogError::kafka("make a reader"))?;
+        listener.0.bootstrap.remember(reader.client(), &self.settings.brokers);
+        Ok(reader)
     }
 
     /// A reader that is told where a partition ends.
     fn looker(&self) -> Result<Reader, LogError> {
         let mut config = settings::reader(&self.settings)?;
-        config.set("enable.partition.eof", "true");
-        config.create_with_context(Listener::default()).map_err(LogError::kafka("make a reader"))
+        // Between two looks nobody polls it, so it is to tell nothing; one that failed is not used again.
+        config.set("enable.partition.eof", "true").set("statistics.interval.ms", "0");
+        self.reader_by(&config)
     }
 
     /// Records of a partition from an offset on, at most `limit`: what is there now.

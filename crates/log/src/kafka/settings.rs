@@ -206,8 +206,7 @@ pub(super) fn direct(settings: &KafkaSettings) -> Result<ClientConfig, LogError>
         )
         .set("enable.idempotence", (*acks == Acks::All && *retries > 0).to_string())
         .set("retries", retries.to_string())
-        .set("message.timeout.ms", give_up.as_millis().to_string())
-        .set("statistics.interval.ms", "0");
+        .set("message.timeout.ms", give_up.as_millis().to_string());
     Ok(config)
 }
 
@@ -241,7 +240,11 @@ pub(super) fn member(settings: &KafkaSettings, group: &str) -> Result<ClientConf
 
 fn consumer(settings: &KafkaSettings) -> Result<ClientConfig, LogError> {
     let mut config = common(settings);
-    config.set("queued.max.messages.kbytes", "16384").set("fetch.wait.max.ms", "500");
+    config
+        .set("queued.max.messages.kbytes", "16384")
+        .set("fetch.wait.max.ms", "500")
+        // Tells when a reader was left without brokers.
+        .set("statistics.interval.ms", "5000");
     pass_through(&mut config, &settings.consumer, "consumer", &CONSUMER_PROMISES)?;
     config
         .set("enable.auto.commit", "false")

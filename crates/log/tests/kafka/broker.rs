@@ -41,6 +41,11 @@ impl Broker {
         kafka(vec!["kill".to_owned(), self.name.clone(), "1".to_owned()]).await;
     }
 
+    /// Lets its controller forget it: it goes on answering, and says that there are no brokers.
+    pub(crate) async fn forget(&self) {
+        kafka(vec!["forget".to_owned(), self.name.clone(), "1".to_owned()]).await;
+    }
+
     /// Starts it again with what it kept.
     pub(crate) async fn restart(&self) {
         kafka(vec!["restart".to_owned(), self.name.clone(), "1".to_owned()]).await;

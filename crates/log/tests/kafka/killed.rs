@@ -1,4 +1,4 @@
-//! A broker is killed and started again under records that are written and read.
+//! A broker is killed, or forgotten, and started again under records that are written and read.
 
 use std::time::{Duration, Instant};
 
@@ -89,5 +89,44 @@ async fn a_killed_broker_loses_nothing_and_all_go_on_by_themselves() {
     over.cancel();
     tasks.close();
     tasks.wait().await;
+    party.end().await;
+}
+
+/// A broker that its controller does not count, as after a long pause, says that there are none: clients forget the
+/// last one, and must ask those of the settings again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_told_of_no_brokers_goes_on_when_one_is_back() {
+    pass_over!(shared().err());
+    let broker = Broker::start().await;
+    let log = connect(broker.brokers.clone(), GroupProtocol::Classic).await;
+    let topic = topic(&log, 1).await;
+    let of = TopicPartition { topic: topic.clone(), partition: 0 };
+    let mut party = Party::new(&log, &topic);
+    party.come();
+    let mut tail = log.tail(of.clone(), Start::Earliest).await.expect("it opens");
+    log.produce(numbered(&topic, 0, 1)).await.expect("it is written");
+    tail.next(1).await.expect("it is read");
+    party.seen.until("it reads", |seen| seen.counts().0 == 1).await;
+
+    broker.forget().await;
+    // All of them ask who leads the partition now; this one until its patience ends.
+    let asked = log.produce(numbered(&topic, 0, 2)).await;
+    assert!(matches!(asked, Err(LogError::Unknown { .. })), "{asked:?}");
+    broker.kill().await;
+    broker.restart().await;
+
+    let back = Instant::now();
+    tokio::time::timeout(LIMIT, async {
+        while log.produce(numbered(&topic, 0, 3)).await.is_err() {}
+        while tail.position() < 2 {
+            tail.next(10).await.expect("a tail goes on by itself");
+        }
+        // Whoever asks questions goes on too.
+        while log.topics().await.is_err() {}
+    })
+    .await
+    .expect("all go on");
+    party.seen.until("the member reads on", |seen| seen.counts().0 >= 2).await;
+    println!("all go on {:?} after the broker's start", back.elapsed());
     party.end().await;
 }

@@ -3,6 +3,8 @@
 //! Nothing is written for it while messages travel: the log, the delivery records, the person's sessions and receipts
 //! say it together, and the one verdict gives the reason.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::{Path, State},
@@ -11,13 +13,11 @@ use serde::{Deserialize, Serialize};
 use tidings_api::{Caller, Params, Problem, Scope};
 use tidings_consumer::dead_letter_topic;
 use tidings_delivery::{
-    Delivery, End, Origin,
-    core::{
-        Moment,
-        verdict::{NotAddressed, Verdict, Withheld, verdict},
-    },
+    Delivery, Origin,
+    core::Moment,
     head,
     trace::{self, Trace},
+    why::{self, Judged, Standing, State as Stands, Told},
 };
 use tidings_log::{GroupOffset, TopicPartition};
 use tidings_model::{BroadcastId, Record, Timestamp, UserId};
@@ -41,9 +41,11 @@ pub(super) struct Journey {
     message_id: String,
     #[schema(value_type = String)]
     user_id: UserId,
-    /// Where it stands: `read`, `delivered`, `pending`, `withheld`, `not_addressed`, `ended`, `failed`, `on_its_way`.
+    /// Where it stands: `read`, `delivered`, `pending`, `withheld`, `not_addressed`, `ended`, `failed`, `on_its_way`,
+    /// `not_kept`.
     state: &'static str,
-    /// Why, as a word: `stranger`, `left`, `muted`, `cancelled` …; null where nothing stands in the way.
+    /// Why, as a word: `stranger`, `left`, `muted`, `cancelled` …; null where nothing stands in the way. All of them are
+    /// in `docs/broadcasts.md`.
     reason: Option<&'static str>,
     /// The same as a sentence.
     summary: String,
@@ -94,10 +96,16 @@ pub(super) async fn get_journey(
     caller.require(Scope::OpsRead)?;
     let (id, user) = (message_id.clone(), query.user_id.clone());
     let generation = operators.feed.generations().current().id;
-    let (trace, head) = operators
+    let accounts = Arc::clone(&operators.accounts);
+    let (trace, told, head) = operators
         .store
         .read(move |tx| async move {
-            Ok::<_, StoreError>((trace::of(&tx, generation, &id, &user).await?, head(&tx).await?))
+            let mut told = None;
+            for account in accounts.iter() {
+                told = told.or(account.of(&tx, &id, &user).await?);
+            }
+            let trace = trace::of(&tx, generation, &id, &user).await?;
+            Ok::<_, StoreError>((trace, told, head(&tx).await?))
         })
         .await?;
     // A broadcast's id tells when it was made, also before its first delivery.
@@ -109,11 +117,11 @@ pub(super) async fn get_journey(
         (None, Some(made)) => operators.logged(&message_id, made).await?,
         (None, None) => Logged::default(),
     };
-    if trace.item.is_none() && trace.records.is_empty() && logged.record.is_none() {
+    if trace.item.is_none() && trace.records.is_empty() && told.is_none() && logged.record.is_none() {
         return Err(Problem::not_found("message"));
     }
     let now = Moment { place: head, time: operators.clock.now() };
-    Ok(Json(Journey::of(message_id, query.user_id, &trace, &logged, now)))
+    Ok(Json(Journey::of(message_id, &trace, told.as_ref(), &logged, now)))
 }
 
 impl Operators {
@@ -171,119 +179,22 @@ fn why_given_up(letter: &Record) -> String {
     )
 }
 
-/// What decides for the person: a record that was offered at its place, or is by now (whoever joined since, or wants
-/// the category again, gets it when they connect); or else the last one, for its reason.
-fn judged(trace: &Trace, now: Moment) -> Option<(&Delivery, Verdict)> {
-    let all = |at: fn(&Delivery, Moment) -> Moment| {
-        trace
-            .records
-            .iter()
-            .map(move |record| (record, verdict(&trace.person, record.facts(), at(record, now))))
-    };
-    let then = || all(|record, _now| record.facts().moment());
-    let offered = |(_, verdict): &(&Delivery, Verdict)| verdict.is_offered();
-    then().find(offered).or_else(|| all(|_record, now| now).find(offered)).or_else(|| then().next_back())
-}
-
-/// Where a message stands for a person: the state, the reason, the sentence.
-type Standing = (&'static str, Option<&'static str>, String);
-
-fn standing(user: &UserId, trace: &Trace, judged: Option<(&Delivery, Verdict)>, logged: &Logged) -> Standing {
-    if let Some(at) = trace.receipt.read_at {
-        return ("read", None, format!("{user} read it at {at}"));
-    }
-    if let Some(at) = trace.receipt.delivered_at {
-        return ("delivered", None, format!("{user} has it since {at}, and has not said that they read it"));
-    }
-    let Some((delivery, verdict)) = judged else {
-        return match &logged.given_up {
-            Some(why) => ("failed", Some("dead_letter"), format!("a handler gave it up: {why}")),
-            None => ("on_its_way", None, "it is saved, and not yet delivered to anybody".to_owned()),
-        };
-    };
-    match verdict {
-        Verdict::NotAddressed { reason } => {
-            let known = if trace.known { "" } else { " (the directory does not know them)" };
-            (
-                "not_addressed",
-                Some(reason.as_str()),
-                format!("it is not for {user}{known}: {}", not_addressed(reason)),
-            )
-        }
-        // A message that ended as the newest record is over at its own place already; it was offered all the same.
-        Verdict::Offered | Verdict::Withheld { reason: Withheld::Cancelled | Withheld::Expired, .. } => {
-            ended(user, trace, delivery).unwrap_or_else(|| offered(user, trace, delivery))
-        }
-        Verdict::Withheld { reason, .. } => {
-            let summary = format!("{user} is meant and did not get it: {}", withheld(reason));
-            ("withheld", Some(reason.as_str()), summary)
-        }
-    }
-}
-
-fn ended(user: &UserId, trace: &Trace, delivery: &Delivery) -> Option<Standing> {
-    let at = trace.item.as_ref().and_then(|item| item.ended_at)?;
-    let (reason, word) = match delivery.facts().removal.map(|removal| removal.end) {
-        Some(End::Cancelled) => ("cancelled", "was taken back"),
-        Some(End::Expired) | None => ("expired", "expired"),
-    };
-    Some(("ended", Some(reason), format!("it {word} at {at}, before {user} confirmed it")))
-}
-
-fn offered(user: &UserId, trace: &Trace, delivery: &Delivery) -> Standing {
-    let verdicts = || trace.sessions.iter().map(|row| row.session().verdict(&trace.person, delivery.facts()));
-    let devices = verdicts().filter(|verdict| verdict.is_offered()).count();
-    let summary = match (trace.sessions.len(), devices) {
-        (0, _) => format!("it is pending: {user} has not connected yet"),
-        (_, 0) => format!("it is pending: no device of {user} was offered it yet"),
-        (_, 1) => format!("it is pending: it is offered to a device of {user}, which has not confirmed it"),
-        (_, devices) => {
-            format!("it is pending: it is offered to {devices} devices of {user}, none has confirmed it")
-        }
-    };
-    let reason = verdicts().find_map(Verdict::reason).filter(|_| devices == 0);
-    ("pending", reason, summary)
-}
-
-const fn not_addressed(reason: NotAddressed) -> &'static str {
-    match reason {
-        NotAddressed::Stranger => "they were never in its audience",
-        NotAddressed::Excluded => "they are in a channel that it was not to reach",
-        NotAddressed::Left => "they had left its audience before",
-        NotAddressed::JoinedLate => "they joined its audience after it",
-        NotAddressed::Offline => "it was for those who were online",
-    }
-}
-
-const fn withheld(reason: Withheld) -> &'static str {
-    match reason {
-        Withheld::Muted => "they muted its category",
-        Withheld::QuietHours => "it came in their quiet hours",
-        Withheld::Cancelled => "it was taken back before",
-        Withheld::Expired => "it had expired",
-        Withheld::Narrowed => "the device listens to other channels",
-        Withheld::Digest => "more was pending than a catch-up brings",
-        Withheld::BeforeSession => "the device began after it",
-    }
-}
-
 impl Journey {
-    fn of(message_id: String, user_id: UserId, trace: &Trace, logged: &Logged, now: Moment) -> Self {
-        let judged = judged(trace, now);
-        let (state, reason, summary) = standing(&user_id, trace, judged, logged);
-        let steps = steps(trace, judged, logged, state);
-        Self { message_id, user_id, state, reason, summary, steps }
+    fn of(message_id: String, trace: &Trace, told: Option<&Told>, logged: &Logged, now: Moment) -> Self {
+        let Standing { state, reason, summary } = why::standing(trace, told, logged.given_up.as_deref(), now);
+        let steps = steps(trace, why::judged(trace, now), logged, state);
+        Self { message_id, user_id: trace.person.id().clone(), state: state.as_str(), reason, summary, steps }
     }
 }
 
-fn steps(trace: &Trace, judged: Option<(&Delivery, Verdict)>, logged: &Logged, state: &str) -> Vec<Step> {
+fn steps(trace: &Trace, judged: Option<Judged<'_>>, logged: &Logged, state: Stands) -> Vec<Step> {
     let record = logged.record.as_ref();
     let saved = record.map(|record| record.time).or(trace.item.as_ref().map(|item| item.created_at));
     let place = record.map(|record| format!("{}/{}@{}", record.topic, record.partition, record.offset));
     let step = |name, done, time| Step { name, done, time, place: None, detail: None };
-    let delivered = judged.map(|(delivery, _)| delivery.facts());
-    let offered = judged.is_some_and(|(_, verdict)| verdict.is_offered());
-    let devices = trace.sessions.len();
+    let delivered = judged.map(|judged| judged.delivery.facts());
+    let offered = judged.is_some_and(|judged| judged.verdict.is_offered());
+    let devices = judged.map_or(0, |judged| judged.devices);
     let consumed = !logged.handled_by.is_empty() || delivered.is_some();
     vec![
         step("create", true, saved),
@@ -314,7 +225,8 @@ fn steps(trace: &Trace, judged: Option<(&Delivery, Verdict)>, logged: &Logged, s
         Step {
             detail: Some(match (offered, devices) {
                 (false, _) => "not offered".to_owned(),
-                (true, 0) => "the person has not connected yet".to_owned(),
+                (true, 0) if trace.devices.is_empty() => "the person has not connected yet".to_owned(),
+                (true, 0) => "no device was offered it yet".to_owned(),
                 (true, 1) => "offered to 1 device, at once or when it comes back".to_owned(),
                 (true, devices) => format!("offered to {devices} devices, at once or when they come back"),
             }),
@@ -322,7 +234,7 @@ fn steps(trace: &Trace, judged: Option<(&Delivery, Verdict)>, logged: &Logged, s
         },
         step("receive", trace.receipt.delivered_at.is_some(), trace.receipt.delivered_at),
         Step {
-            detail: Some(state.to_owned()),
+            detail: Some(state.as_str().to_owned()),
             ..step(
                 "receipt",
                 trace.receipt.delivered_at.is_some(),

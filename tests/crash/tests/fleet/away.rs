@@ -20,6 +20,9 @@ const SHAPE: Shape = Shape { habits: |_every| Habits::CALM, ..Shape::restless(30
 const AWAY: Duration = Duration::from_mins(1);
 /// Messages that are taken between two faults.
 const BETWEEN: usize = 100;
+/// How long a broker is frozen to be back when its controller begins to count it as gone, which it does after 9 s: then it
+/// answers, and says that there are no brokers.
+const EDGE_MS: std::ops::Range<u64> = 8_600..9_400;
 
 /// How a part goes away.
 #[derive(Clone, Copy, Debug)]
@@ -72,4 +75,23 @@ async fn a_frozen_broker_and_a_killed_database_cut_no_stream_and_leave_no_questi
 #[ignore = "takes three minutes; scripts/crash runs it"]
 async fn a_killed_broker_and_a_frozen_database_cut_no_stream_and_leave_no_question_open() {
     both("away-too", How::Killed, How::Frozen).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes two minutes; scripts/crash runs it"]
+async fn a_broker_that_is_back_when_its_controller_gives_it_up_is_found_again() {
+    let fleet = Fleet::start("edge", Brokers::One, 1).await;
+    let mut load = fleet.load(SHAPE).await;
+    let mut random = fastrand::Rng::with_seed(fleet.run.settings.seed);
+    for round in 0..6 {
+        fleet.calm(&load, BETWEEN).await;
+        load.fault("the Broker is frozen for as long as its controller waits");
+        fleet.parts.freeze_broker(1);
+        tokio::time::sleep(Duration::from_millis(random.u64(EDGE_MS))).await;
+        fleet.parts.thaw_broker(1);
+        recovers(&load, Part::Broker, SHAPE.people * SHAPE.devices, round).await;
+    }
+    let demands = Demands { faults: 6, reconnects: 0, cuts_allowed: false, away: 6, ..Demands::HONEST };
+    let judgement = fleet.judge(&mut load, &demands).await;
+    assert!(judgement.holds(), "{judgement}");
 }

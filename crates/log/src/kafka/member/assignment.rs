@@ -7,6 +7,7 @@ use std::{
 
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
+    client::Client,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::{KafkaError, KafkaResult},
@@ -42,6 +43,11 @@ pub(super) struct GroupContext {
 impl GroupContext {
     fn decided(&self) -> MutexGuard<'_, Decided> {
         self.decided.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers the client that calls back.
+    pub(super) fn remember(&self, client: &Client<Self>, brokers: &[String]) {
+        self.listener.0.bootstrap.remember(client, brokers);
     }
 
     /// Whether there is something to follow.
@@ -97,6 +103,10 @@ impl ClientContext for GroupContext {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.listener.error(error, reason);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.listener.stats_raw(statistics);
     }
 }
 
