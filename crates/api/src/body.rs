@@ -13,6 +13,10 @@ const BODY_BYTES: usize = 256 << 10;
 /// The most bytes of a body that lists ids.
 const LISTING_BODY_BYTES: usize = 1 << 20;
 
+/// What is read past the limit of a body that is refused, and thrown away: a connection that is closed over unread bytes
+/// is reset, and whoever still writes would not see the answer.
+const DISCARDED_BYTES: usize = 1 << 20;
+
 /// The media type of one JSON value.
 const JSON: &str = "application/json";
 /// The media type of one JSON value a line.
@@ -78,7 +82,36 @@ fn essence(request: &Request) -> (&str, &str) {
 }
 
 async fn read_as(request: Request, media: &str, limit: usize) -> Result<Bytes, Problem> {
-    let (essence, charset) = essence(&request);
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced: Option<usize> = announced.and_then(|value| value.to_str().ok()?.parse().ok());
+    // Who waits for our word has sent nothing yet.
+    let waits = request.headers().contains_key(header::EXPECT);
+    let refused = check(&request, media).err();
+    let mut body = request.into_body();
+    let refused = match refused {
+        Some(problem) => problem,
+        // Said before a byte of it is read, where the length is known.
+        None if announced.is_some_and(|length| length > limit) => too_large(limit),
+        None => match Limited::new(&mut body, limit).collect().await {
+            Ok(body) => return Ok(body.to_bytes()),
+            Err(cause) if cause.downcast_ref::<LengthLimitError>().is_some() => too_large(limit),
+            Err(_cut) => return Err(Problem::new(Code::BadRequest, "the body was cut")),
+        },
+    };
+    if !waits && announced.is_none_or(|length| length <= limit + DISCARDED_BYTES) {
+        let mut rest = Limited::new(body, limit + DISCARDED_BYTES);
+        while let Some(Ok(_)) = rest.frame().await {}
+    }
+    Err(refused)
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(Code::TooLarge, format!("a body has at most {limit} bytes"))
+}
+
+/// Whether a request says that its body is of a media type, in UTF-8, as it is.
+fn check(request: &Request, media: &str) -> Result<(), Problem> {
+    let (essence, charset) = essence(request);
     if !essence.eq_ignore_ascii_case(media) || !charset.eq_ignore_ascii_case("utf-8") {
         return Err(Problem::new(
             Code::UnsupportedMediaType,
@@ -88,18 +121,7 @@ async fn read_as(request: Request, media: &str, limit: usize) -> Result<Bytes, P
     if request.headers().contains_key(header::CONTENT_ENCODING) {
         return Err(Problem::new(Code::UnsupportedMediaType, "send the body without Content-Encoding"));
     }
-    let too_large = || Problem::new(Code::TooLarge, format!("a body has at most {limit} bytes"));
-    // Said before a byte of it is read, where the length is known.
-    let announced =
-        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: usize| length > limit) {
-        return Err(too_large());
-    }
-    match Limited::new(request.into_body(), limit).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(cause) if cause.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
-        Err(_cut) => Err(Problem::new(Code::BadRequest, "the body was cut")),
-    }
+    Ok(())
 }
 
 impl RawBody {
@@ -111,7 +133,7 @@ impl RawBody {
     /// Refuses a body that is larger than one that lists no ids may be.
     pub fn limit(&self, bytes: usize) -> Result<(), Problem> {
         if self.0.len() > bytes {
-            return Err(Problem::new(Code::TooLarge, format!("a body has at most {bytes} bytes")));
+            return Err(too_large(bytes));
         }
         Ok(())
     }

@@ -255,6 +255,12 @@ impl From<StoreError> for Problem {
             )
             .retry_after(1);
         }
+        if matches!(cause, StoreError::ReadLimit { .. }) {
+            tracing::warn!(cause = chain(&cause), "a request was given up");
+            let detail =
+                "the database was too slow to answer; nothing was changed: ask again, for less if you can";
+            return Self::new(Code::Unavailable, detail).retry_after(1);
+        }
         tracing::error!(cause = chain(&cause), "a request failed");
         Self::new(Code::Internal, "the request failed; nothing of it was kept")
     }
@@ -269,4 +275,16 @@ fn chain(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_that_took_too_long_may_be_asked_for_again_but_a_broken_row_may_not() {
+        let slow = Problem::from(StoreError::ReadLimit { limit_ms: 2_000 });
+        assert_eq!(slow.code(), Code::Unavailable);
+        assert_eq!(Problem::from(StoreError::Panicked).code(), Code::Internal);
+    }
 }
