@@ -61,6 +61,11 @@ impl<T> Drop for Held<T> {
     }
 }
 
+/// A limit as librdkafka takes it.
+fn in_ms(limit: Duration) -> i32 {
+    i32::try_from(limit.as_millis()).unwrap_or(i32::MAX)
+}
+
 /// Asks by `ask` and waits for the answer, at most `limit`.
 fn call<C: ClientContext>(
     client: &Client<C>,
@@ -68,7 +73,7 @@ fn call<C: ClientContext>(
     limit: Duration,
     ask: impl FnOnce(*mut sys::rd_kafka_t, *const sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
 ) -> Answer<Held<sys::rd_kafka_event_t>> {
-    let limit_ms = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
+    let limit_ms = in_ms(limit);
     let native = client.native_ptr();
     // SAFETY: `native` lives as long as `client`, which is borrowed; options and queue are destroyed by `Held`
     // before it, in the reverse order of their making. The buffer for the error has the length that is told.

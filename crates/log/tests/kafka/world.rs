@@ -120,6 +120,8 @@ impl Keeper for Kafka {
         let (number, upto) = (partition.partition.cast_signed(), upto.cast_signed());
         places.add_partition_offset(&topic, number, Offset::Offset(upto)).expect("it is a place");
         let admin = admin(&shared().expect("asked for before"));
+        // A client that knows the leaders asks them in one thread; librdkafka may end the process where it does not.
+        admin.inner().fetch_metadata(Some(&topic), Duration::from_secs(10)).expect("the broker answers");
         let forgotten = admin.delete_records(&places, &AdminOptions::new()).await;
         for place in forgotten.expect("the broker answers").elements() {
             place.error().expect("its records are deleted");

@@ -22,7 +22,8 @@ pub(in crate::kafka) fn list_groups<C: ClientContext>(
         // SAFETY: all three live during the call.
         unsafe { sys::rd_kafka_ListConsumerGroups(native, options, queue) }
     })?;
-    // SAFETY: as in `list_offsets`.
+    // SAFETY: the result and what it lends live as long as the event, which outlives this block; `count` is set
+    // by the call that lends the list.
     unsafe {
         let result = sys::rd_kafka_event_ListConsumerGroups_result(event.get());
         if result.is_null() {
@@ -56,7 +57,7 @@ pub(in crate::kafka) fn describe_group<C: ClientContext>(
             sys::rd_kafka_DescribeConsumerGroups(native, names.as_mut_ptr(), names.len(), options, queue);
         }
     })?;
-    // SAFETY: as in `list_offsets`.
+    // SAFETY: as in `list_groups`.
     unsafe {
         let result = sys::rd_kafka_event_DescribeConsumerGroups_result(event.get());
         if result.is_null() {
@@ -107,7 +108,7 @@ pub(in crate::kafka) fn group_offsets<C: ClientContext>(
         // SAFETY: the request lives during the call, which copies it.
         unsafe { sys::rd_kafka_ListConsumerGroupOffsets(native, requests.as_mut_ptr(), 1, options, queue) }
     })?;
-    // SAFETY: as in `list_offsets`.
+    // SAFETY: as in `list_groups`.
     let partitions = unsafe {
         let result = sys::rd_kafka_event_ListConsumerGroupOffsets_result(event.get());
         if result.is_null() {
@@ -142,7 +143,7 @@ pub(in crate::kafka) fn set_group_offset<C: ClientContext>(
         // SAFETY: the request lives during the call, which copies it.
         unsafe { sys::rd_kafka_AlterConsumerGroupOffsets(native, requests.as_mut_ptr(), 1, options, queue) }
     })?;
-    // SAFETY: as in `list_offsets`.
+    // SAFETY: as in `list_groups`.
     let partitions = unsafe {
         let result = sys::rd_kafka_event_AlterConsumerGroupOffsets_result(event.get());
         if result.is_null() {

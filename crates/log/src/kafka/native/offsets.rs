@@ -9,7 +9,7 @@ use rdkafka::{
 };
 use rdkafka_sys as sys;
 
-use super::{Answer, Listed, call, list, listed, partition_list};
+use super::{Answer, Listed, all_listed, in_ms, partition_list};
 use crate::TopicPartition;
 
 /// Partitions that are asked for at once: librdkafka looks each answer up among all that were asked for.
@@ -38,6 +38,8 @@ pub(in crate::kafka) fn list_offsets<C: ClientContext>(
     Ok(known.filter_map(|found| Some((found.partition, u64::try_from(found.offset).ok()?))).collect())
 }
 
+/// Asks as a reader does. The administrator's call for the same, `ListOffsets`, begins on the caller's thread and may
+/// be gone on with by the client's own at the same time, which ends the process (librdkafka 2.12).
 fn ask<C: ClientContext>(
     client: &Client<C>,
     partitions: &[TopicPartition],
@@ -45,29 +47,27 @@ fn ask<C: ClientContext>(
     limit: Duration,
 ) -> Answer<Vec<Listed>> {
     let wanted: Vec<_> = partitions.iter().map(|partition| (partition.clone(), which)).collect();
-    // An offset of this list is what is asked for: -2 the first, -1 the one after the last.
+    // An offset of this list is what is asked for, -2 the first, -1 the one after the last; then what is answered.
     let wanted = partition_list(&wanted)?;
-    let event = call(
-        client,
-        sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS,
-        limit,
-        |native, options, queue| {
-            // SAFETY: all four live during the call, which copies what it needs.
-            unsafe { sys::rd_kafka_ListOffsets(native, wanted.ptr(), options, queue) }
-        },
-    )?;
-    // SAFETY: the result and what it lends live as long as the event, which outlives this block; `count` is set
-    // by the call that lends the list.
-    unsafe {
-        let result = sys::rd_kafka_event_ListOffsets_result(event.get());
-        if result.is_null() {
-            return Err(KafkaError::AdminOp(Code::InvalidType));
+    // SAFETY: the client is borrowed and the list ours; the call waits for all answers, and keeps nothing.
+    let asked = unsafe { sys::rd_kafka_offsets_for_times(client.native_ptr(), wanted.ptr(), in_ms(limit)) };
+    let code: Code = asked.into();
+    match (code, partitions) {
+        // Where no partition has a leader, each says so itself.
+        (Code::NoError | Code::UnknownPartition, _) => {
+            // SAFETY: the list is alive.
+            Ok(unsafe { all_listed(wanted.ptr()) })
         }
-        let mut count = 0;
-        let infos = sys::rd_kafka_ListOffsets_result_infos(result, &raw mut count);
-        let infos = list(infos.cast_const(), count).iter();
-        let found =
-            infos.filter_map(|info| listed(sys::rd_kafka_ListOffsetsResultInfo_topic_partition(*info)));
-        Ok(found.collect())
+        // What a broker says of one partition (its codes are positive) hides what it says of the others.
+        (_, [alone]) if asked as i32 > 0 => {
+            Ok(vec![Listed { partition: alone.clone(), offset: -1, failed: Some(code) }])
+        }
+        (_, several) if asked as i32 > 0 => {
+            let (left, right) = several.split_at(several.len() / 2);
+            let mut found = ask(client, left, which, limit)?;
+            found.extend(ask(client, right, which, limit)?);
+            Ok(found)
+        }
+        _ => Err(KafkaError::AdminOp(code)),
     }
 }
