@@ -194,6 +194,7 @@ async fn orders_that_lay_in_the_topic_while_the_server_was_down_are_all_processe
 }
 
 /// A server on a broker with these settings of its producers; none where no broker keeps the log.
+#[expect(clippy::print_stdout, reason = "a test says what it passes over")]
 async fn on_kafka(producer: &[(&'static str, &'static str)]) -> Option<(TestApp, String)> {
     let set = |config: &mut Config| {
         let producer = producer.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));

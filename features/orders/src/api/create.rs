@@ -89,25 +89,23 @@ pub(super) async fn create_order(
         return Ok(answer);
     }
     let (id, event_id) = ids(&api, &key, &body.0);
-    let placed = match api.stored(&key, id).await? {
-        Some(order) => OrderPlaced::from(order),
-        None => {
-            let now = api.deps.clock.now();
-            let named = (id, &caller.user_id);
-            let event = events::accepted(event_id, named, &ordered, now, trace.to_string());
-            let written = api.publish(event).await?;
-            let warnings = warnings(written.acks);
-            let order = Order {
-                id,
-                user_id: Some(caller.user_id.clone()),
-                ordered,
-                status: Status::Accepted,
-                place: written.into(),
-                created_at: now,
-            };
-            api.accepted.remember(order.clone());
-            OrderPlaced { warnings, ..order.into() }
-        }
+    let placed = if let Some(order) = api.stored(&key, id).await? {
+        OrderPlaced::from(order)
+    } else {
+        let now = api.deps.clock.now();
+        let event = events::accepted(event_id, (id, &caller.user_id), &ordered, now, trace.to_string());
+        let written = api.publish(event).await?;
+        let warnings = warnings(written.acks);
+        let order = Order {
+            id,
+            user_id: Some(caller.user_id),
+            ordered,
+            status: Status::Accepted,
+            place: written.into(),
+            created_at: now,
+        };
+        api.accepted.remember(order.clone());
+        OrderPlaced { warnings, ..order.into() }
     };
     api.deps.keep_answer(key, &body.0, Answer::new(StatusCode::CREATED, &placed)).await
 }
