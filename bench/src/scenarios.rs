@@ -1,5 +1,6 @@
 //! Scenarios: each starts its own server on a fresh database, loads it, and answers figures.
 
+mod consumer;
 mod creates;
 mod everybody;
 mod fan_out;
@@ -24,12 +25,14 @@ pub(crate) enum Scenario {
     Everybody,
     /// Confirmations by a thousand people.
     Receipts,
+    /// Records of a topic of Kafka, read by consumers.
+    Consumer,
 }
 
 impl Scenario {
     /// All, in the order of a run.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::OnTheWire, Self::Creates, Self::FanOut, Self::Everybody, Self::Receipts];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::OnTheWire, Self::Creates, Self::FanOut, Self::Everybody, Self::Receipts, Self::Consumer];
 
     /// What the table calls it.
     pub(crate) const fn title(self) -> &'static str {
@@ -39,6 +42,7 @@ impl Scenario {
             Self::FanOut => "One message to 10,000 connections",
             Self::Everybody => "One message to 1,000,000 people, 500 of them online",
             Self::Receipts => "Receipts of 1,000 people",
+            Self::Consumer => "Records of Kafka, read",
         }
     }
 
@@ -50,6 +54,7 @@ impl Scenario {
             Self::FanOut => fan_out::run(bench),
             Self::Everybody => everybody::run(bench),
             Self::Receipts => receipts::run(bench),
+            Self::Consumer => consumer::run(bench),
         }
     }
 }
