@@ -22,12 +22,18 @@ impl Process {
 
     /// Starts a process that prints the address it listens on.
     pub(crate) fn listening(command: &mut Command) -> Result<(Self, SocketAddr), Failure> {
+        let (process, line) = Self::telling(command)?;
+        Ok((process, line.trim().parse()?))
+    }
+
+    /// Starts a process, and waits for the line that it prints when it has done its work.
+    pub(crate) fn telling(command: &mut Command) -> Result<(Self, String), Failure> {
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().ok_or("the process has no output")?;
         let process = Self(child);
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line)?;
-        Ok((process, line.trim().parse()?))
+        Ok((process, line))
     }
 
     /// The seconds of processors that it has used: its own and the kernel's on its behalf.
