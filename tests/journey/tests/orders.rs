@@ -219,16 +219,16 @@ async fn on_kafka(producer: &[(&'static str, &'static str)]) -> Option<(TestApp,
 async fn an_order_that_the_brokers_refuse_is_a_500_that_says_it_was_not_written() {
     let Some((app, brokers)) = on_kafka(&[]).await else { return };
     let ada = barista(&app, "ada");
-    // One broker, and the topic wants two copies of each record.
+    // The topic takes no record of more than so many bytes.
     let topic = app.topic("coffee_orders");
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
-    let wants = async |copies: &str| {
-        let change = AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("min.insync.replicas", copies);
+    let takes = async |bytes: &str| {
+        let change = AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("max.message.bytes", bytes);
         admin.alter_configs(&[change], &AdminOptions::new()).await.unwrap();
     };
     // The broker follows its settings a moment later.
-    wants("2").await;
+    takes("10").await;
     let next = AtomicUsize::new(0);
     let once = async |number: usize| {
         ada.client.post_once(ORDERS, &format!("k{number}"), &flat_white()).await.unwrap()
@@ -242,7 +242,7 @@ async fn an_order_that_the_brokers_refuse_is_a_500_that_says_it_was_not_written(
     assert_eq!(problem(&refused), (500, "publish_failed".to_owned()));
     assert_eq!(refused.json::<Value>().unwrap()["outcome"], "not_written");
     assert_eq!(records(&app).await.len(), number, "those before it, and not this one");
-    wants("1").await;
+    takes("1048588").await;
     let placed = eventually("the brokers take it again", || async {
         let answer = once(number).await;
         (answer.status != 500).then_some(answer)
