@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -74,5 +74,13 @@ impl Drop for Process {
         // It may have ended by itself; either way it is over after this.
         drop(self.0.kill());
         drop(self.0.wait());
+    }
+}
+
+/// Tells a line to the one who started this process, and waits to be ended.
+pub(crate) fn tell(line: &str) -> Result<(), Failure> {
+    writeln!(std::io::stdout(), "{line}")?;
+    loop {
+        std::thread::park();
     }
 }

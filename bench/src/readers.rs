@@ -6,7 +6,6 @@ mod ours;
 mod sick;
 
 use std::{
-    io::Write as _,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -14,7 +13,7 @@ use std::{
 use clap::{Args, Subcommand};
 
 pub(crate) use self::ours::PARTITIONS;
-use crate::Failure;
+use crate::{Failure, process::tell};
 
 /// Which reader a process is.
 #[derive(Debug, Subcommand)]
@@ -98,14 +97,6 @@ impl Span {
     /// Tells the one who started this process, and waits to be ended.
     fn tell(&self) -> Result<(), Failure> {
         let took = self.0.map_or(Duration::ZERO, |begun| begun.elapsed());
-        say(&format!("{}", took.as_secs_f64()))
-    }
-}
-
-/// Tells a line to the one who started this process, and waits to be ended.
-fn say(line: &str) -> Result<(), Failure> {
-    writeln!(std::io::stdout(), "{line}")?;
-    loop {
-        std::thread::park();
+        tell(&took.as_secs_f64().to_string())
     }
 }

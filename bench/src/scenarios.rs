@@ -7,6 +7,7 @@ mod fan_out;
 mod on_the_wire;
 mod pace;
 mod receipts;
+mod relay;
 mod selected;
 
 use clap::ValueEnum;
@@ -30,11 +31,13 @@ pub(crate) enum Scenario {
     Selected,
     /// Records of a topic of Kafka, read by consumers.
     Consumer,
+    /// Events from an outbox in PostgreSQL to Kafka.
+    Relay,
 }
 
 impl Scenario {
     /// All, in the order of a run.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::OnTheWire,
         Self::Creates,
         Self::FanOut,
@@ -42,6 +45,7 @@ impl Scenario {
         Self::Receipts,
         Self::Selected,
         Self::Consumer,
+        Self::Relay,
     ];
 
     /// What the table calls it.
@@ -54,6 +58,7 @@ impl Scenario {
             Self::Receipts => "Receipts of 1,000 people",
             Self::Selected => "Ten broadcasts to 10,000 selected people",
             Self::Consumer => "Records of Kafka, read",
+            Self::Relay => "Events, from PostgreSQL to Kafka",
         }
     }
 
@@ -67,6 +72,7 @@ impl Scenario {
             Self::Receipts => receipts::run(bench),
             Self::Selected => selected::run(bench),
             Self::Consumer => consumer::run(bench),
+            Self::Relay => relay::run(bench),
         }
     }
 }

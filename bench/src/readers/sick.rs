@@ -19,7 +19,7 @@ use super::{
     Source,
     ours::{RECORDS, open},
 };
-use crate::{Failure, samples::Samples};
+use crate::{Failure, process::tell, samples::Samples};
 
 /// Keys; the first one is sick.
 const KEYS: u64 = 1_000;
@@ -100,7 +100,7 @@ pub(super) fn read(source: &Source, folder: &Path, fails: bool) -> Result<(), Fa
     let waited = std::mem::take(&mut *waits.waited.lock().unwrap_or_else(PoisonError::into_inner));
     let samples: Samples = waited.into_iter().collect();
     writeln!(std::io::stderr(), "{} records of healthy keys", samples.len())?;
-    super::say(&format!("{} {}", samples.p50(), samples.p99()))
+    tell(&format!("{} {}", samples.p50(), samples.p99()))
 }
 
 /// Sends at a steady rate; what is late is sent at once.
