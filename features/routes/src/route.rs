@@ -11,7 +11,7 @@ use tidings::{
 use crate::{
     config::{self, InvalidSetting},
     envelope::{Envelope, Unreadable},
-    model::{FrameType, Keep, MAX_CHANNELS, Message, Said, Unsayable, derived_ids},
+    model::{FrameType, InvalidType, Keep, MAX_CHANNELS, Message, Said, Unsayable, derived_ids},
     template::{InvalidTemplate, Pointer, Template, Unfilled},
 };
 
@@ -82,20 +82,21 @@ enum Why {
 impl Route {
     /// Reads a route; `key` is its place in the settings.
     pub(crate) fn new(key: &str, settings: &RouteSettings) -> Result<Self, InvalidSetting> {
-        let frame_type = settings.r#type.parse::<FrameType>();
-        let frame_type =
-            frame_type.map_err(|invalid| InvalidSetting::new(format!("{key}.type"), invalid.to_string()))?;
-        Self::of_type(key, settings, frame_type)
+        Self::of_type(key, settings, settings.r#type.parse())
     }
 
     /// Reads the route of a feature. Its type may be one of Tidings' own, its frames have nothing but what `data` points
     /// to, and a record that names nobody is for nobody.
     pub(crate) fn built_in(key: &str, settings: &RouteSettings) -> Result<Self, InvalidSetting> {
-        let route = Self::of_type(key, settings, FrameType::own(&settings.r#type))?;
+        let route = Self::of_type(key, settings, Ok(FrameType::own(&settings.r#type)))?;
         Ok(Self { built_in: true, ..route })
     }
 
-    fn of_type(key: &str, settings: &RouteSettings, frame_type: FrameType) -> Result<Self, InvalidSetting> {
+    fn of_type(
+        key: &str,
+        settings: &RouteSettings,
+        frame_type: Result<FrameType, InvalidType>,
+    ) -> Result<Self, InvalidSetting> {
         let at = |field: &str| format!("{key}.{field}");
         let refuse = |field: &str, reason: &dyn std::fmt::Display| {
             Err(InvalidSetting::new(at(field), reason.to_string()))
@@ -118,6 +119,10 @@ impl Route {
             }
             to.push(template);
         }
+        let frame_type = match frame_type {
+            Ok(frame_type) => frame_type,
+            Err(invalid) => return refuse("type", &invalid),
+        };
         let keep = match settings.keep.parse::<Keep>() {
             Ok(keep) => keep,
             Err(invalid) => return refuse("keep", &invalid),

@@ -92,7 +92,11 @@ fn a_record_that_does_not_fit_is_refused_with_route_and_pointer() {
     let fits = json!({ "customer_id": "alice", "number": 1 });
     let many: Vec<u32> = (0..101).collect();
     let cases: [(Change, Value, &str); 8] = [
-        (|_| {}, json!({}), "title = \"Invoice {/number} is paid\": the value has nothing at `/number`"),
+        (
+            |_| {},
+            json!({ "customer_id": "alice" }),
+            "title = \"Invoice {/number} is paid\": the value has nothing at `/number`",
+        ),
         (
             |_| {},
             json!({ "number": 1 }),
