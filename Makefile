@@ -31,9 +31,9 @@ check: ## the quick inner loop: lints and the tests that need no broker, no data
 dev-postgres: ## start a PostgreSQL for development and print its address
 	@scripts/postgres start
 
-bench: ## measure, beside the floors of the same run, and print ratios
+bench: ## measure, beside the floors of the same run, and print ratios; one: make bench SCENARIO=consumer
 	@scripts/setup build
-	@scripts/bench
+	@scripts/bench $(SCENARIO)
 
 autobahn: ## the WebSocket conformance suite, where Python 2.7 is found
 	@scripts/autobahn

@@ -9,10 +9,12 @@ mod http;
 mod machine;
 mod people;
 mod process;
+mod readers;
 mod report;
 mod rows;
 mod samples;
 mod scenarios;
+mod senders;
 mod server;
 mod sse;
 
@@ -20,7 +22,9 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
-use crate::{floors::Floor, machine::Machine, report::Report, scenarios::Scenario};
+use crate::{
+    floors::Floor, machine::Machine, readers::Reader, report::Report, scenarios::Scenario, senders::Sender,
+};
 
 /// What went wrong: a sentence for the person at the terminal.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -39,6 +43,12 @@ enum Command {
     /// Serves as a floor; a run starts it by itself.
     #[command(subcommand, hide = true)]
     Floor(Floor),
+    /// Reads a topic; a run starts it by itself.
+    #[command(subcommand, hide = true)]
+    Reader(Reader),
+    /// Fills a topic; a run starts it by itself.
+    #[command(subcommand, hide = true)]
+    Sender(Sender),
 }
 
 /// How a run is made.
@@ -49,6 +59,15 @@ struct Bench {
     /// The `tidings` to measure: a release build.
     #[arg(long, env = "TIDINGS_BENCH_BINARY")]
     binary: PathBuf,
+    /// Brokers of a Kafka cluster, for the scenarios that need one.
+    #[arg(long, env = "TIDINGS_TEST_KAFKA")]
+    brokers: Option<String>,
+    /// A PostgreSQL database with nothing in it, for the scenario that needs one.
+    #[arg(long, env = "TIDINGS_TEST_POSTGRES")]
+    postgres: Option<String>,
+    /// The reader on Sarama, if it was built.
+    #[arg(long, env = "TIDINGS_BENCH_SARAMA")]
+    sarama: Option<PathBuf>,
     /// Where databases and the disk's own figure lie; the file system matters.
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     folder: PathBuf,
@@ -93,6 +112,8 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(bench) => run(&bench),
         Command::Floor(floor) => floor.serve(),
+        Command::Reader(reader) => reader.read(),
+        Command::Sender(sender) => sender.send(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -22,12 +22,18 @@ impl Process {
 
     /// Starts a process that prints the address it listens on.
     pub(crate) fn listening(command: &mut Command) -> Result<(Self, SocketAddr), Failure> {
+        let (process, line) = Self::telling(command)?;
+        Ok((process, line.trim().parse()?))
+    }
+
+    /// Starts a process, and waits for the line that it prints when it has done its work.
+    pub(crate) fn telling(command: &mut Command) -> Result<(Self, String), Failure> {
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().ok_or("the process has no output")?;
         let process = Self(child);
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line)?;
-        Ok((process, line.trim().parse()?))
+        Ok((process, line))
     }
 
     /// The seconds of processors that it has used: its own and the kernel's on its behalf.
@@ -68,5 +74,13 @@ impl Drop for Process {
         // It may have ended by itself; either way it is over after this.
         drop(self.0.kill());
         drop(self.0.wait());
+    }
+}
+
+/// Tells a line to the one who started this process, and waits to be ended.
+pub(crate) fn tell(line: &str) -> Result<(), Failure> {
+    writeln!(std::io::stdout(), "{line}")?;
+    loop {
+        std::thread::park();
     }
 }

@@ -1,11 +1,13 @@
 //! Scenarios: each starts its own server on a fresh database, loads it, and answers figures.
 
+mod consumer;
 mod creates;
 mod everybody;
 mod fan_out;
 mod on_the_wire;
 mod pace;
 mod receipts;
+mod relay;
 mod selected;
 
 use clap::ValueEnum;
@@ -27,12 +29,24 @@ pub(crate) enum Scenario {
     Receipts,
     /// Broadcasts to ten thousand people by name.
     Selected,
+    /// Records of a topic of Kafka, read by consumers.
+    Consumer,
+    /// Events from an outbox in PostgreSQL to Kafka.
+    Relay,
 }
 
 impl Scenario {
     /// All, in the order of a run.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::OnTheWire, Self::Creates, Self::FanOut, Self::Everybody, Self::Receipts, Self::Selected];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::OnTheWire,
+        Self::Creates,
+        Self::FanOut,
+        Self::Everybody,
+        Self::Receipts,
+        Self::Selected,
+        Self::Consumer,
+        Self::Relay,
+    ];
 
     /// What the table calls it.
     pub(crate) const fn title(self) -> &'static str {
@@ -43,6 +57,8 @@ impl Scenario {
             Self::Everybody => "One message to 1,000,000 people, 500 of them online",
             Self::Receipts => "Receipts of 1,000 people",
             Self::Selected => "Ten broadcasts to 10,000 selected people",
+            Self::Consumer => "Records of Kafka, read",
+            Self::Relay => "Events, from PostgreSQL to Kafka",
         }
     }
 
@@ -55,6 +71,8 @@ impl Scenario {
             Self::Everybody => everybody::run(bench),
             Self::Receipts => receipts::run(bench),
             Self::Selected => selected::run(bench),
+            Self::Consumer => consumer::run(bench),
+            Self::Relay => relay::run(bench),
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod audit;
 mod body;
 mod caller;
+mod command;
 mod cors;
 mod frame;
 pub mod idempotency;
@@ -24,6 +25,7 @@ use tidings_store::Migration;
 
 pub use body::{Body, Params, RawBody, Segment, Values};
 pub use caller::{Caller, Standing, Standings};
+pub use command::Command;
 pub use cors::Cors;
 pub use frame::{Frame, frame};
 pub use identity::{Identity, KeySource, TokenClaims, TokenRules};
@@ -31,7 +33,7 @@ pub use json::parse as parse_json;
 pub use lines::{FailedLines, Lines};
 pub use mint::Mint;
 pub use paging::{Page, PageQuery, decode_page, encode_page};
-pub use problem::{Code, FieldError, Problem, ProblemBody};
+pub use problem::{Code, FieldError, Outcome, Problem, ProblemBody};
 pub use reference::{REFERENCE_PATH, with_reference};
 pub use scope::Scope;
 pub use tickets::{Tickets, routes as ticket_routes};

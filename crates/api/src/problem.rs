@@ -36,6 +36,8 @@ pub enum Code {
     ConnectionLimit,
     /// Our fault.
     Internal,
+    /// The log did not take a record.
+    PublishFailed,
     /// Something that is needed is away for now.
     Unavailable,
 }
@@ -71,6 +73,9 @@ impl Code {
                 (StatusCode::TOO_MANY_REQUESTS, "connection_limit", "Too many connections of one person")
             }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Our fault"),
+            Self::PublishFailed => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "publish_failed", "The log did not take it")
+            }
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not now; try again soon"),
         }
     }
@@ -90,12 +95,23 @@ pub struct FieldError {
     pub detail: String,
 }
 
+/// What became of a record that has no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was not written, and will not be.
+    NotWritten,
+    /// It may have been written, or still be.
+    Unknown,
+}
+
 /// An answer that says what is wrong.
 #[derive(Clone, Debug)]
 pub struct Problem {
     code: Code,
     detail: String,
     errors: Vec<FieldError>,
+    outcome: Option<Outcome>,
     instance: Option<String>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -121,12 +137,22 @@ pub struct ProblemBody<'a> {
     /// Each value of the body that is wrong.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    /// With `publish_failed`: what became of the record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome>,
 }
 
 impl Problem {
     /// A problem of a kind, with what is wrong this time.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), instance: None, headers: Vec::new() }
+        Self {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            outcome: None,
+            instance: None,
+            headers: Vec::new(),
+        }
     }
 
     /// A value of the body that is wrong.
@@ -140,7 +166,12 @@ impl Problem {
             Some(first) => format!("{}: {}", first.pointer, first.detail),
             None => "the body is not as documented".to_owned(),
         };
-        Self { code: Code::BadRequest, detail, errors, instance: None, headers: Vec::new() }
+        Self { code: Code::BadRequest, detail, errors, outcome: None, instance: None, headers: Vec::new() }
+    }
+
+    /// A record that the log did not take, and what became of it.
+    pub fn publish_failed(outcome: Outcome, detail: impl Into<String>) -> Self {
+        Self { outcome: Some(outcome), ..Self::new(Code::PublishFailed, detail) }
     }
 
     /// Missing, or somebody else's: both look the same.
@@ -191,6 +222,7 @@ impl Problem {
             instance: self.instance.as_deref(),
             code,
             errors: &self.errors,
+            outcome: self.outcome,
         }
     }
 }

@@ -6,6 +6,8 @@ use crate::{Config, ConfigError, GatewayConfig, KafkaConfig};
 const SECRET_BYTES: usize = 32;
 /// The most partitions of a topic.
 const MAX_PARTITIONS: u32 = 1000;
+/// The most times that a record is sent again.
+const MAX_RETRIES: u32 = 1000;
 /// The longest name of a topic, as in Kafka.
 const MAX_TOPIC_BYTES: usize = 249;
 
@@ -115,6 +117,7 @@ fn kafka(kafka: &KafkaConfig) -> Result<(), ConfigError> {
         "kafka.ssl_ca_location",
         "needs kafka.security_protocol to be SSL or SASL_SSL",
     )?;
+    holds(kafka.retry_max <= MAX_RETRIES, "kafka.retry_max", "must lie between 0 and 1000")?;
     holds(kafka.replication != Some(0), "kafka.replication", "must be at least 1")
 }
 

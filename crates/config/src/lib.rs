@@ -17,5 +17,6 @@ pub use roles::{Role, UnknownRole};
 pub use section::Field;
 pub use sections::{
     AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, GroupProtocol, IngestSettings,
-    KafkaConfig, LogFormat, LogKeeper, LogsConfig, RouteSettings, ServerConfig, TestingConfig, TopicSettings,
+    KafkaConfig, LogFormat, LogKeeper, LogsConfig, RequiredAcks, RouteSettings, ServerConfig, TestingConfig,
+    TopicSettings,
 };

@@ -36,7 +36,7 @@ pub enum ConfigError {
 }
 
 /// Names people know, and the keys they set.
-pub(crate) const WELL_KNOWN: [(&str, &str); 10] = [
+pub(crate) const WELL_KNOWN: [(&str, &str); 13] = [
     ("DATABASE_URL", "database.url"),
     ("KAFKA_BOOTSTRAP_SERVERS", "kafka.brokers"),
     ("KAFKA_BROKERS", "kafka.brokers"),
@@ -46,6 +46,9 @@ pub(crate) const WELL_KNOWN: [(&str, &str); 10] = [
     ("KAFKA_SASL_PASSWORD", "kafka.sasl_password"),
     ("KAFKA_SASL_PASSWORD_FILE", "kafka.sasl_password_file"),
     ("KAFKA_SSL_CA_LOCATION", "kafka.ssl_ca_location"),
+    ("KAFKA_TOPIC", "kafka.topic"),
+    ("KAFKA_RETRY_MAX", "kafka.retry_max"),
+    ("KAFKA_REQUIRED_ACKS", "kafka.required_acks"),
     ("RUST_LOG", "logs.level"),
 ];
 /// The prefix of our own names.
@@ -96,6 +99,11 @@ pub fn load(
     read_secret(&mut auth.hs256_secret, auth.hs256_secret_file.as_deref(), "auth.hs256_secret")?;
     let kafka = &mut config.kafka;
     read_secret(&mut kafka.sasl_password, kafka.sasl_password_file.as_deref(), "kafka.sasl_password")?;
+    check::holds(
+        config.name_orders(),
+        "kafka.topic",
+        "cannot stand beside another name in [topics.\"coffee_orders\"]: keep one of them",
+    )?;
     check::check(&config)?;
     Ok(config)
 }

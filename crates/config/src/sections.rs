@@ -58,7 +58,17 @@ impl LogKeeper {
 /// Where Kafka is, unless it is said.
 const LOCAL_BROKER: &str = "localhost:9092";
 
+/// The topic that `kafka.topic` names, by the name features know it by.
+const ORDERS_TOPIC: &str = "coffee_orders";
+
 impl Config {
+    /// Gives the topic of orders the name that `kafka.topic` says; false where its own section says another.
+    pub(crate) fn name_orders(&mut self) -> bool {
+        let Some(name) = &self.kafka.topic else { return true };
+        let orders = self.topics.entry(ORDERS_TOPIC.to_owned()).or_default();
+        orders.name.get_or_insert_with(|| name.clone()) == name
+    }
+
     /// The brokers of the Kafka that keeps the log; none where the database's own file does.
     pub fn kafka_brokers(&self) -> Option<Vec<String>> {
         let set = &self.kafka.brokers;
@@ -124,6 +134,12 @@ section! {
         group_prefix: String = String::new();
         /// Copies of each record of a topic that is made; three, or as many as there are brokers, where it is absent.
         replication: Option<u32> = None;
+        /// The topic of orders; `coffee_orders` where it is absent.
+        topic: Option<String> = None;
+        /// How often a record that somebody waits for (orders, `[[ingest]]`) is sent again when it failed.
+        retry_max: u32 = 5;
+        /// Who acknowledges a record that somebody waits for: `all` replicas in sync; `local`, the leader alone; `none`. Below `all` an answered record can be lost.
+        required_acks: RequiredAcks = RequiredAcks::All;
         /// librdkafka's own settings of the producer: `"linger.ms" = "5"`. What would break a promise is refused.
         producer: BTreeMap<String, String> = BTreeMap::new();
         /// librdkafka's own settings of the consumers. What would break a promise is refused.
@@ -140,6 +156,19 @@ pub enum GroupProtocol {
     Classic,
     /// The broker (KIP-848).
     Consumer,
+}
+
+/// Who acknowledges a record that somebody waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RequiredAcks {
+    /// All replicas that are in sync.
+    #[default]
+    All,
+    /// The leader alone.
+    Local,
+    /// Nobody.
+    None,
 }
 
 section! {

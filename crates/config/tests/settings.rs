@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use tidings_config::{Config, ConfigError, GroupProtocol, LogFormat, Role, default_file, load, reference};
+use tidings_config::{
+    Config, ConfigError, GroupProtocol, LogFormat, RequiredAcks, Role, default_file, load, reference,
+};
 
 /// A file's text, variables, and what is said about them.
 type Refused<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
@@ -42,6 +44,25 @@ fn a_variable_is_read_as_its_default_is_written() {
     assert_eq!(config.gateway.catch_up_max, 7);
     assert_eq!((config.logs.format, config.logs.level.as_str()), (LogFormat::Text, "warn"));
     assert_eq!(config.database.url, "sqlite://elsewhere.db");
+}
+
+#[test]
+fn the_names_that_people_know_set_how_orders_are_sent() {
+    let file = "[kafka]\ntopic = \"teas\"\nretry_max = 1\n";
+    let config = settings(
+        file,
+        &[("KAFKA_TOPIC", "coffees"), ("KAFKA_RETRY_MAX", "7"), ("KAFKA_REQUIRED_ACKS", "local")],
+    )
+    .unwrap();
+    assert_eq!((config.kafka.retry_max, config.kafka.required_acks), (7, RequiredAcks::Local));
+    assert_eq!(config.topics["coffee_orders"].name.as_deref(), Some("coffees"), "the environment wins");
+    let from_file = settings(file, &[]).unwrap();
+    assert_eq!(from_file.topics["coffee_orders"].name.as_deref(), Some("teas"));
+    assert_eq!(from_file.kafka.required_acks, RequiredAcks::All);
+    let twice = format!("{file}[topics.\"coffee_orders\"]\nname = \"other\"\n");
+    assert!(settings(&twice, &[]).unwrap_err().to_string().starts_with("kafka.topic cannot stand beside"));
+    assert!(settings("", &[("KAFKA_REQUIRED_ACKS", "some")]).is_err());
+    assert!(settings("", &[("KAFKA_RETRY_MAX", "1001")]).is_err());
 }
 
 #[test]

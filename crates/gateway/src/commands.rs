@@ -1,4 +1,6 @@
-//! What clients say on a WebSocket: `hello` first, then commands.
+//! What clients say on a WebSocket: `hello` first, then commands: a stream's own, and those that features bring.
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde::Deserialize;
 use tidings_api::{Code, Problem};
@@ -33,6 +35,41 @@ pub(crate) enum Command {
     Auth { token: String },
     /// Is the server there?
     Ping,
+    /// What a feature understands: the command of this number.
+    OfFeature(usize),
+}
+
+/// The commands that every stream understands.
+const OWN: [&str; 5] = ["hello", "ack", "read", "auth", "ping"];
+
+/// What features understand, beside what every stream does.
+#[derive(Clone, Debug, Default)]
+pub struct Commands(Arc<[Arc<dyn tidings_api::Command>]>);
+
+impl Commands {
+    /// Takes the commands of all features; the error is the name that two of them share, or one shares with a
+    /// stream's own.
+    pub fn new(commands: Vec<Arc<dyn tidings_api::Command>>) -> Result<Self, &'static str> {
+        let mut names = BTreeSet::from(OWN);
+        match commands.iter().find(|command| !names.insert(command.name())) {
+            Some(twice) => Err(twice.name()),
+            None => Ok(Self(commands.into())),
+        }
+    }
+
+    pub(crate) fn get(&self, number: usize) -> Option<&Arc<dyn tidings_api::Command>> {
+        self.0.get(number)
+    }
+
+    fn number(&self, name: &str) -> Option<usize> {
+        self.0.iter().position(|command| command.name() == name)
+    }
+
+    /// All that a client may say, for a sentence.
+    fn names(&self) -> String {
+        let own = OWN.into_iter().skip(1);
+        own.chain(self.0.iter().map(|command| command.name())).collect::<Vec<_>>().join(", ")
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -59,7 +96,7 @@ struct AuthText {
 }
 
 /// The `ref` of a text, if it has one, and the command or what is wrong with it.
-pub(crate) fn parse(text: &str) -> (Option<String>, Result<Command, Problem>) {
+pub(crate) fn parse(text: &str, commands: &Commands) -> (Option<String>, Result<Command, Problem>) {
     let envelope: Envelope = match read(text) {
         Ok(envelope) => envelope,
         Err(problem) => return (None, Err(problem)),
@@ -67,10 +104,13 @@ pub(crate) fn parse(text: &str) -> (Option<String>, Result<Command, Problem>) {
     if envelope.reference.as_ref().is_some_and(|reference| reference.len() > REFERENCE_BYTES) {
         return (None, Err(bad(format!("a ref has at most {REFERENCE_BYTES} bytes"))));
     }
-    (envelope.reference, command(&envelope.kind, text))
+    (envelope.reference, command(&envelope.kind, text, commands))
 }
 
-fn command(kind: &str, text: &str) -> Result<Command, Problem> {
+fn command(kind: &str, text: &str, commands: &Commands) -> Result<Command, Problem> {
+    if let Some(number) = commands.number(kind) {
+        return Ok(Command::OfFeature(number));
+    }
     match kind {
         "ack" => Ok(Command::Ack { cursor: read::<AckText>(text)?.cursor }),
         "read" => {
@@ -85,7 +125,7 @@ fn command(kind: &str, text: &str) -> Result<Command, Problem> {
         "hello" => Err(bad("hello was said already".to_owned())),
         unknown => {
             let unknown: String = unknown.chars().take(64).collect();
-            Err(bad(format!("there is no command `{unknown}`; use ack, read, auth or ping")))
+            Err(bad(format!("there is no command `{unknown}`; there are {}", commands.names())))
         }
     }
 }
@@ -113,10 +153,11 @@ mod tests {
 
     #[test]
     fn a_command_is_read_with_its_reference() {
-        let (reference, command) = parse(r#"{"type":"read","ref":"7","ids":["brd_1"]}"#);
+        let own = Commands::default();
+        let (reference, command) = parse(r#"{"type":"read","ref":"7","ids":["brd_1"]}"#, &own);
         assert_eq!(reference.as_deref(), Some("7"));
         assert_eq!(command.unwrap(), Command::Read { ids: vec!["brd_1".to_owned()] });
-        assert_eq!(parse(r#"{"type":"ping"}"#).1.unwrap(), Command::Ping);
+        assert_eq!(parse(r#"{"type":"ping"}"#, &own).1.unwrap(), Command::Ping);
     }
 
     #[test]
@@ -132,12 +173,43 @@ mod tests {
             (r#"{"type":"hello","ref":"3"}"#, Some("3")),
             (r#"{"type":"read","ref":"4","ids":"all"}"#, Some("4")),
         ] {
-            let (found, command) = parse(text);
+            let (found, command) = parse(text, &Commands::default());
             assert_eq!(found.as_deref(), reference, "{text}");
             assert!(!command.unwrap_err().detail().is_empty(), "{text}");
         }
         let long = format!(r#"{{"type":"ping","ref":"{}"}}"#, "x".repeat(65));
-        assert!(parse(&long).1.is_err());
+        assert!(parse(&long, &Commands::default()).1.is_err());
+    }
+
+    #[derive(Debug)]
+    struct Wave(&'static str);
+
+    #[async_trait::async_trait]
+    impl tidings_api::Command for Wave {
+        fn name(&self) -> &'static str {
+            self.0
+        }
+
+        async fn run(
+            &self,
+            _caller: &tidings_api::Caller,
+            _text: &str,
+        ) -> Result<serde_json::Value, Problem> {
+            Ok(serde_json::Value::Null)
+        }
+    }
+
+    #[test]
+    fn a_feature_brings_commands_whose_names_nobody_else_has() {
+        let of = |names: &[&'static str]| {
+            Commands::new(names.iter().map(|name| Arc::new(Wave(name)) as Arc<_>).collect())
+        };
+        let commands = of(&["wave", "nod"]).unwrap();
+        assert_eq!(parse(r#"{"type":"nod"}"#, &commands).1.unwrap(), Command::OfFeature(1));
+        let refused = parse(r#"{"type":"fly"}"#, &commands).1.unwrap_err();
+        assert!(refused.detail().ends_with("there are ack, read, auth, ping, wave, nod"), "{refused:?}");
+        assert_eq!(of(&["wave", "wave"]).unwrap_err(), "wave");
+        assert_eq!(of(&["ack"]).unwrap_err(), "ack");
     }
 
     #[test]

@@ -1,6 +1,12 @@
 //! A conversation over a WebSocket: `hello`, `ready`, then frames one way and commands the other.
 
-use std::{future::Future, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use serde_json::json;
@@ -48,8 +54,11 @@ pub(crate) async fn run<Io: AsyncRead + AsyncWrite + Unpin + Send>(
 ) {
     let mut socket = Socket::new(io, gateway.options.message_bytes).await;
     let end = match greet(&gateway, &mut socket, &identity, caller).await {
-        Ok(leave) => {
-            Conversation { gateway, identity, leave, errors: Errors::default() }.talk(&mut socket).await
+        Ok((leave, caller)) => {
+            let caller = Arc::new(Mutex::new(caller));
+            Conversation { gateway, identity, caller, leave, errors: Errors::default() }
+                .talk(&mut socket)
+                .await
         }
         Err(end) => end,
     };
@@ -66,7 +75,7 @@ async fn greet<Io: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut Socket<Io>,
     identity: &Identity,
     caller: Option<Caller>,
-) -> Result<Leave, End> {
+) -> Result<(Leave, Caller), End> {
     let first = tokio::time::timeout(gateway.options.first_frame, first_text(socket));
     let text = tokio::select! {
         biased;
@@ -74,7 +83,7 @@ async fn greet<Io: AsyncRead + AsyncWrite + Unpin>(
         text = first => text.map_err(|_elapsed| End::Close(Close::BadRequest))??,
     };
     match let_in(gateway, &text, identity, caller).await {
-        Ok(leave) => Ok(leave),
+        Ok(let_in) => Ok(let_in),
         Err(problem) => {
             // Why, in words; the close code says the rest.
             let mut frame = Some(wire::error(None, &problem));
@@ -82,7 +91,7 @@ async fn greet<Io: AsyncRead + AsyncWrite + Unpin>(
             Err(End::Close(match problem.code() {
                 Code::Unauthorized => Close::InvalidToken,
                 Code::ConnectionLimit => Close::ConnectionLimit,
-                Code::Unavailable | Code::Internal => Close::Unavailable,
+                Code::Unavailable | Code::Internal | Code::PublishFailed => Close::Unavailable,
                 Code::BadRequest
                 | Code::Forbidden
                 | Code::NotFound
@@ -117,7 +126,7 @@ async fn let_in(
     text: &str,
     identity: &Identity,
     caller: Option<Caller>,
-) -> Result<Leave, Problem> {
+) -> Result<(Leave, Caller), Problem> {
     let hello = commands::parse_hello(text)?;
     let caller = match (&hello.token, caller) {
         (Some(token), _) => identity.caller(token).await?,
@@ -131,7 +140,7 @@ async fn let_in(
     let queue = gateway.queue();
     let outlet = Arc::clone(&queue);
     let connection = gateway.connect(&caller, hello, (Wire::WebSocket, outlet)).await?;
-    Ok(Leave { gateway: gateway.clone(), connection, queue })
+    Ok((Leave { gateway: gateway.clone(), connection, queue }, caller))
 }
 
 /// Counts a client's errors.
@@ -155,6 +164,8 @@ impl Errors {
 struct Conversation {
     gateway: Gateway,
     identity: Arc<Identity>,
+    // Whom the newest token names.
+    caller: Arc<Mutex<Caller>>,
     leave: Leave,
     errors: Errors,
 }
@@ -206,7 +217,7 @@ impl Conversation {
 
     /// Begins a command.
     fn command(&self, connection: &Arc<Connection>, text: &str) -> Option<Running> {
-        let (reference, command) = commands::parse(text);
+        let (reference, command) = commands::parse(text, &self.gateway.commands);
         let done =
             |answer: Result<Bytes, Bytes>| -> Option<Running> { Some(Box::pin(async move { answer })) };
         let refused = |problem: &Problem| Err(wire::error(reference.as_deref(), problem));
@@ -228,12 +239,24 @@ impl Conversation {
                     reply(reference.as_deref(), answer)
                 }))
             }
+            Ok(Command::OfFeature(number)) => {
+                let command = Arc::clone(self.gateway.commands.get(number)?);
+                let caller = self.caller.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let text = text.to_owned();
+                Some(Box::pin(async move { reply(reference.as_deref(), command.run(&caller, &text).await) }))
+            }
             Ok(Command::Auth { token }) => {
                 let (gateway, identity) = (self.gateway.clone(), Arc::clone(&self.identity));
-                let connection = Arc::clone(connection);
+                let (connection, newest) = (Arc::clone(connection), Arc::clone(&self.caller));
                 Some(Box::pin(async move {
                     let answer = match identity.caller(&token).await {
-                        Ok(caller) => gateway.renew(&connection, &caller).await,
+                        Ok(caller) => {
+                            let renewed = gateway.renew(&connection, &caller).await;
+                            if renewed.is_ok() {
+                                *newest.lock().unwrap_or_else(PoisonError::into_inner) = caller;
+                            }
+                            renewed
+                        }
                         Err(problem) => Err(problem),
                     };
                     reply(reference.as_deref(), answer.map(|expires_at| json!({ "expires_at": expires_at })))

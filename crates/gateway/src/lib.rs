@@ -29,6 +29,7 @@ mod ws;
 pub use admission::Admission;
 pub use budget::Budget;
 pub use close::Close;
+pub use commands::Commands;
 pub use connection::Connection;
 pub use hub::Hub;
 pub use origin::Origins;

@@ -13,7 +13,7 @@ use tidings_delivery::{
 use tidings_model::{Channel, Clock, Ids, SessionId, UserId};
 use tokio_util::task::TaskTracker;
 
-use crate::{Admission, Budget, Connection, Hub, Origins, line::Pauses};
+use crate::{Admission, Budget, Commands, Connection, Hub, Origins, line::Pauses};
 
 /// Where people, sessions and what they missed come from. The gateway itself keeps nothing that must last.
 #[async_trait]
@@ -117,6 +117,8 @@ pub struct Gateway {
     pub feed: Arc<Feed>,
     /// People and their backlog.
     pub source: Arc<dyn Source>,
+    /// What features understand.
+    pub commands: Commands,
     /// Limits.
     pub options: GatewayOptions,
     /// Which pages may come in.

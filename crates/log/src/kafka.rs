@@ -1,6 +1,6 @@
 //! The other keeper: Kafka, by librdkafka.
 //!
-//! One producer and one client for questions in a process, one client for each group it is a member of, and one for
+//! Two producers, for the relay and for direct records, and one client for questions in a process, one client for each group it is a member of, and one for
 //! each tail. Every setting that a promise rests on is ours; `settings` says which.
 
 mod client;
@@ -41,8 +41,8 @@ use self::{
     topics::Met,
 };
 use crate::{
-    Ack, Drift, GroupOffset, Log, LogError, LogPlace, Member, Produce, Start, Tail, TopicConfig, TopicName,
-    TopicPartition, TopicState,
+    Ack, DirectAck, Drift, GroupOffset, Log, LogError, LogPlace, Member, Produce, Start, Tail, TopicConfig,
+    TopicName, TopicPartition, TopicState,
 };
 
 /// How long the brokers may take to answer a question.
@@ -64,6 +64,8 @@ struct Inner {
     admin: Arc<AdminClient<Listener>>,
     // None for those who only look.
     producer: Option<FutureProducer<Listener>>,
+    // For direct records.
+    direct: Option<FutureProducer<Listener>>,
     met: Met,
     looker: Looker,
     leaving: Arc<Leaving>,
@@ -85,7 +87,12 @@ impl KafkaLog {
         let producer: FutureProducer<Listener> =
             settings::producer(&settings)?.create_with_context(listener.clone()).map_err(unusable)?;
         listener.0.bootstrap.remember(producer.client(), &settings.brokers);
-        let inner = Inner::reach(settings, Some(producer), &listener).await?;
+        let of_direct = Listener::default();
+        let direct: FutureProducer<Listener> =
+            settings::direct(&settings)?.create_with_context(of_direct.clone()).map_err(unusable)?;
+        of_direct.0.bootstrap.remember(direct.client(), &settings.brokers);
+        let mut inner = Inner::reach(settings, Some(producer), &listener).await?;
+        inner.direct = Some(direct);
         inner.warm_up(&listener).await?;
         Ok(Self(Arc::new(inner)))
     }
@@ -129,6 +136,7 @@ impl Inner {
             settings,
             admin: Arc::new(admin),
             producer,
+            direct: None,
             met: Met::default(),
             looker: Looker::default(),
             leaving: Arc::default(),
@@ -207,6 +215,10 @@ impl Log for KafkaLog {
 
     fn enqueue(&self, record: Produce) -> Result<Ack, LogError> {
         self.0.enqueue(&record)
+    }
+
+    fn enqueue_direct(&self, record: Produce) -> Result<DirectAck, LogError> {
+        self.0.enqueue_direct(&record)
     }
 
     fn topic(&self, name: &str) -> Option<TopicName> {

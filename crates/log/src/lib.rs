@@ -6,6 +6,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod direct;
 mod embedded;
 mod error;
 mod kafka;
@@ -17,6 +18,7 @@ use std::{future::Future, pin::Pin};
 use async_trait::async_trait;
 use tidings_model::{Headers, Record};
 
+pub use direct::{Acks, DirectAck, DirectSettings, Written};
 pub use embedded::{EmbeddedLog, Retained};
 pub use error::LogError;
 pub use kafka::{GroupMember, GroupProtocol, GroupState, KafkaLog, KafkaSecurity, KafkaSettings};
@@ -142,6 +144,13 @@ pub trait Log: Send + Sync + std::fmt::Debug {
     /// Puts a record behind those enqueued before it: in each partition, the order of the calls is the order of
     /// the records. [`LogError::Full`] where the queue has no room: wait for an acknowledgement, then call again.
     fn enqueue(&self, record: Produce) -> Result<Ack, LogError>;
+
+    /// Puts a record behind the direct ones that were enqueued before it. A keeper may have a producer of its own for
+    /// them, which gives a record up when its time is over ([`DirectSettings`]).
+    fn enqueue_direct(&self, record: Produce) -> Result<DirectAck, LogError> {
+        let ack = self.enqueue(record)?;
+        Ok(Box::pin(async move { ack.await.map(Written::from) }))
+    }
 
     /// A topic that [`Log::ensure_topics`] or an earlier call met, by the name features know it by or its name in
     /// the log.

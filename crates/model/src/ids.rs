@@ -123,6 +123,8 @@ ids! {
     MessageId = "msg";
     /// A notification in somebody's inbox.
     NotificationId = "ntf";
+    /// An order.
+    OrderId = "ord";
     /// An entry of the audit.
     AuditId = "aud";
     /// A list of people, as somebody put it once.
@@ -238,6 +240,16 @@ impl Ids {
     /// A new message id.
     pub fn message(&self) -> MessageId {
         MessageId(self.next())
+    }
+
+    /// A new order id.
+    pub fn order(&self) -> OrderId {
+        OrderId(self.next())
+    }
+
+    /// A new notification id.
+    pub fn notification(&self) -> NotificationId {
+        NotificationId(self.next())
     }
 
     /// A new id of an entry of the audit.

@@ -15,6 +15,7 @@ pub use channel::{Channel, InvalidChannel};
 pub use event::{Headers, NewEvent, Record, header};
 pub use frame::{Kind, Priority};
 pub use ids::{
-    AuditId, BroadcastId, EventId, Ids, InvalidId, ListId, MessageId, NotificationId, SessionId, UserId,
+    AuditId, BroadcastId, EventId, Ids, InvalidId, ListId, MessageId, NotificationId, OrderId, SessionId,
+    UserId,
 };
 pub use time::{Clock, InvalidTimestamp, ManualClock, SystemClock, Timestamp};

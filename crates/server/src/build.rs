@@ -7,8 +7,8 @@ use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes};
 use tidings_config::{Config, Role};
 use tidings_consumer::{Keeper, Options, Repeats, faults::Faulty};
 use tidings_delivery::{Feed, FeedOptions, api::DeliveryApi, core::GenerationId, generations};
-use tidings_gateway::Gateway;
-use tidings_log::{KafkaLog, Log, LogError};
+use tidings_gateway::{Commands, Gateway};
+use tidings_log::{Acks, KafkaLog, Log, LogError};
 use tidings_model::{Clock, Ids};
 use tidings_store::{Database, Migration, Store, StoreError};
 use tidings_telemetry::{ConsumerEnded, Metrics};
@@ -79,7 +79,12 @@ impl Server {
     /// Builds what the roles of the process need, in the order in which a message meets it, and starts it.
     pub async fn start(config: Config, clock: Arc<dyn Clock>, seed: u64) -> Result<Self, StartError> {
         let kafka = match kafka_settings(&config) {
-            Some(settings) => Some(Arc::new(KafkaLog::connect(settings).await?) as Arc<dyn Log>),
+            Some(settings) => {
+                if settings.direct.acks != Acks::All {
+                    tracing::warn!(acks = %settings.direct.acks, "kafka.required_acks: an answered order can be lost");
+                }
+                Some(Arc::new(KafkaLog::connect(settings).await?) as Arc<dyn Log>)
+            }
             None => None,
         };
         Self::start_on(kafka, config, clock, seed).await
@@ -116,6 +121,7 @@ impl Server {
             faults,
         };
         let features = features(&deps, &config)?;
+        let commands = commands(&features)?;
         let accounts = features.iter().flat_map(|feature| feature.accounts.iter().map(Arc::clone)).collect();
 
         // 3–4 relay and log
@@ -142,6 +148,7 @@ impl Server {
                 feed: Arc::clone(&feed),
                 clock: Arc::clone(&clock),
                 ids: Arc::clone(&ids),
+                commands: commands.clone(),
                 presence: shared.clone(),
                 connections: connections.clone(),
             };
@@ -289,17 +296,29 @@ pub fn migrations() -> Vec<Migration> {
         tidings_consumer::MIGRATIONS,
         tidings_delivery::MIGRATIONS,
         tidings_broadcast::MIGRATIONS,
+        tidings_orders::MIGRATIONS,
     ]
     .concat()
 }
 
 /// The only list of features.
 fn features(deps: &Deps, config: &Config) -> Result<Vec<Feature>, StartError> {
-    let routes = tidings_routes::feature(deps, &config.routes, &config.ingest);
-    Ok(vec![
+    let mut features = vec![
         tidings_broadcast::feature(deps),
-        routes.map_err(|invalid| StartError::Setting(invalid.to_string()))?,
-    ])
+        tidings_orders::feature(deps),
+        tidings_community::feature(deps),
+    ];
+    let shows: Vec<_> = features.iter().flat_map(|feature| feature.shows.clone()).collect();
+    let routes = tidings_routes::feature(deps, &config.routes, &shows, &config.ingest);
+    features.push(routes.map_err(|invalid| StartError::Setting(invalid.to_string()))?);
+    Ok(features)
+}
+
+/// What clients may say to features; two of one name are refused.
+fn commands(features: &[Feature]) -> Result<Commands, StartError> {
+    let commands = features.iter().flat_map(|feature| feature.commands.iter().cloned()).collect();
+    Commands::new(commands)
+        .map_err(|name| StartError::Setting(format!("two features understand the command `{name}`")))
 }
 
 fn start_feature(feature: &Feature, consumers: &Consumers, tasks: &TaskTracker, stop: &CancellationToken) {

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use tidings_config::{Config, GroupProtocol};
-use tidings_log::{KafkaSecurity, KafkaSettings};
+use tidings_config::{Config, GroupProtocol, RequiredAcks};
+use tidings_log::{Acks, DirectSettings, KafkaSecurity, KafkaSettings};
 
 /// How the Kafka that keeps the log is reached; none where the database's own file keeps it.
 pub fn kafka_settings(config: &Config) -> Option<KafkaSettings> {
@@ -22,6 +22,12 @@ pub fn kafka_settings(config: &Config) -> Option<KafkaSettings> {
     };
     settings.group_prefix.clone_from(&kafka.group_prefix);
     settings.replication = kafka.replication;
+    let acks = match kafka.required_acks {
+        RequiredAcks::All => Acks::All,
+        RequiredAcks::Local => Acks::Local,
+        RequiredAcks::None => Acks::None,
+    };
+    settings.direct = DirectSettings { retries: kafka.retry_max, acks, ..DirectSettings::default() };
     settings.producer.clone_from(&kafka.producer);
     settings.consumer.clone_from(&kafka.consumer);
     Some(settings)

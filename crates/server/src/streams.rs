@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tidings_config::Config;
 use tidings_delivery::{Feed, presence::Presence};
-use tidings_gateway::{Admission, Budget, Gateway, GatewayOptions, Hub, Origins};
+use tidings_gateway::{Admission, Budget, Commands, Gateway, GatewayOptions, Hub, Origins};
 use tidings_model::{Clock, Ids};
 use tidings_store::Store;
 use tidings_telemetry::FeedEnded;
@@ -20,6 +20,8 @@ pub(crate) struct Streams<'a> {
     pub(crate) feed: Arc<Feed>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<Ids>,
+    /// What features understand.
+    pub(crate) commands: Commands,
     /// Who is connected to which node, where there may be several.
     pub(crate) presence: Option<Arc<Presence>>,
     /// Where connections run: they end first.
@@ -49,6 +51,7 @@ impl Streams<'_> {
             hub,
             feed: self.feed,
             source,
+            commands: self.commands,
             options: options(self.config),
             clock: self.clock,
             ids: self.ids,

@@ -94,12 +94,15 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 }
 
 /// The topics of a server.
-pub(crate) const TOPICS: [&str; 5] = [
+pub(crate) const TOPICS: [&str; 8] = [
     "messages",
     "tidings-deliveries",
     "broadcast-messages",
     "broadcast-user-service-selected",
     "broadcast-user-service-group",
+    "coffee_orders",
+    "order-events",
+    "notification.broadcast",
 ];
 
 /// Somebody who uses the server.

@@ -16,7 +16,7 @@ pub mod consumer {
 }
 /// Topics that a feature asks for, and records that its ingest port takes.
 pub mod log {
-    pub use tidings_log::{Durability, LogPlace, Produce, TopicSpec};
+    pub use tidings_log::{Acks, Durability, Produce, TopicSpec, Written};
 }
 /// Settings that a feature reads.
 pub mod config {
@@ -25,10 +25,13 @@ pub mod config {
 pub use utoipa_axum::{router::OpenApiRouter, routes};
 
 mod account;
+mod answers;
+mod derived;
 mod ingest;
 mod schedule;
 
 pub use account::{Account, Telling};
+pub use derived::derived;
 pub use ingest::{Ingest, NotIngested};
 pub use schedule::{Due, Schedule};
 
@@ -42,6 +45,10 @@ pub struct Feature {
     pub topics: Vec<log::TopicSpec>,
     /// What it does with records.
     pub handlers: Vec<Arc<dyn consumer::Handler>>,
+    /// The topics it brings to screens, as `[[routes]]` says it; their types may be Tidings' own.
+    pub shows: Vec<config::RouteSettings>,
+    /// What clients may say to it on a WebSocket.
+    pub commands: Vec<Arc<dyn api::Command>>,
     /// What it does when its time comes.
     pub schedules: Vec<Arc<dyn Schedule>>,
     /// What it says of messages of its own when somebody asks why.

@@ -61,6 +61,8 @@ pub fn feature(deps: &Deps) -> Feature {
             Arc::new(handler::Selected { clock: Arc::clone(&deps.clock) }),
             Arc::new(handler::Group { clock: Arc::clone(&deps.clock) }),
         ],
+        shows: Vec::new(),
+        commands: Vec::new(),
         schedules: vec![
             Arc::new(schedule::Activation { ids: Arc::clone(&deps.ids) }),
             Arc::new(schedule::Expiry { ids: Arc::clone(&deps.ids) }),

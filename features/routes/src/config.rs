@@ -46,13 +46,18 @@ pub(crate) fn topic(key: &str, name: &str) -> Result<(), InvalidSetting> {
     Ok(())
 }
 
-/// All routes, each with a group of its own.
-pub(crate) fn routes(settings: &[RouteSettings]) -> Result<Vec<Route>, InvalidSetting> {
+/// All routes, those of the settings and those that features bring, each with a group of its own.
+pub(crate) fn routes(
+    settings: &[RouteSettings],
+    shows: &[RouteSettings],
+) -> Result<Vec<Route>, InvalidSetting> {
     let mut groups = BTreeSet::new();
-    let mut routes = Vec::with_capacity(settings.len());
-    for (number, settings) in settings.iter().enumerate() {
-        let key = format!("routes[{number}]");
-        let route = Route::new(&key, settings)?;
+    let mut routes = Vec::with_capacity(settings.len() + shows.len());
+    let built_in = shows.iter().map(|shows| (format!("route of {}", shows.topic), shows, true));
+    let set = settings.iter().enumerate();
+    let set = set.map(|(number, settings)| (format!("routes[{number}]"), settings, false));
+    for (key, settings, is_built_in) in built_in.chain(set) {
+        let route = if is_built_in { Route::built_in(&key, settings) } else { Route::new(&key, settings) }?;
         if !groups.insert(route.group().to_owned()) {
             let reason = format!(
                 "`{}` is the group of another route already: give this one a `group` of its own",

@@ -57,7 +57,7 @@ impl Handler for Messages {
             id: event.message_id.unwrap_or(ids.0),
             // Ours says which; one of another tool is known by what it said.
             event_id: event.message_id.map_or(ids.1, |_ours| record.event_id()),
-            item: MESSAGE_ITEM,
+            item: Some(MESSAGE_ITEM),
             frame_type: event.frame_type,
             audience: Audience { any: event.to, none: event.not },
             said: event.said,
@@ -100,7 +100,8 @@ impl Handler for Routed {
 /// Writes the one delivery of a message, and its item if it has a title.
 async fn send(tx: &Tx, record: &Record, message: Message) -> Result<(), HandlerError> {
     let data = serde_json::value::to_raw_value(&message.data()).map_err(HandlerError::reject)?;
-    let item = message.said.title.is_some().then_some(Item { kind: message.item, data: &data });
+    let listed = message.item.filter(|_kind| message.said.title.is_some());
+    let item = listed.map(|kind| Item { kind, data: &data });
     let change = DeliveryRecord::change(
         message.event_id,
         message.frame_type.as_str(),

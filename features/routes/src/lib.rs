@@ -29,13 +29,14 @@ pub use route::{Route, Shown, Unroutable};
 
 const WEEK: Duration = Duration::from_hours(7 * 24);
 
-/// What routes, messages and the ways in add to the server.
+/// What routes, messages and the ways in add to the server. `shows` are the routes of other features.
 pub fn feature(
     deps: &Deps,
     routes: &[RouteSettings],
+    shows: &[RouteSettings],
     ingest: &[IngestSettings],
 ) -> Result<Feature, InvalidSetting> {
-    let routes = self::routes(routes)?;
+    let routes = config::routes(routes, shows)?;
     let ways_in = config::ways_in(ingest)?;
     let topic = |name: String, partitions, key| TopicSpec {
         name: name.into(),
@@ -58,6 +59,8 @@ pub fn feature(
         routes: api::routes(deps.clone(), ways_in),
         topics,
         handlers,
+        shows: Vec::new(),
+        commands: Vec::new(),
         schedules: Vec::new(),
         accounts: Vec::new(),
     })
@@ -65,12 +68,12 @@ pub fn feature(
 
 /// Says what does not hold of the settings, without a server.
 pub fn check(routes: &[RouteSettings], ingest: &[IngestSettings]) -> Result<(), InvalidSetting> {
-    config::routes(routes)?;
+    config::routes(routes, &[])?;
     config::ways_in(ingest)?;
     Ok(())
 }
 
 /// The routes that the settings name, for who tries them out.
 pub fn routes(settings: &[RouteSettings]) -> Result<Vec<Route>, InvalidSetting> {
-    config::routes(settings)
+    config::routes(settings, &[])
 }

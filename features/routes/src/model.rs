@@ -4,8 +4,10 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
-use tidings::model::{Audience, EventId, Kind, MessageId, Timestamp};
+use tidings::{
+    derived,
+    model::{Audience, EventId, Kind, MessageId, Timestamp},
+};
 
 /// Title, content, data and address together, in bytes.
 pub(crate) const SAID_BYTES: usize = 64 << 10;
@@ -62,6 +64,11 @@ pub(crate) enum InvalidType {
 }
 
 impl FrameType {
+    /// A type of Tidings itself.
+    pub(crate) fn own(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -199,8 +206,8 @@ impl Said {
 pub(crate) struct Message {
     pub(crate) id: MessageId,
     pub(crate) event_id: EventId,
-    /// The kind of the inbox item: `message`, `event`.
-    pub(crate) item: &'static str,
+    /// The kind of the inbox item: `message`, `event`. None for what a feature shows: its data is all there is.
+    pub(crate) item: Option<&'static str>,
     pub(crate) frame_type: FrameType,
     pub(crate) audience: Audience,
     pub(crate) said: Said,
@@ -212,9 +219,10 @@ pub(crate) struct Message {
 impl Message {
     /// The frame's data, and the item's.
     pub(crate) fn data(&self) -> Value {
+        let Some(kind) = self.item else { return self.said.data.clone().unwrap_or_default() };
         serde_json::json!({
             "id": self.id,
-            "kind": self.item,
+            "kind": kind,
             "title": self.said.title,
             "content": self.said.content,
             "data": self.said.data,
@@ -226,14 +234,7 @@ impl Message {
 
 /// The ids of what a group makes of an event: the same whenever it makes it, and another group's are others.
 pub(crate) fn derived_ids(group: &str, event: [&str; 2], time: Timestamp) -> (MessageId, EventId) {
-    let mut hash = Sha256::new();
-    for part in [group, event[0], event[1]] {
-        hash.update(part.len().to_be_bytes());
-        hash.update(part);
-    }
-    let random = hash.finalize().iter().take(10).fold(0, |bits: u128, byte| bits << 8 | u128::from(*byte));
-    let millis = u128::from(u64::try_from(time.millis()).unwrap_or(0)) & ((1 << 48) - 1);
-    let id = MessageId::from(millis << 80 | random);
+    let id: MessageId = derived(&[group, event[0], event[1]], time);
     (id, event_id(id))
 }
 

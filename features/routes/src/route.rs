@@ -11,7 +11,7 @@ use tidings::{
 use crate::{
     config::{self, InvalidSetting},
     envelope::{Envelope, Unreadable},
-    model::{FrameType, Keep, MAX_CHANNELS, Message, Said, Unsayable, derived_ids},
+    model::{FrameType, InvalidType, Keep, MAX_CHANNELS, Message, Said, Unsayable, derived_ids},
     template::{InvalidTemplate, Pointer, Template, Unfilled},
 };
 
@@ -32,6 +32,8 @@ pub struct Route {
     data: Option<Pointer>,
     action_url: Option<Template>,
     keep: Keep,
+    /// A feature brings it: its frames have the shape that the feature promises.
+    built_in: bool,
 }
 
 /// What a route makes of a record, for who tries it out.
@@ -80,6 +82,21 @@ enum Why {
 impl Route {
     /// Reads a route; `key` is its place in the settings.
     pub(crate) fn new(key: &str, settings: &RouteSettings) -> Result<Self, InvalidSetting> {
+        Self::of_type(key, settings, settings.r#type.parse())
+    }
+
+    /// Reads the route of a feature. Its type may be one of Tidings' own, its frames have nothing but what `data` points
+    /// to, and a record that names nobody is for nobody.
+    pub(crate) fn built_in(key: &str, settings: &RouteSettings) -> Result<Self, InvalidSetting> {
+        let route = Self::of_type(key, settings, Ok(FrameType::own(&settings.r#type)))?;
+        Ok(Self { built_in: true, ..route })
+    }
+
+    fn of_type(
+        key: &str,
+        settings: &RouteSettings,
+        frame_type: Result<FrameType, InvalidType>,
+    ) -> Result<Self, InvalidSetting> {
         let at = |field: &str| format!("{key}.{field}");
         let refuse = |field: &str, reason: &dyn std::fmt::Display| {
             Err(InvalidSetting::new(at(field), reason.to_string()))
@@ -102,7 +119,7 @@ impl Route {
             }
             to.push(template);
         }
-        let frame_type = match settings.r#type.parse::<FrameType>() {
+        let frame_type = match frame_type {
             Ok(frame_type) => frame_type,
             Err(invalid) => return refuse("type", &invalid),
         };
@@ -135,6 +152,7 @@ impl Route {
             data,
             action_url: optional("action_url", &settings.action_url)?,
             keep,
+            built_in: false,
         })
     }
 
@@ -190,6 +208,12 @@ impl Route {
         if expires_at.is_some_and(|at| at <= now) {
             return Ok(None);
         }
+        let audience = match self.audience(&value) {
+            Err(Why::Nobody | Why::Unfilled { unfilled: Unfilled::Nothing(_), .. }) if self.built_in => {
+                return Ok(None);
+            }
+            audience => audience?,
+        };
         let filled = |key: &'static str, template: &Option<Template>| {
             let Some(template) = template else { return Ok(None) };
             template.fill(&value).map(Some).map_err(unfilled(key, template))
@@ -206,9 +230,9 @@ impl Route {
         Ok(Some(Message {
             id,
             event_id,
-            item: ITEM,
+            item: (!self.built_in).then_some(ITEM),
             frame_type: self.frame_type.clone(),
-            audience: self.audience(&value)?,
+            audience,
             said,
             kind: self.keep.kind(),
             time,

@@ -17,8 +17,12 @@ impl Operation {
     /// Its path, with an id of nobody in it.
     fn path(&self) -> String {
         let path = self.path.replace("{name}", "nothing").replace("{user}", "nobody");
-        let id = if path.contains("/broadcasts/") { "brd_00000000000000000000000000" } else { "nothing" };
-        path.replace("{id}", id)
+        let kinds = [("/broadcasts/", "brd"), ("/orders/", "ord")];
+        let id = match kinds.into_iter().find(|(of, _)| path.contains(of)) {
+            Some((_, kind)) => format!("{kind}_{:026}", 0),
+            None => "nothing".to_owned(),
+        };
+        path.replace("{id}", &id)
     }
 
     /// Its path, with every parameter that it must have.

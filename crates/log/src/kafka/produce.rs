@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 use rdkafka::{
     error::RDKafkaErrorCode as Code,
     message::{Header, OwnedHeaders},
-    producer::{DeliveryFuture, FutureRecord, Producer},
+    producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer},
 };
 use tidings_store::partition_for;
 
-use super::{Inner, failure, settings::RECORD_BYTES};
-use crate::{Ack, LogError, LogPlace, Produce, TopicName};
+use super::{Inner, client::Listener, failure, settings::RECORD_BYTES};
+use crate::{Ack, Acks, DirectAck, LogError, LogPlace, Produce, TopicName, Written};
 
 /// What a record needs beside its key, headers and value, at most.
 const ROOM: usize = 512;
@@ -19,7 +19,7 @@ impl Inner {
     pub(super) async fn produce(&self, record: Produce) -> Result<LogPlace, LogError> {
         let topic = self.known(&record.topic).await?;
         let name = topic.name.clone();
-        let ack = self.send(&topic, &record)?;
+        let ack = self.enqueue_at(&topic, &record)?;
         match tokio::time::timeout(self.settings.produce_limit, ack).await {
             Ok(answered) => answered,
             // The producer goes on trying.
@@ -30,10 +30,27 @@ impl Inner {
     pub(super) fn enqueue(&self, record: &Produce) -> Result<Ack, LogError> {
         let topic = self.met.get(&record.topic);
         let topic = topic.ok_or_else(|| LogError::UnknownTopic { topic: record.topic.clone() })?;
-        self.send(&topic, record)
+        self.enqueue_at(&topic, record)
     }
 
-    fn send(&self, topic: &TopicName, record: &Produce) -> Result<Ack, LogError> {
+    pub(super) fn enqueue_direct(&self, record: &Produce) -> Result<DirectAck, LogError> {
+        let topic = self.met.get(&record.topic);
+        let topic = topic.ok_or_else(|| LogError::UnknownTopic { topic: record.topic.clone() })?;
+        let (delivery, partition) = self.send(self.direct.as_ref(), &topic, record)?;
+        Ok(Box::pin(written(delivery, topic.name, partition, self.settings.direct.acks)))
+    }
+
+    fn enqueue_at(&self, topic: &TopicName, record: &Produce) -> Result<Ack, LogError> {
+        let (delivery, partition) = self.send(self.producer.as_ref(), topic, record)?;
+        Ok(Box::pin(acknowledged(delivery, topic.name.clone(), partition)))
+    }
+
+    fn send(
+        &self,
+        producer: Option<&FutureProducer<Listener>>,
+        topic: &TopicName,
+        record: &Produce,
+    ) -> Result<(DeliveryFuture, u32), LogError> {
         check(record)?;
         let partition = self.partition(topic, record)?;
         let headers = record
@@ -49,14 +66,14 @@ impl Inner {
         }
         sent.key = record.key.as_deref();
         sent.payload = record.value.as_deref();
-        let producer = self.producer.as_ref().ok_or_else(|| LogError::Refused {
+        let producer = producer.ok_or_else(|| LogError::Refused {
             operation: "send a record",
             advice: "this connection only looks".to_owned(),
         })?;
         let delivery = producer.send_result(sent).map_err(|(cause, _record)| {
             self.fatal().unwrap_or_else(|| LogError::kafka_about("send a record", &topic.name)(cause))
         })?;
-        Ok(Box::pin(acknowledged(delivery, topic.name.clone(), partition)))
+        Ok((delivery, partition))
     }
 
     /// The partition of a record: its own, that of its key, or each in turn.
@@ -103,6 +120,29 @@ async fn acknowledged(delivery: DeliveryFuture, topic: String, partition: u32) -
                 LogError::Unknown { topic }
             }
             Some(Code::InvalidMessageSize | Code::MessageSizeTooLarge) => too_large(&topic),
+            Some(_) | None => LogError::kafka_about("send a record", &topic)(cause),
+        }),
+        Err(_producer_ended) => Err(LogError::Unknown { topic }),
+    }
+}
+
+/// What became of a direct record. Its producer gives up, so a failure that may come after the write says nothing about it.
+async fn written(
+    delivery: DeliveryFuture,
+    topic: String,
+    partition: u32,
+    acks: Acks,
+) -> Result<Written, LogError> {
+    match delivery.await {
+        Ok(Ok(delivered)) => {
+            Ok(Written { topic, partition, offset: u64::try_from(delivered.offset).ok(), acks })
+        }
+        Ok(Err((cause, _message))) => Err(match cause.rdkafka_error_code() {
+            Some(Code::InvalidMessageSize | Code::MessageSizeTooLarge) => too_large(&topic),
+            // Refused before anything was appended.
+            Some(Code::NotEnoughReplicas) => LogError::kafka_about("send a record", &topic)(cause),
+            Some(code) if failure::meaning(code) == failure::Meaning::Away => LogError::Unknown { topic },
+            Some(Code::PurgeInflight) => LogError::Unknown { topic },
             Some(_) | None => LogError::kafka_about("send a record", &topic)(cause),
         }),
         Err(_producer_ended) => Err(LogError::Unknown { topic }),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use rdkafka::ClientConfig;
 
-use crate::LogError;
+use crate::{Acks, DirectSettings, LogError};
 
 /// How Kafka is reached and used.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct KafkaSettings {
     /// How long [`Log::produce`](crate::Log::produce) waits for the acknowledgement; past it, whether the record
     /// was written is not known.
     pub produce_limit: Duration,
+    /// How direct records are sent.
+    pub direct: DirectSettings,
     /// librdkafka's own settings for producers, where they break no promise.
     pub producer: BTreeMap<String, String>,
     /// librdkafka's own settings for consumers, where they break no promise.
@@ -38,6 +40,7 @@ impl KafkaSettings {
             group_prefix: String::new(),
             replication: None,
             produce_limit: Duration::from_secs(10),
+            direct: DirectSettings::default(),
             producer: BTreeMap::new(),
             consumer: BTreeMap::new(),
         }
@@ -185,6 +188,28 @@ pub(super) fn producer(settings: &KafkaSettings) -> Result<ClientConfig, LogErro
     Ok(config)
 }
 
+/// The producer of direct records: as often as the settings say, for as long as they say. Idempotent where all replicas
+/// acknowledge and something is sent again at all.
+pub(super) fn direct(settings: &KafkaSettings) -> Result<ClientConfig, LogError> {
+    let DirectSettings { retries, acks, give_up } = &settings.direct;
+    let mut config = producer(settings)?;
+    config
+        .set(
+            "acks",
+            if *acks == Acks::None {
+                "0"
+            } else if *acks == Acks::Local {
+                "1"
+            } else {
+                "all"
+            },
+        )
+        .set("enable.idempotence", (*acks == Acks::All && *retries > 0).to_string())
+        .set("retries", retries.to_string())
+        .set("message.timeout.ms", give_up.as_millis().to_string());
+    Ok(config)
+}
+
 /// A reader without a group. librdkafka wants a name for one all the same; nothing is ever committed under it.
 pub(super) fn reader(settings: &KafkaSettings) -> Result<ClientConfig, LogError> {
     let mut config = consumer(settings)?;
@@ -290,6 +315,26 @@ mod tests {
         assert_eq!(producer(&settings).expect("it is allowed").get("linger.ms"), Some("20"));
         let config = member(&settings, "group").expect("it is allowed");
         assert_eq!(config.get("session.timeout.ms"), Some("30000"));
+    }
+
+    #[test]
+    fn direct_records_are_given_up_and_those_of_the_relay_are_not() {
+        let mut settings = KafkaSettings::at(["localhost:9092"]);
+        let of = |config: &ClientConfig, key: &str| config.get(key).map(str::to_owned);
+        assert_eq!(
+            of(&producer(&settings).expect("it is allowed"), "message.timeout.ms").as_deref(),
+            Some("0")
+        );
+        for (retries, acks, sent, idempotent) in
+            [(5, Acks::All, "all", "true"), (0, Acks::All, "all", "false"), (5, Acks::Local, "1", "false")]
+        {
+            settings.direct = DirectSettings { retries, acks, ..DirectSettings::default() };
+            let config = direct(&settings).expect("it is allowed");
+            assert_eq!(of(&config, "retries"), Some(retries.to_string()));
+            assert_eq!(of(&config, "acks").as_deref(), Some(sent));
+            assert_eq!(of(&config, "enable.idempotence").as_deref(), Some(idempotent));
+            assert_eq!(of(&config, "message.timeout.ms").as_deref(), Some("120000"));
+        }
     }
 
     #[test]

@@ -131,7 +131,7 @@ fn validate(request: CreateMessage, deps: &Deps, now: Timestamp) -> Result<Messa
     Ok(Message {
         id,
         event_id: event_id(id),
-        item: MESSAGE_ITEM,
+        item: Some(MESSAGE_ITEM),
         frame_type,
         audience: Audience { any, none },
         said,

@@ -17,7 +17,7 @@ use tidings::{
         idempotency::{Answer, IdempotencyKey},
         parse_json,
     },
-    log::{LogPlace, Produce},
+    log::{self, Produce},
     model::{Headers, header},
     routes,
 };
@@ -45,7 +45,8 @@ struct Placed {
     /// The topic's name in the log.
     topic: String,
     partition: u32,
-    offset: u64,
+    /// Null where `kafka.required_acks` is `none`.
+    offset: Option<u64>,
 }
 
 /// What became of the lines of a request.
@@ -71,9 +72,9 @@ struct PlacedLine {
     problem: Option<Value>,
 }
 
-impl From<LogPlace> for Placed {
-    fn from(place: LogPlace) -> Self {
-        let LogPlace { topic, partition, offset } = place;
+impl From<log::Written> for Placed {
+    fn from(written: log::Written) -> Self {
+        let log::Written { topic, partition, offset, acks: _ } = written;
         Self { topic, partition, offset }
     }
 }
@@ -115,13 +116,13 @@ async fn write_records(
         Values::One(_) => vec![Line { number: 1, read: served.record(bytes, (&key, bytes, 1), &trace) }],
         Values::Lines(_) => served.lines(bytes, &key, &trace)?,
     };
-    if let Some(answer) = served.seen(&key, bytes).await? {
+    if let Some(answer) = served.deps.answered(&key, bytes).await? {
         return Ok(answer);
     }
     let written = served.write(lines).await;
     let settled = written.iter().all(|line| match &line.written {
         Ok(_) => true,
-        Err(problem) => problem.code() != Code::Unavailable,
+        Err(problem) => !matches!(problem.code(), Code::Unavailable | Code::Conflict),
     });
     let answer = match body {
         Values::One(_) => {
@@ -132,7 +133,7 @@ async fn write_records(
         Values::Lines(_) => Answer::new(StatusCode::OK, &PlacedLines::from(written)),
     };
     // An answer that says "not now" is none to keep: the same key tries again.
-    if settled { served.keep(key, bytes.to_vec(), answer).await } else { Ok(answer) }
+    if settled { served.deps.keep_answer(key, bytes, answer).await } else { Ok(answer) }
 }
 
 /// A line of a request, read.
@@ -200,33 +201,6 @@ impl Served {
         Ok(texts.into_iter().map(line).collect())
     }
 
-    /// The answer that the key was given before.
-    async fn seen(&self, key: &IdempotencyKey, body: &[u8]) -> Result<Option<Answer>, Problem> {
-        if !key.is_given() {
-            return Ok(None);
-        }
-        let (key, body) = (key.clone(), body.to_vec());
-        self.deps.store.transact(move |tx| async move { key.seen(&tx, &body).await }).await
-    }
-
-    /// Keeps the answer for the key; whoever came meanwhile with the same one was first.
-    async fn keep(&self, key: IdempotencyKey, body: Vec<u8>, answer: Answer) -> Result<Answer, Problem> {
-        if !key.is_given() {
-            return Ok(answer);
-        }
-        let now = self.deps.clock.now();
-        self.deps
-            .store
-            .transact(move |tx| async move {
-                if let Some(first) = key.seen(&tx, &body).await? {
-                    return Ok(first);
-                }
-                key.keep(&tx, &body, &answer, now).await?;
-                Ok::<_, Problem>(answer)
-            })
-            .await
-    }
-
     async fn write(&self, lines: Vec<Line>) -> Vec<Written> {
         let (mut written, mut records, mut numbers) =
             (Vec::with_capacity(lines.len()), Vec::new(), Vec::new());
@@ -276,6 +250,10 @@ fn refused(cause: &NotIngested) -> Problem {
              Idempotency-Key, and readers take it once",
         )
         .retry_after(1),
+        NotIngested::InHand => Problem::new(
+            Code::Conflict,
+            "a request with this Idempotency-Key is still in hand: send it again in a moment",
+        ),
         NotIngested::Refused(_) => Problem::new(Code::TooLarge, "the record is larger than the log takes"),
     }
 }

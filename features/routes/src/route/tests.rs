@@ -22,7 +22,7 @@ fn settings() -> RouteSettings {
 fn route(change: impl FnOnce(&mut RouteSettings)) -> Result<Route, String> {
     let mut settings = settings();
     change(&mut settings);
-    let routes = config::routes(&[settings]).map_err(|invalid| invalid.to_string())?;
+    let routes = config::routes(&[settings], &[]).map_err(|invalid| invalid.to_string())?;
     routes.into_iter().next().ok_or_else(|| "none".to_owned())
 }
 
@@ -92,7 +92,11 @@ fn a_record_that_does_not_fit_is_refused_with_route_and_pointer() {
     let fits = json!({ "customer_id": "alice", "number": 1 });
     let many: Vec<u32> = (0..101).collect();
     let cases: [(Change, Value, &str); 8] = [
-        (|_| {}, json!({}), "title = \"Invoice {/number} is paid\": the value has nothing at `/number`"),
+        (
+            |_| {},
+            json!({ "customer_id": "alice" }),
+            "title = \"Invoice {/number} is paid\": the value has nothing at `/number`",
+        ),
         (
             |_| {},
             json!({ "number": 1 }),
@@ -143,6 +147,6 @@ fn a_setting_that_does_not_hold_is_named_with_its_key() {
         let refused = route(change).unwrap_err();
         assert!(refused.starts_with(sentence), "{refused}");
     }
-    let twice = config::routes(&[settings(), settings()]).unwrap_err().to_string();
+    let twice = config::routes(&[settings(), settings()], &[]).unwrap_err().to_string();
     assert!(twice.starts_with("routes[1].group `route-invoices.paid-invoice.paid` is the group"), "{twice}");
 }

@@ -1,0 +1,129 @@
+//! How fast events that were saved reach Kafka: the numbered relay between an outbox in PostgreSQL and one broker, beside
+//! a producer of librdkafka that has its values in memory.
+
+use std::process::Command;
+
+use tidings_log::{KafkaLog, KafkaSettings, Log, TopicConfig};
+use tidings_model::{Headers, Timestamp};
+use tidings_store::{NewRecord, Store, StoreError, StoreOptions, TopicPartitions};
+
+use crate::{
+    Bench, Failure,
+    process::Process,
+    report::Figure,
+    senders::{BYTES, PARTITIONS},
+};
+
+/// Events of a run.
+const EVENTS: usize = 400_000;
+/// Events of one partition in one transaction, where they share a row.
+const PACKED: usize = 20;
+/// Runs of each, in turn; the median counts.
+const ROUNDS: usize = 3;
+
+/// What a sender did.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    /// Records a second.
+    rate: f64,
+    /// Processor time of a record, in microseconds.
+    micros: f64,
+}
+
+pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
+    let missing = "the relay needs a broker and a PostgreSQL: scripts/bench starts them";
+    let (Some(brokers), Some(database)) = (bench.brokers.as_deref(), bench.postgres.as_deref()) else {
+        return Err(missing.into());
+    };
+    let world = World { brokers, database, events: bench.amount(EVENTS, 10_000) };
+    let (mut one, mut packed, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..if bench.quick { 1 } else { ROUNDS } {
+        one.push(world.relayed(1, round)?);
+        packed.push(world.relayed(PACKED, round)?);
+        bare.push(world.bare(round)?);
+    }
+    let (one, packed, bare) = (median(one)?, median(packed)?, median(bare)?);
+    Ok(vec![
+        Figure::of("events/s, rows of one event", one.rate).beside(bare.rate).goal("≥ 20,000/s"),
+        Figure::of("CPU of an event, µs, rows of one event", one.micros).beside(bare.micros),
+        Figure::of("events/s, rows of 20 events", packed.rate).beside(bare.rate).goal("≥ 20,000/s"),
+        Figure::of("CPU of an event, µs, rows of 20 events", packed.micros).beside(bare.micros),
+    ])
+}
+
+fn median(mut sent: Vec<Sent>) -> Result<Sent, Failure> {
+    sent.sort_by(|one, other| one.rate.total_cmp(&other.rate));
+    sent.get(sent.len() / 2).copied().ok_or_else(|| "nothing was sent".into())
+}
+
+/// Where events come from and go to.
+struct World<'a> {
+    brokers: &'a str,
+    database: &'a str,
+    events: usize,
+}
+
+impl World<'_> {
+    /// Fills the outbox with rows of so many events, and lets a relay empty it.
+    fn relayed(&self, packed: usize, round: usize) -> Result<Sent, Failure> {
+        let topic = format!("bench-relay-{}-{packed}-{round}", std::process::id());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(self.fill(&topic, packed))?;
+        self.sent("relay", &topic, &["--database", self.database])
+    }
+
+    /// The same number of records from a producer alone.
+    fn bare(&self, round: usize) -> Result<Sent, Failure> {
+        let topic = format!("bench-bare-{}-{round}", std::process::id());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let log = KafkaLog::connect(KafkaSettings::at(self.brokers.split(','))).await?;
+            log.ensure_topics(&[TopicConfig::named(&topic, PARTITIONS)]).await?;
+            Ok::<_, Failure>(())
+        })?;
+        self.sent("bare", &topic, &[])
+    }
+
+    async fn fill(&self, topic: &str, packed: usize) -> Result<(), Failure> {
+        let outbox = Store::open(&StoreOptions::postgres(self.database.to_owned()))?;
+        let partitions = TopicPartitions {
+            name: topic.to_owned(),
+            first_partition: 0,
+            partitions: PARTITIONS,
+            bytes_limit: u64::MAX,
+        };
+        outbox.register_topic(topic, partitions);
+        for _transaction in 0..self.events / (PARTITIONS as usize * packed) {
+            let topic = topic.to_owned();
+            let put = outbox.transact(move |tx| async move {
+                let (headers, value) = (Headers::new(), format!("{:<BYTES$}", "event"));
+                let of = |partition| NewRecord {
+                    topic: &topic,
+                    partition: Some(partition),
+                    key: None,
+                    headers: &headers,
+                    value: Some(value.as_bytes()),
+                    time: Timestamp(1),
+                };
+                let all: Vec<_> = (0..PARTITIONS)
+                    .flat_map(|partition| (0..packed).map(move |_| partition))
+                    .map(of)
+                    .collect();
+                tx.append_all(&all).await?;
+                Ok::<_, StoreError>(())
+            });
+            put.await?;
+        }
+        Ok(())
+    }
+
+    fn sent(&self, kind: &str, topic: &str, more: &[&str]) -> Result<Sent, Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["sender", kind, "--brokers", self.brokers, "--topic", topic]).args(more);
+        command.arg("--records").arg(self.events.to_string());
+        let (process, told) = Process::telling(&mut command)?;
+        let seconds: f64 = told.trim().parse().map_err(|_cause| format!("{kind} said {told:?}"))?;
+        let events = f64::from(u32::try_from(self.events)?);
+        Ok(Sent { rate: events / seconds, micros: process.cpu()?.as_secs_f64() * 1e6 / events })
+    }
+}
