@@ -26,11 +26,11 @@ fn look(message: &impl Message) {
 }
 
 pub(super) fn stream(source: &Source) -> Result<(), Failure> {
-    let consumer: StreamConsumer = settings(source, "stream").create()?;
-    consumer.subscribe(&[&source.topic])?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut span = Span::default();
     runtime.block_on(async {
+        let consumer: StreamConsumer = settings(source, "stream").create()?;
+        consumer.subscribe(&[&source.topic])?;
         for _ in 0..source.records {
             let message = consumer.recv().await?;
             span.begin();

@@ -16,6 +16,8 @@ use crate::{
 
 /// Events of a run.
 const EVENTS: usize = 400_000;
+/// Events of a run where each has a row: an outbox holds 100,000 rows.
+const ROWS: usize = 90_000;
 /// Events of one partition in one transaction, where they share a row.
 const PACKED: usize = 20;
 /// Runs of each, in turn; the median counts.
@@ -35,12 +37,13 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
     let (Some(brokers), Some(database)) = (bench.brokers.as_deref(), bench.postgres.as_deref()) else {
         return Err(missing.into());
     };
-    let world = World { brokers, database, events: bench.amount(EVENTS, 10_000) };
+    let world = World { brokers, database };
+    let (rows, events) = (bench.amount(ROWS, 10_000), bench.amount(EVENTS, 10_000));
     let (mut one, mut packed, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..if bench.quick { 1 } else { ROUNDS } {
-        one.push(world.relayed(1, round)?);
-        packed.push(world.relayed(PACKED, round)?);
-        bare.push(world.bare(round)?);
+        one.push(world.relayed(rows, 1, round)?);
+        packed.push(world.relayed(events, PACKED, round)?);
+        bare.push(world.bare(events, round)?);
     }
     let (one, packed, bare) = (median(one)?, median(packed)?, median(bare)?);
     Ok(vec![
@@ -60,20 +63,19 @@ fn median(mut sent: Vec<Sent>) -> Result<Sent, Failure> {
 struct World<'a> {
     brokers: &'a str,
     database: &'a str,
-    events: usize,
 }
 
 impl World<'_> {
-    /// Fills the outbox with rows of so many events, and lets a relay empty it.
-    fn relayed(&self, packed: usize, round: usize) -> Result<Sent, Failure> {
+    /// Fills the outbox with events, so many in a row, and lets a relay empty it.
+    fn relayed(&self, events: usize, packed: usize, round: usize) -> Result<Sent, Failure> {
         let topic = format!("bench-relay-{}-{packed}-{round}", std::process::id());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(self.fill(&topic, packed))?;
-        self.sent("relay", &topic, &["--database", self.database])
+        runtime.block_on(self.fill(&topic, events, packed))?;
+        self.sent("relay", events, &topic, &["--database", self.database])
     }
 
     /// The same number of records from a producer alone.
-    fn bare(&self, round: usize) -> Result<Sent, Failure> {
+    fn bare(&self, events: usize, round: usize) -> Result<Sent, Failure> {
         let topic = format!("bench-bare-{}-{round}", std::process::id());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -81,10 +83,10 @@ impl World<'_> {
             log.ensure_topics(&[TopicConfig::named(&topic, PARTITIONS)]).await?;
             Ok::<_, Failure>(())
         })?;
-        self.sent("bare", &topic, &[])
+        self.sent("bare", events, &topic, &[])
     }
 
-    async fn fill(&self, topic: &str, packed: usize) -> Result<(), Failure> {
+    async fn fill(&self, topic: &str, events: usize, packed: usize) -> Result<(), Failure> {
         let outbox = Store::open(&StoreOptions::postgres(self.database.to_owned()))?;
         let partitions = TopicPartitions {
             name: topic.to_owned(),
@@ -93,7 +95,7 @@ impl World<'_> {
             bytes_limit: u64::MAX,
         };
         outbox.register_topic(topic, partitions);
-        for _transaction in 0..self.events / (PARTITIONS as usize * packed) {
+        for _transaction in 0..events / (PARTITIONS as usize * packed) {
             let topic = topic.to_owned();
             let put = outbox.transact(move |tx| async move {
                 let (headers, value) = (Headers::new(), format!("{:<BYTES$}", "event"));
@@ -117,13 +119,13 @@ impl World<'_> {
         Ok(())
     }
 
-    fn sent(&self, kind: &str, topic: &str, more: &[&str]) -> Result<Sent, Failure> {
+    fn sent(&self, kind: &str, events: usize, topic: &str, more: &[&str]) -> Result<Sent, Failure> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["sender", kind, "--brokers", self.brokers, "--topic", topic]).args(more);
-        command.arg("--records").arg(self.events.to_string());
+        command.arg("--records").arg(events.to_string());
         let (process, told) = Process::telling(&mut command)?;
         let seconds: f64 = told.trim().parse().map_err(|_cause| format!("{kind} said {told:?}"))?;
-        let events = f64::from(u32::try_from(self.events)?);
+        let events = f64::from(u32::try_from(events)?);
         Ok(Sent { rate: events / seconds, micros: process.cpu()?.as_secs_f64() * 1e6 / events })
     }
 }
