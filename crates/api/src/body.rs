@@ -13,8 +13,8 @@ const BODY_BYTES: usize = 256 << 10;
 /// The most bytes of a body that lists ids.
 const LISTING_BODY_BYTES: usize = 1 << 20;
 
-/// What is read past the limit of a body that is refused, and thrown away: a connection that is closed over unread bytes
-/// is reset, and whoever still writes would not see the answer.
+/// What is read on of a body that is refused, beside as many bytes as it may have, and thrown away: a connection that is
+/// closed over unread bytes is reset, and whoever still writes would not see the answer.
 const DISCARDED_BYTES: usize = 1 << 20;
 
 /// The media type of one JSON value.
