@@ -11,7 +11,7 @@ use rdkafka::{
 use tempfile::TempDir;
 use tidings_log::{KafkaLog, KafkaSettings, Log, TopicConfig};
 
-use crate::{Bench, Failure, process::Process, readers::PARTITIONS, report::Figure};
+use crate::{Bench, Failure, process::Process, rate::Rate, readers::PARTITIONS, report::Figure};
 
 /// Records of the topic.
 const RECORDS: usize = 1_000_000;
@@ -23,14 +23,6 @@ const KEYS: usize = 1_000;
 const BYTES: usize = 200;
 /// How long one key fails, and how long it does not beside that.
 const SICK: Duration = Duration::from_secs(63);
-
-/// What a reader did.
-struct Read {
-    /// Records a second.
-    rate: f64,
-    /// Processor time of a record, in microseconds.
-    micros: f64,
-}
 
 /// Where and what is read.
 struct World<'a> {
@@ -48,7 +40,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
     world.fill()?;
     let mut kinds = vec!["stream", "base", "ours"];
     kinds.extend(bench.sarama.is_some().then_some("sarama"));
-    let mut reads: Vec<Vec<Read>> = kinds.iter().map(|_| Vec::new()).collect();
+    let mut reads: Vec<Vec<Rate>> = kinds.iter().map(|_| Vec::new()).collect();
     for round in 0..if bench.quick { 1 } else { ROUNDS } {
         for (kind, reads) in kinds.iter().zip(&mut reads) {
             reads.push(world.read(kind, round)?);
@@ -56,21 +48,25 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
     }
     let median = |kind: &str| {
         let at = kinds.iter().position(|known| *known == kind)?;
-        let mut rates: Vec<_> = reads[at].iter().map(|read| (read.rate, read.micros)).collect();
-        rates.sort_by(|one, other| one.0.total_cmp(&other.0));
-        rates.get(rates.len() / 2).copied()
+        Rate::median(reads[at].clone()).ok()
     };
     let (Some(ours), Some(stream), Some(base)) = (median("ours"), median("stream"), median("base")) else {
         return Err("a reader has no figures".into());
     };
     let mut figures = vec![
-        Figure::of("records/s, beside librdkafka awaited", ours.0).beside(stream.0).goal("≥ 0.70"),
-        Figure::of("records/s, beside librdkafka polled", ours.0).beside(base.0).goal("≥ 0.70"),
-        Figure::of("CPU of a record, µs, beside librdkafka awaited", ours.1).beside(stream.1),
+        Figure::of("records/s, beside librdkafka awaited", ours.per_second)
+            .beside(stream.per_second)
+            .goal("≥ 0.70"),
+        Figure::of("records/s, beside librdkafka polled", ours.per_second)
+            .beside(base.per_second)
+            .goal("≥ 0.70"),
+        Figure::of("CPU of a record, µs, beside librdkafka awaited", ours.micros).beside(stream.micros),
     ];
     if let Some(sarama) = median("sarama") {
-        figures.push(Figure::of("records/s, beside Sarama", ours.0).beside(sarama.0).goal("≥ 2"));
-        figures.push(Figure::of("CPU of a record, µs, beside Sarama", ours.1).beside(sarama.1));
+        figures.push(
+            Figure::of("records/s, beside Sarama", ours.per_second).beside(sarama.per_second).goal("≥ 2"),
+        );
+        figures.push(Figure::of("CPU of a record, µs, beside Sarama", ours.micros).beside(sarama.micros));
     }
     let seconds = bench.duration(SICK).as_secs() + 3;
     world.records = usize::try_from(seconds)? * 1_000;
@@ -110,7 +106,7 @@ impl World<'_> {
     }
 
     /// One reader, from the first record to the last.
-    fn read(&self, kind: &str, round: usize) -> Result<Read, Failure> {
+    fn read(&self, kind: &str, round: usize) -> Result<Rate, Failure> {
         let folder = TempDir::new_in(&self.bench.folder)?;
         let mut command = match (kind, &self.bench.sarama) {
             ("sarama", Some(program)) => Command::new(program),
@@ -121,11 +117,7 @@ impl World<'_> {
         if kind == "ours" {
             command.arg("--folder").arg(folder.path());
         }
-        let (process, told) = Process::telling(&mut command)?;
-        let seconds: f64 = told.trim().parse().map_err(|_cause| format!("{kind} said {told:?}"))?;
-        let records = f64::from(u32::try_from(self.records)?);
-        let micros = process.cpu()?.as_secs_f64() * 1e6 / records;
-        Ok(Read { rate: records / seconds, micros })
+        Rate::of(&mut command, self.records)
     }
 
     /// Median and 99th percentile of what the records of healthy keys wait, in milliseconds.

@@ -65,9 +65,10 @@ pub trait Handler: Send + Sync {
     /// The group.
     fn group(&self) -> &str;
 
-    /// How many records may share a transaction; fewer where one record writes many rows.
+    /// How many records may share a transaction. It takes no more of them once they have changed many rows or have taken
+    /// long, so this need not be small.
     fn batch(&self) -> usize {
-        50
+        2_000
     }
 
     /// Handles one record.

@@ -11,9 +11,10 @@ pub(crate) struct Line(Arc<[u8]>);
 impl Line {
     /// The line of a record.
     pub(crate) fn of(record: &Record) -> Self {
+        let named = |kind: u8, name: &[u8]| std::iter::once(kind).chain(name.iter().copied()).collect();
         Self(match &record.key {
-            Some(key) => [b"k", key.as_slice()].concat().into(),
-            None => [b"o".as_slice(), &record.offset.to_be_bytes()].concat().into(),
+            Some(key) => named(b'k', key),
+            None => named(b'o', &record.offset.to_be_bytes()),
         })
     }
 
@@ -63,5 +64,32 @@ impl Taken {
         record.key.as_ref().map_or(0, Vec::len)
             + record.value.as_ref().map_or(0, Vec::len)
             + headers.sum::<usize>()
+    }
+}
+
+/// How much some records are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    /// Records.
+    pub(crate) records: usize,
+    /// Their bytes.
+    pub(crate) bytes: usize,
+}
+
+impl Amount {
+    /// These came.
+    pub(crate) fn add<'a>(&mut self, taken: impl IntoIterator<Item = &'a Arc<Taken>>) {
+        for taken in taken {
+            self.records += 1;
+            self.bytes += taken.bytes();
+        }
+    }
+
+    /// These went.
+    pub(crate) fn subtract<'a>(&mut self, taken: impl IntoIterator<Item = &'a Arc<Taken>>) {
+        for taken in taken {
+            self.records -= 1;
+            self.bytes -= taken.bytes();
+        }
     }
 }

@@ -25,6 +25,8 @@ pub struct Limits {
     pub lanes: usize,
     /// Records that were read and wait for their first attempt.
     pub ready: usize,
+    /// The same in bytes.
+    pub ready_bytes: usize,
     /// Records that wait in memory because one of their key failed, and offsets between the high-water place and
     /// the newest record; past either, waiting records are parked as rows.
     pub held: usize,
@@ -40,7 +42,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             lanes: 1,
-            ready: 500,
+            ready: 4_000,
+            ready_bytes: 8 << 20,
             held: 5_000,
             held_bytes: 32 << 20,
             held_for: Duration::from_mins(1),

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::{
     Limits,
     job::{Job, Parking, Task},
-    line::{Line, Taken},
+    line::{Amount, Line, Taken},
     numbers::Verdict,
     parked::Head,
     progress::Claim,
@@ -80,10 +80,9 @@ pub(crate) struct Partition {
     ages: BTreeSet<(Instant, Line)>,
     trying: usize,
     parking: bool,
-    // Records in lanes; records and bytes in waiting lines; records that wait to be parked; rows.
-    ready: usize,
-    held: usize,
-    held_bytes: usize,
+    // What is in lanes, what is in waiting lines; records that wait to be parked; rows.
+    ready: Amount,
+    held: Amount,
     behind: usize,
     rows: u64,
     // Nothing is begun before: the database is away.
@@ -118,9 +117,8 @@ impl Partition {
             ages: BTreeSet::new(),
             trying: 0,
             parking: false,
-            ready: 0,
-            held: 0,
-            held_bytes: 0,
+            ready: Amount::default(),
+            held: Amount::default(),
             behind: 0,
             rows: 0,
             rests_until: None,
@@ -144,7 +142,7 @@ impl Partition {
 
     /// Since when it has work of which nothing was finished; none while it has none.
     pub(crate) fn stuck_since(&self) -> Option<Instant> {
-        (self.ready + self.held + self.behind > 0 || self.rows > 0).then_some(self.settled)
+        (self.ready.records + self.held.records + self.behind > 0 || self.rows > 0).then_some(self.settled)
     }
 
     /// Whether a number was missing for so long that its record is lost.
@@ -181,19 +179,25 @@ impl Partition {
             if verdict == Verdict::New && record.number().is_some() {
                 self.also.extend(numbers.take_early().into_iter().map(|early| early..early + 1));
             }
-            let line = Line::of(&record);
             let (also, is_repeat) = (std::mem::take(&mut self.also), verdict == Verdict::Repeat);
             let taken = Arc::new(Taken { record, also, is_repeat });
+            if let ([lane], true, true) = (&mut *self.lanes, self.waiting.is_empty(), self.parked.is_empty())
+            {
+                // The usual case, for each record there is: which line it belongs to matters to nobody.
+                self.ready.add([&taken]);
+                lane.queue.push_back(taken);
+                continue;
+            }
+            let line = Line::of(&taken.record);
             if let Some(waiting) = self.waiting.get_mut(&line) {
-                self.held += 1;
-                self.held_bytes += taken.bytes();
+                self.held.add([&taken]);
                 waiting.records.push_back(taken);
             } else if let Some(parked) = self.parked.get_mut(&line) {
                 self.behind += 1;
                 parked.behind.push_back(taken);
                 self.unwritten.insert(line);
             } else {
-                self.ready += 1;
+                self.ready.add([&taken]);
                 let slot = line.slot(self.lanes.len());
                 self.lanes[slot].queue.push_back(taken);
             }
@@ -205,9 +209,10 @@ impl Partition {
         let early = self.claim.numbers.lock().unwrap_or_else(PoisonError::into_inner).early();
         let limits = &self.limits;
         let part = |share: usize| {
-            self.ready >= limits.ready / share
-                || self.held + self.behind >= 2 * limits.held / share
-                || self.held_bytes >= 2 * limits.held_bytes / share
+            self.ready.records >= limits.ready / share
+                || self.ready.bytes >= limits.ready_bytes / share
+                || self.held.records + self.behind >= 2 * limits.held / share
+                || self.held.bytes >= 2 * limits.held_bytes / share
                 || self.span() >= 2 * limits.held as u64 / share as u64
                 || self.rows >= limits.parked
                 || early >= limits.held
@@ -256,8 +261,9 @@ impl Partition {
                 continue;
             }
             lane.flying = true;
-            self.ready -= take;
-            tasks.push(Task::Fresh { slot, records: lane.queue.drain(..take).collect() });
+            let records: Vec<_> = lane.queue.drain(..take).collect();
+            self.ready.subtract(&records);
+            tasks.push(Task::Fresh { slot, records });
         }
         tasks.into_iter().map(|task| Job { claim: self.claim.clone(), task }).collect()
     }
@@ -281,14 +287,14 @@ impl Partition {
     fn spill(&mut self, now: Instant) {
         let Limits { held, held_bytes, held_for, .. } = self.limits;
         // At these bounds themselves: a partition that is full reads on only below them.
-        let crowded = self.held >= held || self.held_bytes >= held_bytes;
+        let crowded = self.held.records >= held || self.held.bytes >= held_bytes;
         let far = self.span() >= held as u64;
         let Some((oldest, _)) = self.ages.first() else { return };
         if !crowded && !far && *oldest + held_for > now {
             return;
         }
         for (since, line) in self.ages.clone() {
-            let crowded = crowded && (self.held > held / 2 || self.held_bytes > held_bytes / 2);
+            let crowded = crowded && (self.held.records > held / 2 || self.held.bytes > held_bytes / 2);
             let is_old = since + held_for <= now;
             if !crowded && !far && !is_old {
                 break;
@@ -306,8 +312,7 @@ impl Partition {
         let Some(waiting) = self.waiting.remove(&line) else { return };
         self.ages.remove(&(since, line.clone()));
         self.dues.remove(&(waiting.due, line.clone()));
-        self.held -= waiting.records.len();
-        self.held_bytes -= waiting.records.iter().map(|taken| taken.bytes()).sum::<usize>();
+        self.held.subtract(&waiting.records);
         self.behind += waiting.records.len();
         self.unwritten.insert(line.clone());
         let Waiting { records: behind, attempts, due, .. } = waiting;

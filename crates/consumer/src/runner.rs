@@ -24,8 +24,8 @@ use crate::{
     work::{AWAY_PAUSE, Context},
 };
 
-/// Records that are read at once.
-const BATCH: usize = 100;
+/// Records that are read at once, where so many may be ready.
+const BATCH: usize = 500;
 /// How often it is looked whether anything stands still, and for what operators said and no wake told.
 const SWEEP: Duration = Duration::from_secs(5);
 /// A partition with work of which nothing was finished for so long stands still.
@@ -133,6 +133,7 @@ impl Consumer {
 
 impl Running {
     async fn until_stopped(&mut self) -> Result<(), ConsumerError> {
+        let most = BATCH.min(self.context.options.limits.ready);
         while !self.stop.is_cancelled() {
             self.hand_out();
             let due = self.due();
@@ -142,7 +143,7 @@ impl Running {
                 Some((claim, landed)) = self.flying.next() => self.landed(claim, landed).await?,
                 () = tokio::time::sleep_until(due) => self.work_what_is_due().await?,
                 Ok(()) = self.wakes.changed() => self.look().await?,
-                polled = self.member.poll(BATCH), if reads => self.polled(polled).await?,
+                polled = self.member.poll(most), if reads => self.polled(polled).await?,
             }
         }
         Ok(())

@@ -29,6 +29,12 @@ pub(crate) const AWAY_PAUSE: Duration = Duration::from_millis(250);
 /// Rows after which a transaction takes no more records. A turn of the writer may change twice as many: the record
 /// that reaches this may have written as many itself.
 const ROWS: u64 = 250;
+/// How long a transaction takes records.
+const TURN: Duration = Duration::from_millis(100);
+/// The same where the database is a file: it has one writer, and others wait for it.
+const WRITER_TURN: Duration = Duration::from_millis(5);
+/// After how many records it looks again how long it has taken.
+const LOOK: usize = 8;
 
 /// What every job needs.
 #[derive(Clone)]
@@ -129,7 +135,7 @@ impl Context {
     }
 
     /// One transaction: the effects of a run of records and the progress past them. It ends early when they have
-    /// changed many rows.
+    /// changed many rows or have taken long.
     async fn attempt(
         &self,
         claim: &Claim,
@@ -140,21 +146,23 @@ impl Context {
         let at = Arc::new(AtomicUsize::new(0));
         let (ctx, claim, handler, reached) =
             (self.clone(), claim.clone(), Arc::clone(handler), Arc::clone(&at));
+        let turn = if self.store.path().is_some() { WRITER_TURN } else { TURN };
         let ended = self
             .store
             .transact(move |tx| async move {
-                let mut records = records;
+                let (mut records, now, begun) = (records, ctx.clock.now(), Instant::now());
                 for (at, taken) in records.iter().enumerate() {
                     reached.store(at, Ordering::Relaxed);
                     if !taken.is_repeat {
-                        ctx.handle(&tx, &claim.group, &*handler, &taken.record).await?;
+                        ctx.handle(&tx, &claim.group, &*handler, (&taken.record, now)).await?;
                     }
-                    if tx.changed_rows() >= ROWS {
+                    let is_long = at % LOOK == 0 && begun.elapsed() >= turn;
+                    if is_long || tx.changed_rows() >= ROWS {
                         records.truncate(at + 1);
                         break;
                     }
                 }
-                match note(&tx, &claim, &source, &records, ctx.clock.now()).await? {
+                match note(&tx, &claim, &source, &records, now).await? {
                     Some(window) => Ok((records.len(), window)),
                     None => Err(Undone::Fenced),
                 }
@@ -173,12 +181,11 @@ impl Context {
         tx: &Tx,
         group: &str,
         handler: &dyn Handler,
-        record: &Record,
+        (record, now): (&Record, Timestamp),
     ) -> Result<(), HandlerError> {
         if record.header(headers::REDRIVE_GROUP).is_some_and(|wanted| wanted != group) {
             return Ok(());
         }
-        let now = self.clock.now();
         if seen::note(tx, group, record, self.options.repeats, now).await? {
             handler.handle(record, tx).await?;
         }

@@ -39,7 +39,7 @@ impl Partition {
     fn landed_fresh(&mut self, slot: usize, records: Vec<Arc<Taken>>, report: &Report, now: Instant) {
         let mut rest: VecDeque<Arc<Taken>> = records.into_iter().skip(report.done).collect();
         let failed = report.failed.and_then(|failed| rest.pop_front().map(|first| (failed, first)));
-        self.ready += rest.len();
+        self.ready.add(&rest);
         let Lane { queue, flying } = &mut self.lanes[slot];
         rest.append(queue);
         *queue = rest;
@@ -50,11 +50,10 @@ impl Partition {
             .into_iter()
             .partition::<VecDeque<_>, _>(|taken| Line::of(&taken.record) == line);
         *queue = others;
-        self.ready -= behind.len();
+        self.ready.subtract(&behind);
         let mut records = behind;
         records.push_front(first);
-        self.held += records.len();
-        self.held_bytes += records.iter().map(|taken| taken.bytes()).sum::<usize>();
+        self.held.add(&records);
         let due = now + failed.wait;
         self.dues.insert((due, line.clone()));
         self.ages.insert((now, line.clone()));
@@ -76,8 +75,7 @@ impl Partition {
         // It was handled or given up: those of its key go on, before what came later.
         let Some(mut waiting) = self.waiting.remove(&line) else { return };
         self.ages.remove(&(waiting.since, line.clone()));
-        self.held -= waiting.records.len();
-        self.held_bytes -= waiting.records.iter().map(|taken| taken.bytes()).sum::<usize>();
+        self.held.subtract(&waiting.records);
         waiting.records.pop_front();
         self.go_on(&line, waiting.records);
     }
@@ -128,7 +126,7 @@ impl Partition {
 
     /// Records of a line that waits no longer come before what came later.
     fn go_on(&mut self, line: &Line, mut records: VecDeque<Arc<Taken>>) {
-        self.ready += records.len();
+        self.ready.add(&records);
         let slot = line.slot(self.lanes.len());
         let queue = &mut self.lanes[slot].queue;
         records.append(queue);

@@ -14,6 +14,7 @@ use rdkafka::{
     consumer::{CommitMode, Consumer, StreamConsumer},
     error::{KafkaError, KafkaResult},
 };
+use tidings_model::Record;
 use tokio::task::JoinHandle;
 
 use self::{
@@ -151,14 +152,26 @@ impl KafkaMember {
         let mut stream = client.stream();
         while self.buffer.has_room() && !client.context().waits() {
             match ready(&mut stream) {
-                Some(Ok(message)) => self.buffer.push(record(&message)),
+                Some(Ok(message)) => self.hold(client, record(&message))?,
                 Some(Err(cause)) => serious(cause).map_or(Ok(()), Err)?,
                 None => break,
             }
-            if let Some(partition) = self.buffer.overflowing() {
-                let stopped = list([(&partition, Offset::Invalid)]).and_then(|list| client.pause(&list));
-                stopped.map_err(LogError::kafka("pause a partition"))?;
-            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a record until it is asked for.
+    fn hold(&mut self, client: &Client, record: Record) -> Result<(), LogError> {
+        let Some(partition) = self.buffer.push(record) else { return Ok(()) };
+        let stopped = list([(&partition, Offset::Invalid)]).and_then(|list| client.pause(&list));
+        stopped.map_err(LogError::kafka("pause a partition"))
+    }
+
+    /// Fetches again what was stopped and is asked for by now.
+    fn refill(&mut self, client: &Client) -> Result<(), LogError> {
+        while let Some(partition) = self.buffer.runs_low() {
+            let resumed = list([(&partition, Offset::Invalid)]).and_then(|list| client.resume(&list));
+            resumed.map_err(LogError::kafka("read a paused partition again"))?;
         }
         Ok(())
     }
@@ -176,10 +189,7 @@ impl KafkaMember {
             }
         });
         match next.await {
-            Some(Ok(record)) => {
-                self.buffer.push(record);
-                Ok(())
-            }
+            Some(Ok(record)) => self.hold(client, record),
             Some(Err(cause)) => serious(cause).map_or(Ok(()), Err),
             None => Ok(()),
         }
@@ -249,6 +259,7 @@ impl Member for KafkaMember {
             if self.begins.is_some() {
                 continue;
             }
+            self.refill(&client)?;
             self.take_in(&client)?;
             if client.context().waits() {
                 continue;
@@ -311,14 +322,7 @@ impl Member for KafkaMember {
     }
 
     fn resume(&mut self, partition: &TopicPartition) {
-        if !self.buffer.resume(partition) {
-            return;
-        }
-        let Some(client) = &self.client else { return };
-        if let Err(cause) = list([(partition, Offset::Invalid)]).and_then(|list| client.resume(&list)) {
-            let TopicPartition { topic, partition } = partition;
-            tracing::error!(%cause, topic, partition, "a paused partition could not be read again");
-        }
+        self.buffer.resume(partition);
     }
 }
 

@@ -241,7 +241,9 @@ pub(super) fn member(settings: &KafkaSettings, group: &str) -> Result<ClientConf
 fn consumer(settings: &KafkaSettings) -> Result<ClientConfig, LogError> {
     let mut config = common(settings);
     config
-        .set("queued.max.messages.kbytes", "16384")
+        .set("queued.max.messages.kbytes", "8192")
+        // Its own second, each time the queue is full, is longer than the queue lasts.
+        .set("fetch.queue.backoff.ms", "10")
         .set("fetch.wait.max.ms", "500")
         // Tells when a reader was left without brokers.
         .set("statistics.interval.ms", "5000");
