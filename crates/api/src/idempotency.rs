@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::{StatusCode, header, request::Parts};
+use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tidings_model::{EventId, Timestamp};
@@ -21,6 +21,9 @@ const HEADER: &str = "idempotency-key";
 /// The longest key, in bytes.
 const MAX_BYTES: usize = 255;
 
+/// Stands before a name that nobody has shown to be theirs: no caller's id is empty.
+const NOBODY: &str = "";
+
 /// The key of a request, in its scope: caller, method and path.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey(Option<Vec<u8>>);
@@ -29,6 +32,50 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let OpenKey(Some(key)) = OpenKey::from_request_parts(parts, state).await? else {
+            return Ok(Self(None));
+        };
+        let caller = Caller::from_request_parts(parts, state).await?;
+        Ok(key.scoped(&[caller.user_id.as_str()]))
+    }
+}
+
+/// The key of a request that brings no token: who asks is what the route takes for it.
+#[derive(Clone, Debug)]
+pub struct OpenKey(Option<Given>);
+
+/// A key, and what it was given with.
+#[derive(Clone, Debug)]
+struct Given {
+    method: Method,
+    path: String,
+    key: HeaderValue,
+}
+
+impl Given {
+    fn scoped(&self, who: &[&str]) -> IdempotencyKey {
+        let who = who.iter().map(|part| part.as_bytes());
+        let what = [self.method.as_str().as_bytes(), self.path.as_bytes(), self.key.as_bytes()];
+        let mut hash = Sha256::new();
+        for part in who.chain(what) {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        IdempotencyKey(Some(hash.finalize().to_vec()))
+    }
+}
+
+impl OpenKey {
+    /// The key in the scope of who asks, by the name that the request says.
+    pub fn of(&self, name: &str) -> IdempotencyKey {
+        self.0.as_ref().map_or(IdempotencyKey(None), |given| given.scoped(&[NOBODY, name]))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OpenKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
         let refused = |detail: &str| Err(Problem::new(Code::BadRequest, detail));
         let mut keys = parts.headers.get_all(HEADER).iter();
         let Some(key) = keys.next().cloned() else { return Ok(Self(None)) };
@@ -38,18 +85,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
         if key.is_empty() || key.len() > MAX_BYTES || key.to_str().is_err() {
             return refused("an Idempotency-Key has 1 to 255 printable ASCII characters");
         }
-        let caller = Caller::from_request_parts(parts, state).await?;
-        let mut hash = Sha256::new();
-        for part in [
-            caller.user_id.as_str().as_bytes(),
-            parts.method.as_str().as_bytes(),
-            parts.uri.path().as_bytes(),
-            key.as_bytes(),
-        ] {
-            hash.update(part.len().to_be_bytes());
-            hash.update(part);
-        }
-        Ok(Self(Some(hash.finalize().to_vec())))
+        Ok(Self(Some(Given { method: parts.method.clone(), path: parts.uri.path().to_owned(), key })))
     }
 }
 

@@ -1,15 +1,17 @@
-//! Makes tokens with the shared secret, for the command line, demo people and tests.
+//! Makes tokens with the shared secret, for who logs in here, the command line, demo people and tests.
 
 use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::EncodingKey;
 use tidings_model::Clock;
 
-use crate::TokenClaims;
+use crate::{TokenClaims, TokenRules};
 
 /// Signs tokens.
 pub struct Mint {
     key: EncodingKey,
+    issuer: Option<String>,
+    audience: Option<String>,
     clock: Arc<dyn Clock>,
 }
 
@@ -22,7 +24,12 @@ impl std::fmt::Debug for Mint {
 impl Mint {
     /// Signs with a shared secret.
     pub fn hs256(secret: &[u8], clock: Arc<dyn Clock>) -> Self {
-        Self { key: EncodingKey::from_secret(secret), clock }
+        Self { key: EncodingKey::from_secret(secret), issuer: None, audience: None, clock }
+    }
+
+    /// Says in each token what a server with these rules asks for.
+    pub fn for_rules(self, rules: &TokenRules) -> Self {
+        Self { issuer: rules.issuer.clone(), audience: rules.audience.clone(), ..self }
     }
 
     /// A token for somebody, valid for `life`.
@@ -37,6 +44,8 @@ impl Mint {
         self.sign(&TokenClaims {
             exp: now.plus(life).millis() / 1000,
             iat: Some(now.millis() / 1000),
+            iss: self.issuer.clone(),
+            aud: self.audience.clone(),
             roles,
             scope,
             ..TokenClaims::of(sub)

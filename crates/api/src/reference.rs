@@ -59,8 +59,8 @@ fn complete(operation: &mut Map<String, Value>) {
         ("404", given("path"), "missing, or somebody else's"),
         ("413", body, "the body is too large"),
         ("415", body, "the body is not of this media type"),
-        ("500", !anonymous, "our fault"),
-        ("503", !anonymous, "something that is needed is away; try again soon"),
+        ("500", !anonymous || body, "our fault"),
+        ("503", !anonymous || body, "something that is needed is away; try again soon"),
     ];
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     for (status, applies, description) in problems {

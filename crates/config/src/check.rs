@@ -26,6 +26,8 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
     config.roles()?;
     kafka(&config.kafka)?;
     auth(config)?;
+    let logins = config.limits.logins_per_minute;
+    holds((1..=60_000).contains(&logins), "limits.logins_per_minute", range(1, 60_000).as_str())?;
     holds((1..=300).contains(&gateway.heartbeat_secs), "gateway.heartbeat_secs", range(1, 300).as_str())?;
     holds(gateway.queue_frames >= 2, "gateway.queue_frames", "must be at least 2")?;
     holds(
@@ -36,6 +38,11 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
     holds(gateway.connections_per_user >= 1, "gateway.connections_per_user", "must be at least 1")?;
     holds((1..=1000).contains(&gateway.catch_up_max), "gateway.catch_up_max", range(1, 1000).as_str())?;
     websocket(gateway)?;
+    holds(
+        (1..=100_000).contains(&config.limits.messages_per_second),
+        "limits.messages_per_second",
+        range(1, 100_000).as_str(),
+    )?;
     holds(!config.logs.level.trim().is_empty(), "logs.level", "must name a level, for example info")?;
     topics(config)
 }

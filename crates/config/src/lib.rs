@@ -17,6 +17,6 @@ pub use roles::{Role, UnknownRole};
 pub use section::Field;
 pub use sections::{
     AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, GroupProtocol, IngestSettings,
-    KafkaConfig, LogFormat, LogKeeper, LogsConfig, RequiredAcks, RouteSettings, ServerConfig, TestingConfig,
-    TopicSettings,
+    KafkaConfig, LimitsConfig, LogFormat, LogKeeper, LogsConfig, RequiredAcks, RouteSettings, ServerConfig,
+    TestingConfig, TopicSettings,
 };

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use toml::{Table, Value};
 
 use crate::{
-    AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, IngestSettings, KafkaConfig, LogKeeper,
-    LogsConfig, RouteSettings, ServerConfig, TestingConfig, TopicSettings,
+    AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, IngestSettings, KafkaConfig,
+    LimitsConfig, LogKeeper, LogsConfig, RouteSettings, ServerConfig, TestingConfig, TopicSettings,
     load::{WELL_KNOWN, variable_of},
     section::{Field, Section},
 };
@@ -23,12 +23,13 @@ const fn shown<S: Section>() -> Shown {
 }
 
 /// All sections with fixed names, in the order of the file.
-const SECTIONS: [Shown; 8] = [
+const SECTIONS: [Shown; 9] = [
     shown::<ServerConfig>(),
     shown::<AdminConfig>(),
     shown::<DatabaseConfig>(),
     shown::<KafkaConfig>(),
     shown::<AuthConfig>(),
+    shown::<LimitsConfig>(),
     shown::<GatewayConfig>(),
     shown::<LogsConfig>(),
     shown::<TestingConfig>(),

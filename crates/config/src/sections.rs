@@ -22,6 +22,8 @@ pub struct Config {
     pub kafka: KafkaConfig,
     /// Who may come in.
     pub auth: AuthConfig,
+    /// How much may be asked of one process.
+    pub limits: LimitsConfig,
     /// Connections.
     pub gateway: GatewayConfig,
     /// What the server tells about itself.
@@ -190,6 +192,18 @@ section! {
         audience: Option<String> = None;
         /// Whether the claims `roles`, `groups` and `channels` of a token replace the directory's.
         trust_claims: bool = true;
+        /// Whether anybody may make an account with `POST /signup`; only where tokens are made with the secret of this server.
+        signup: bool = true;
+    }
+}
+
+section! {
+    /// How much may be asked of one process. What is too much is answered 429 with the time to wait.
+    "limits" => LimitsConfig {
+        /// Attempts to log in with one user name in a minute, and from one address (of IPv6: one network).
+        logins_per_minute: u32 = 10;
+        /// Messages of chat that one person may send in a second; twice as many at once.
+        messages_per_second: u32 = 20;
     }
 }
 

@@ -12,7 +12,7 @@ use tidings_model::{Clock, Ids, UserId};
 use tidings_store::Store;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::Feed;
+use crate::{Feed, Witnesses};
 
 /// What the routes need.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct DeliveryApi {
     pub clock: Arc<dyn Clock>,
     /// Makes event ids.
     pub ids: Arc<Ids>,
+    /// Who is told what people confirm.
+    pub witnesses: Witnesses,
 }
 
 /// The routes by which clients confirm; they belong beside their streams too.

@@ -4,7 +4,7 @@
 //! the log, and who asked waits until it is in force; one change of a person is on its way at a time, so that the
 //! next is worked out from what this one makes of them.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use tidings_api::{Caller, Code, Problem};
 use tidings_model::{Channel, EventId, Timestamp, UserId};
@@ -89,17 +89,16 @@ impl Wish {
     }
 
     /// The channels that follow from it.
-    fn channels(&self, had: &[Channel]) -> Vec<Channel> {
+    pub(crate) fn channels(&self, had: &[Channel]) -> Vec<Channel> {
         let mut channels = Vec::new();
         if self.gone {
             return channels;
         }
-        for (wished, family) in [(&self.roles, "role"), (&self.groups, "group"), (&self.apps, "app")] {
-            match wished {
-                Some(wished) => channels.extend(wished.iter().cloned()),
-                None => channels.extend(had.iter().filter(|had| had.family() == family).cloned()),
-            }
-        }
+        let wishes = [("role", &self.roles), ("group", &self.groups), ("app", &self.apps)];
+        let replaced = |family: &str| wishes.iter().any(|(of, wished)| *of == family && wished.is_some());
+        // A family that nobody speaks of stays: nobody stops following by being given another role.
+        channels.extend(had.iter().filter(|had| !replaced(had.family())).cloned());
+        channels.extend(wishes.iter().filter_map(|(_, wished)| wished.as_deref()).flatten().cloned());
         channels.extend(self.join.clone());
         channels.retain(|channel| self.leave.as_ref() != Some(channel));
         channels.sort_unstable();
@@ -133,23 +132,34 @@ impl From<ChangeError> for Problem {
 }
 
 /// What a transaction made of wishes.
-enum Written {
-    /// All is in force.
-    Now(Vec<DirectoryUser>),
-    /// It is on its way, in this event; one of these people.
-    OnItsWay(Vec<DirectoryUser>, UserId, EventId),
+#[derive(Debug)]
+pub struct Written {
+    /// What the people are when it is in force.
+    pub users: Vec<DirectoryUser>,
+    /// The event in which it is on its way, and one of these people; none where it is in force already.
+    on_its_way: Option<(UserId, EventId)>,
 }
 
-/// Why a transaction was undone.
-enum Undone {
-    /// Somebody has another change on its way.
+/// Why [`put`] undoes its transaction.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// Somebody has another change on its way; the same succeeds when that is in force.
+    #[error("another change of one of these people is on its way")]
     Behind,
-    Store(StoreError),
+    /// It could not be written.
+    #[error("could not change the directory")]
+    Store(#[from] StoreError),
 }
 
-impl From<StoreError> for Undone {
+/// Why a transaction with wishes was undone.
+enum Undone<E> {
+    Behind,
+    Other(E),
+}
+
+impl<E: From<StoreError>> From<StoreError> for Undone<E> {
     fn from(source: StoreError) -> Self {
-        Self::Store(source)
+        Self::Other(source.into())
     }
 }
 
@@ -160,21 +170,49 @@ pub async fn change(
     wishes: Vec<Wish>,
     now: Timestamp,
 ) -> Result<Vec<DirectoryUser>, ChangeError> {
+    let ((), users) =
+        change_with(store, lane, now, |_tx| async { Ok::<_, ChangeError>(((), wishes)) }).await?;
+    Ok(users)
+}
+
+/// Runs a transaction that says, besides what it writes itself, what people are to be; answers when that is in
+/// force, with what they are. `body` may run more than once; what it wrote before is undone then.
+pub async fn change_with<T, E, F, Fut>(
+    store: &Store,
+    lane: Lane,
+    now: Timestamp,
+    body: F,
+) -> Result<(T, Vec<DirectoryUser>), E>
+where
+    F: FnOnce(Tx) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<(T, Vec<Wish>), E>> + Send,
+    T: Send + 'static,
+    E: From<StoreError> + From<ChangeError> + Send + 'static,
+{
     let limit = Instant::now() + LIMIT;
     let mut wakes = store.wakes(PROJECTED);
     loop {
         wakes.mark_unchanged();
-        let all = wishes.clone();
-        match store.transact_in(lane, move |tx| async move { write(&tx, &all, now).await }).await {
-            Ok(Written::Now(users)) => return Ok(users),
-            Ok(Written::OnItsWay(users, user, event)) => {
-                while on_its_way(store, &user, &event).await? {
-                    wait(&mut wakes, limit).await?;
+        let body = body.clone();
+        let written = store.transact_in(lane, move |tx| async move {
+            let (value, wishes) = body(tx.clone()).await.map_err(Undone::Other)?;
+            match put(&tx, &wishes, now).await {
+                Ok(written) => Ok((value, written)),
+                Err(PutError::Behind) => Err(Undone::Behind),
+                Err(PutError::Store(source)) => Err(source.into()),
+            }
+        });
+        match written.await {
+            Ok((value, Written { users, on_its_way: event })) => {
+                if let Some((user, event)) = event {
+                    while on_its_way(store, &user, &event).await? {
+                        wait(&mut wakes, limit).await?;
+                    }
                 }
-                return Ok(users);
+                return Ok((value, users));
             }
             Err(Undone::Behind) => wait(&mut wakes, limit).await?,
-            Err(Undone::Store(source)) => return Err(source.into()),
+            Err(Undone::Other(source)) => return Err(source),
         }
     }
 }
@@ -212,15 +250,18 @@ async fn on_its_way(store: &Store, user: &UserId, event: &EventId) -> Result<boo
         .await
 }
 
-async fn write(tx: &Tx, wishes: &[Wish], now: Timestamp) -> Result<Written, Undone> {
-    let Some(first) = wishes.first() else { return Ok(Written::Now(Vec::new())) };
+/// Writes, with this transaction, what people are to be, each named once. In force where the log is embedded when it
+/// commits, elsewhere when it came back from the log; nobody waits for that here, as a handler must not.
+pub async fn put(tx: &Tx, wishes: &[Wish], now: Timestamp) -> Result<Written, PutError> {
+    let in_force = |users| Written { users, on_its_way: None };
+    let Some(first) = wishes.first() else { return Ok(in_force(Vec::new())) };
     let event = membership::event_id(&format!("{}/{}", first.user_id, now.millis()))?;
     let (mut users, mut changes) = (Vec::new(), Vec::new());
     for wish in wishes {
         let through_log = tx.appends() == Appends::Outbox;
         // Before anything of the person is read, so that what is read stays as it is until the change is in force.
         if through_log && !set_out(tx, &wish.user_id, &event, now).await? {
-            return Err(Undone::Behind);
+            return Err(PutError::Behind);
         }
         let (user, change) = plan(tx, wish).await?;
         users.push(user);
@@ -231,10 +272,10 @@ async fn write(tx: &Tx, wishes: &[Wish], now: Timestamp) -> Result<Written, Undo
             None => {}
         }
     }
-    let Some(first) = changes.first() else { return Ok(Written::Now(users)) };
+    let Some(first) = changes.first() else { return Ok(in_force(users)) };
     let user = first.user_id.clone();
     membership::announce(tx, event.clone(), changes, now).await?;
-    Ok(Written::OnItsWay(users, user, event))
+    Ok(Written { users, on_its_way: Some((user, event)) })
 }
 
 /// Notes that a change of a person is on its way. False: another one is.
@@ -314,4 +355,29 @@ async fn plan(tx: &Tx, wish: &Wish) -> Result<(DirectoryUser, Option<Change>), S
         .await?;
     }
     Ok((planned, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn channels(names: &[&str]) -> Vec<Channel> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_wish_replaces_the_families_it_speaks_of_and_leaves_all_others() {
+        let had = channels(&["role:editor", "group:a", "app:x", "author:bob", "conversation:cnv_1"]);
+        let wish = Wish {
+            roles: Some(channels(&["role:viewer"])),
+            groups: Some(Vec::new()),
+            join: Some(Channel::App("y".to_owned())),
+            leave: Some(Channel::App("x".to_owned())),
+            ..Wish::of("alice".parse().unwrap())
+        };
+        let mut expected = channels(&["role:viewer", "app:y", "author:bob", "conversation:cnv_1"]);
+        expected.sort_unstable();
+        assert_eq!(wish.channels(&had), expected);
+        assert_eq!(Wish { gone: true, ..wish }.channels(&had), []);
+    }
 }

@@ -6,7 +6,7 @@ use tidings_delivery_core::{PersonChange, Place};
 use tidings_model::{Channel, UserId};
 use tidings_store::{StoreError, Tx, params};
 
-use crate::{Person, preferences};
+use crate::{Person, change::Wish, preferences};
 
 /// Somebody as the directory knows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,15 +71,7 @@ pub async fn members(tx: &Tx, channel: &Channel) -> Result<u64, StoreError> {
 
 /// A caller with their channels: a claim of the token replaces the directory's word, an absent one leaves it.
 pub async fn caller(tx: &Tx, caller: &Caller) -> Result<Person, StoreError> {
-    let known = channels_of(tx, &caller.user_id).await?;
-    let of = |claim: &Option<Vec<Channel>>, family: &str| -> Vec<Channel> {
-        claim
-            .clone()
-            .unwrap_or_else(|| known.iter().filter(|channel| channel.family() == family).cloned().collect())
-    };
-    let mut channels = of(&caller.roles, "role");
-    channels.extend(of(&caller.groups, "group"));
-    channels.extend(of(&caller.apps, "app"));
+    let channels = Wish::of_caller(caller).channels(&channels_of(tx, &caller.user_id).await?);
     Ok(Person::new(caller.user_id.clone(), channels))
 }
 

@@ -5,46 +5,55 @@ use tidings_store::{Store, StoreError, Tx, params};
 
 use crate::{Mark, deliver};
 
+/// The lock of those who begin a generation.
+const GENERATIONS: &str = "generations";
+
 /// Loads the generations. A log that has none begins its first with the random id `fresh`, and so does one that
-/// is not the log that was marked: somebody copied the database back.
+/// is not the log that was marked: somebody copied the database back. Of processes that start at once, one begins it
+/// and the others find it.
 pub async fn load(
     store: &Store,
     mark: Option<&Mark>,
     fresh: GenerationId,
 ) -> Result<Generations, StoreError> {
-    let (head, stored) = store
+    let (head, known) = store
         .read(|tx| async move { Ok::<_, StoreError>((deliver::head(&tx).await?, stored(&tx).await?)) })
         .await?;
-    let mut generations = match Generations::from_stored(stored) {
+    let is_replaced = match Generations::from_stored(known) {
         // Where a relay fills the log, each reader compares its own place with it.
-        Some(generations) if mark.is_none_or(|mark| mark.agrees(generations.current().id, head)) => {
-            return Ok(generations);
-        }
-        Some(mut generations) => {
-            tracing::warn!(
-                head = head.0,
-                "the database is not the one that was marked; a new generation begins"
-            );
-            generations.regenerate(fresh, head.next());
-            generations
-        }
-        None => Generations::new(fresh),
+        Some(known) if mark.is_none_or(|mark| mark.agrees(known.current().id, head)) => return Ok(known),
+        known => known.is_some(),
     };
-    if generations.iter().count() == 1 && head > Place::ORIGIN {
-        generations.regenerate(fresh, head.next());
+    if is_replaced {
+        tracing::warn!(head = head.0, "the database is not the one that was marked; a new generation begins");
     }
-    let first = generations.current();
     store
         .transact(move |tx| async move {
+            tx.lock(GENERATIONS, "").await?;
+            let (head, known) = (deliver::head(&tx).await?, Generations::from_stored(stored(&tx).await?));
+            let generations = match known {
+                Some(known) if !is_replaced => return Ok(known),
+                Some(mut known) => {
+                    known.regenerate(fresh, head.next());
+                    known
+                }
+                None => {
+                    let mut first = Generations::new(fresh);
+                    if head > Place::ORIGIN {
+                        first.regenerate(fresh, head.next());
+                    }
+                    first
+                }
+            };
+            let Generation { id, first } = generations.current();
             tx.execute(
                 "INSERT INTO delivery_generations (generation_id, first_place) VALUES ($1, $2)",
-                params![first.id.0.cast_signed(), first.first.0],
+                params![id.0.cast_signed(), first.0],
             )
             .await?;
-            Ok::<_, StoreError>(())
+            Ok(generations)
         })
-        .await?;
-    Ok(generations)
+        .await
 }
 
 async fn stored(tx: &Tx) -> Result<Vec<Generation>, StoreError> {
@@ -62,4 +71,32 @@ async fn stored(tx: &Tx) -> Result<Vec<Generation>, StoreError> {
 pub(crate) async fn current(tx: &Tx) -> Result<GenerationId, StoreError> {
     let stored = stored(tx).await?;
     Ok(stored.last().map_or(GenerationId(0), |generation| generation.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use tidings_store::conformance::each_store;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_processes_that_start_at_once_one_begins_the_first_generation() {
+        let folder = tempfile::tempdir().unwrap();
+        each_store(folder.path(), crate::MIGRATIONS, |store| async move {
+            let tasks = tokio_util::task::TaskTracker::new();
+            let starts = (1..=8).map(|id| {
+                let store = store.clone();
+                tasks.spawn(async move { load(&store, None, GenerationId(id)).await })
+            });
+            let mut current = Vec::new();
+            for started in starts.collect::<Vec<_>>() {
+                current.push(started.await.unwrap().unwrap().current());
+            }
+            current.dedup();
+            assert_eq!(current.len(), 1, "{current:?}");
+            let stored = store.read(|tx| async move { stored(&tx).await }).await.unwrap();
+            assert_eq!(stored, current);
+        })
+        .await;
+    }
 }

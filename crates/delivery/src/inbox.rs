@@ -17,7 +17,7 @@ use tidings_delivery_core::{
 use tidings_model::{Audience, Channel, EventId, Timestamp, UserId};
 use tidings_store::{Row, StoreError, Tx, params};
 
-use crate::{DeliveryRecord, Person, deliver, directory, receipts, sessions};
+use crate::{DeliveryRecord, Person, Witnesses, Word, deliver, directory, receipts, sessions};
 
 /// The type of the change that tells a person's devices what was read on another.
 pub const READ: &str = "receipt.read";
@@ -113,7 +113,9 @@ pub async fn page(
     query: &InboxQuery,
     now: Timestamp,
 ) -> Result<Vec<InboxItem>, StoreError> {
-    let channels = directory::person(tx, user).await?.channels;
+    let mut channels = directory::person(tx, user).await?.channels;
+    // Chat has its own lists.
+    channels.retain(|channel| !matches!(channel, Channel::Conversation(_)));
     let judge = Judge::new(tx, user, now).await?;
     let mut before = query.after.unwrap_or((u32::MAX, Place(i64::MAX.cast_unsigned())));
     let (mut items, mut seen) = (Vec::new(), HashSet::new());
@@ -207,13 +209,14 @@ pub async fn unread(
     Ok(page(tx, user, &query, now).await?.len())
 }
 
-/// Notes that a person read items, and tells their devices in the same transaction. Items that are not theirs are
-/// passed over. Answers which were theirs.
+/// Notes that a person read items, and tells witnesses and their devices in the same transaction. Items that are not
+/// theirs are passed over. Answers which were theirs.
 pub async fn read(
     tx: &Tx,
     person: &Person,
     items: &[String],
     event_id: EventId,
+    witnesses: &Witnesses,
     now: Timestamp,
 ) -> Result<Vec<String>, StoreError> {
     // What is unread is counted, and the counts are told in their order.
@@ -228,6 +231,7 @@ pub async fn read(
         }
         theirs.push(item.clone());
     }
+    witnesses.tell(tx, &person.user_id, &changed, Word::Read, now).await?;
     if !changed.is_empty() && !sessions::of(tx, &person.user_id).await?.is_empty() {
         tell(tx, &person.user_id, &changed, event_id, now).await?;
     }

@@ -28,6 +28,7 @@ pub mod retention;
 pub mod sessions;
 pub mod trace;
 pub mod why;
+mod witness;
 
 use std::{borrow::Cow, time::Duration};
 
@@ -45,6 +46,7 @@ pub use projection::{PROJECTED, Projection, reached};
 pub use reach::Reach;
 pub use record::{DeliveryRecord, MEMBERSHIP, MEMBERSHIP_EVENT, Origin};
 pub use tidings_delivery_core::End;
+pub use witness::{Witness, Witnesses, Word};
 
 /// The tables of this crate.
 pub const MIGRATIONS: &[Migration] = &[

@@ -366,6 +366,13 @@ pub async fn list(
     rows.iter().map(connected).collect()
 }
 
+/// Whether somebody has an open connection, to any node.
+pub async fn is_connected(tx: &Tx, user: &UserId) -> Result<bool, StoreError> {
+    let row =
+        tx.optional("SELECT 1 FROM connections WHERE user_id = $1 LIMIT 1", params![user.as_str()]).await?;
+    Ok(row.is_some())
+}
+
 /// A page of the people who are connected, with how many connections each has, in the order of their ids.
 pub async fn people(tx: &Tx, after: &str, limit: usize) -> Result<Vec<(UserId, u64)>, StoreError> {
     let rows = tx

@@ -43,7 +43,8 @@ pub(crate) async fn project(
             params![channel.to_string(), place.0],
         )
         .await?;
-        if listed {
+        // Chat has its own lists.
+        if listed && !matches!(channel, Channel::Conversation(_)) {
             tx.execute(
                 "INSERT INTO inbox_places (channel, priority, place, item_id) VALUES ($1, $2, $3, $4)
                  ON CONFLICT DO NOTHING",

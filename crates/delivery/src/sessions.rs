@@ -15,7 +15,7 @@ use tidings_delivery_core::{
 use tidings_model::{Channel, SessionId, Timestamp, UserId, planted};
 use tidings_store::{Store, StoreError, Tx, params};
 
-use crate::{Delivery, backlog, deliver, directory, projection, receipts};
+use crate::{Delivery, Witnesses, Word, backlog, deliver, directory, projection, receipts};
 
 /// Messages that one transaction confirms; the rest follows in further ones.
 const SLICE: usize = 100;
@@ -230,13 +230,13 @@ pub struct Ack {
     pub opening: Option<u32>,
 }
 
-/// Confirms all that was offered to a session at or before a place: forward only, in slices.
+/// Confirms all that was offered to a session at or before a place, before witnesses: forward only, in slices.
 pub async fn confirm(
     store: &Store,
     generation: GenerationId,
-    user: &UserId,
-    session: &SessionId,
+    (user, session): (&UserId, &SessionId),
     ack: Ack,
+    witnesses: &Witnesses,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     // A client may have seen more than the projection has: what is not there yet is remembered, and found when the
@@ -244,10 +244,10 @@ pub async fn confirm(
     let _complete = projection::reached(store, ack.place, REACH).await?;
     let mut from = Place::ORIGIN;
     loop {
-        let (user, session) = (user.clone(), session.clone());
+        let (user, session, witnesses) = (user.clone(), session.clone(), witnesses.clone());
         let reached = store
             .transact(move |tx| async move {
-                confirm_slice(&tx, generation, &user, &session, (from, ack), now).await
+                confirm_slice(&tx, generation, (&user, &session), (from, ack), &witnesses, now).await
             })
             .await?;
         planted::crash_point("after_receipt");
@@ -263,9 +263,9 @@ pub async fn confirm(
 async fn confirm_slice(
     tx: &Tx,
     generation: GenerationId,
-    user: &UserId,
-    session: &SessionId,
+    (user, session): (&UserId, &SessionId),
     (from, ack): (Place, Ack),
+    witnesses: &Witnesses,
     now: Timestamp,
 ) -> Result<Option<Place>, StoreError> {
     directory::hold(tx, user).await?;
@@ -280,11 +280,16 @@ async fn confirm_slice(
     let at = Moment { place: complete, time: now };
     let range = (confirmed.after.max(from), confirmed.upto);
     let messages = backlog::unconfirmed(tx, generation, user, range, SLICE).await?;
+    let mut fresh = Vec::new();
     for message in &messages {
-        if row.confirms(confirmed, &person, message.facts(), at) {
-            receipts::delivered(tx, user, &message.facts().subject, now).await?;
+        let subject = &message.facts().subject;
+        if row.confirms(confirmed, &person, message.facts(), at)
+            && receipts::delivered(tx, user, subject, now).await?
+        {
+            fresh.push(subject.clone());
         }
     }
+    witnesses.tell(tx, user, &fresh, Word::Delivered, now).await?;
     if let Some(last) = messages.last().filter(|_| messages.len() == SLICE) {
         return Ok(Some(last.place()));
     }

@@ -24,6 +24,9 @@ pub mod header {
     pub const SEQ: &str = "tidings-seq";
 }
 
+/// The source of all events that features announce.
+pub const SOURCE: &str = "tidings";
+
 /// The headers of a record, in order; names may repeat, as in Kafka.
 pub type Headers = Vec<(String, Vec<u8>)>;
 
@@ -55,7 +58,7 @@ impl NewEvent {
         let mut headers = vec![
             text(header::ID, self.id.as_str()),
             text(header::TYPE, self.event_type),
-            text(header::SOURCE, "tidings"),
+            text(header::SOURCE, SOURCE),
             text(header::SPEC_VERSION, "1.0"),
             text(header::TIME, &self.time.to_string()),
             text(header::CONTENT_TYPE, "application/json"),

@@ -1,7 +1,7 @@
 //! Ids: a prefix that tells the kind, then 26 characters that sort by time.
 //!
 //! The 26 characters are the ULID layout (48 bits of milliseconds, 80 random bits) in Crockford's base 32,
-//! lower case. User, event and session ids may come from outside and are bounded strings instead.
+//! lower case. User, post, event and session ids may come from outside and are bounded strings instead.
 
 use std::{
     borrow::Borrow,
@@ -129,6 +129,8 @@ ids! {
     AuditId = "aud";
     /// A list of people, as somebody put it once.
     ListId = "lst";
+    /// People who speak with each other.
+    ConversationId = "cnv";
 }
 
 macro_rules! text_ids {
@@ -195,6 +197,8 @@ text_ids! {
     UserId, "a user id", 256;
     /// An event: `evt_…` for ours, `topic/partition/offset` for a record that brought none.
     EventId, "an event id", 320;
+    /// A post: `pst_…` for ours, another program's own name for what it posted.
+    PostId, "a post id", 256;
     /// One person on one device, across reconnects; chosen by the client, or `ses_…`.
     SessionId, "a session id", 64;
 }
@@ -242,6 +246,11 @@ impl Ids {
         MessageId(self.next())
     }
 
+    /// A new conversation id.
+    pub fn conversation(&self) -> ConversationId {
+        ConversationId(self.next())
+    }
+
     /// A new order id.
     pub fn order(&self) -> OrderId {
         OrderId(self.next())
@@ -255,6 +264,11 @@ impl Ids {
     /// A new id of an entry of the audit.
     pub fn audit(&self) -> AuditId {
         AuditId(self.next())
+    }
+
+    /// A new post id.
+    pub fn post(&self) -> PostId {
+        PostId(format!("pst_{}", encode(self.next())).into())
     }
 
     /// A new event id.

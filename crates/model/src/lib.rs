@@ -12,10 +12,10 @@ mod time;
 
 pub use audience::Audience;
 pub use channel::{Channel, InvalidChannel};
-pub use event::{Headers, NewEvent, Record, header};
+pub use event::{Headers, NewEvent, Record, SOURCE, header};
 pub use frame::{Kind, Priority};
 pub use ids::{
-    AuditId, BroadcastId, EventId, Ids, InvalidId, ListId, MessageId, NotificationId, OrderId, SessionId,
-    UserId,
+    AuditId, BroadcastId, ConversationId, EventId, Ids, InvalidId, ListId, MessageId, NotificationId,
+    OrderId, PostId, SessionId, UserId,
 };
 pub use time::{Clock, InvalidTimestamp, ManualClock, SystemClock, Timestamp};

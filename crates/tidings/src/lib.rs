@@ -20,7 +20,7 @@ pub mod log {
 }
 /// Settings that a feature reads.
 pub mod config {
-    pub use tidings_config::{IngestSettings, RouteSettings};
+    pub use tidings_config::{IngestSettings, LimitsConfig, RouteSettings};
 }
 pub use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -28,11 +28,13 @@ mod account;
 mod answers;
 mod derived;
 mod ingest;
+mod online;
 mod schedule;
 
 pub use account::{Account, Telling};
 pub use derived::derived;
 pub use ingest::{Ingest, NotIngested};
+pub use online::{Lines, Online};
 pub use schedule::{Due, Schedule};
 
 /// Everything one feature adds to the server. An empty list means "none".
@@ -53,6 +55,8 @@ pub struct Feature {
     pub schedules: Vec<Arc<dyn Schedule>>,
     /// What it says of messages of its own when somebody asks why.
     pub accounts: Vec<Arc<dyn Account>>,
+    /// Who of it is told what people confirm.
+    pub witnesses: Vec<Arc<dyn delivery::Witness>>,
 }
 
 /// What every feature is given.
@@ -62,6 +66,8 @@ pub struct Deps {
     pub store: store::Store,
     /// Records whose writer is told their place in the log.
     pub ingest: Ingest,
+    /// Who has an open stream.
+    pub online: Online,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Makes ids.

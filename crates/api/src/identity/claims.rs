@@ -18,6 +18,9 @@ pub struct TokenClaims {
     /// Who made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
+    /// Whom it is for. The library that verifies a token reads it; here it is only written.
+    #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub aud: Option<String>,
     /// The person's roles; absent: the directory's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roles: Option<Vec<String>>,
@@ -41,6 +44,7 @@ impl TokenClaims {
             nbf: None,
             iat: None,
             iss: None,
+            aud: None,
             roles: None,
             groups: None,
             channels: None,

@@ -275,10 +275,11 @@ impl DeliveryApi {
         self.entered(caller).await?;
         let (person, now, event) = (self.person(caller).await?, self.clock.now(), self.ids.event());
         self.feed.settles(&person, std::slice::from_ref(&id)).await?;
+        let witnesses = self.witnesses.clone();
         self.store
             .transact(move |tx| async move {
                 of_kind(&tx, &id, kind).await?;
-                let theirs = inbox::read(&tx, &person, &[id], event, now).await?;
+                let theirs = inbox::read(&tx, &person, &[id], event, &witnesses, now).await?;
                 if theirs.is_empty() { Err(missing()) } else { Ok(StatusCode::NO_CONTENT) }
             })
             .await
@@ -302,8 +303,11 @@ impl DeliveryApi {
             after = Some(last.rank);
             let ids: Vec<String> = items.into_iter().map(|item| item.id).collect();
             let (person, event) = (person.clone(), self.ids.event());
+            let witnesses = self.witnesses.clone();
             self.store
-                .transact(move |tx| async move { inbox::read(&tx, &person, &ids, event, now).await })
+                .transact(
+                    move |tx| async move { inbox::read(&tx, &person, &ids, event, &witnesses, now).await },
+                )
                 .await?;
         }
     }

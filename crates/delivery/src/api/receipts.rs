@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::DeliveryApi;
 use crate::{
-    Person, directory, inbox, receipts,
+    Person, Word, directory, inbox, receipts,
     sessions::{self, Ack},
 };
 
@@ -66,22 +66,30 @@ pub(super) async fn post_receipts(
         api.feed.settles(&person, items).await?;
     }
     for items in delivered.chunks(SLICE) {
-        let (person, items) = (person.clone(), items.to_vec());
+        let (person, items, witnesses) = (person.clone(), items.to_vec(), api.witnesses.clone());
         api.store
             .transact(move |tx| async move {
+                directory::hold(&tx, &person.user_id).await?;
+                let mut fresh = Vec::new();
                 for item in items {
-                    if receipts::is_theirs(&tx, &person, &item).await? {
-                        receipts::delivered(&tx, &person.user_id, &item, now).await?;
+                    if receipts::is_theirs(&tx, &person, &item).await?
+                        && receipts::delivered(&tx, &person.user_id, &item, now).await?
+                    {
+                        fresh.push(item);
                     }
                 }
+                witnesses.tell(&tx, &person.user_id, &fresh, Word::Delivered, now).await?;
                 Ok::<_, Problem>(())
             })
             .await?;
     }
     for items in read.chunks(SLICE) {
         let (person, items, event) = (person.clone(), items.to_vec(), api.ids.event());
+        let witnesses = api.witnesses.clone();
         api.store
-            .transact(move |tx| async move { inbox::read(&tx, &person, &items, event, now).await })
+            .transact(
+                move |tx| async move { inbox::read(&tx, &person, &items, event, &witnesses, now).await },
+            )
             .await?;
     }
     Ok(StatusCode::NO_CONTENT)
@@ -136,7 +144,8 @@ impl DeliveryApi {
         let session =
             session.ok_or_else(|| Problem::new(Code::Conflict, "no session yet: open a stream first"))?;
         let generation = self.feed.generations().current().id;
-        sessions::confirm(&self.store, generation, &person.user_id, &session, ack, now).await?;
+        let device = (&person.user_id, &session);
+        sessions::confirm(&self.store, generation, device, ack, &self.witnesses, now).await?;
         Ok(())
     }
 }
