@@ -10,6 +10,7 @@ use tidings::{
 
 use crate::{
     api::{WRITE, announcement, put},
+    events::Cause,
     model::Said,
 };
 
@@ -41,11 +42,8 @@ impl Command for Announce {
         caller.require_scope(WRITE)?;
         let AnnounceText { title, content, .. } = parse_json(text.as_bytes())?;
         let announcement = announcement(&self.deps, Said { title, content })?;
-        let (id, event_id) = (announcement.id, self.deps.ids.event());
-        self.deps
-            .store
-            .transact(move |tx| async move { put(&tx, event_id, &announcement, None).await })
-            .await?;
+        let (id, cause) = (announcement.id, Cause { id: self.deps.ids.event(), trace_parent: None });
+        self.deps.store.transact(move |tx| async move { put(&tx, cause, &announcement).await }).await?;
         Ok(json!({ "id": id }))
     }
 }

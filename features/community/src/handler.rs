@@ -1,90 +1,92 @@
-//! What happens with the record of an announcement: one delivery to everybody, and one item of their inboxes.
+//! What happens with the records of the community: `signups` makes profiles, `follows` tells people who follows
+//! them, `posts` counts what they post and tells it, `announcements` tells everybody.
 
-use std::sync::Arc;
+mod announcements;
+mod follows;
+mod posts;
+mod signups;
 
-use async_trait::async_trait;
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, value::to_raw_value};
 use tidings::{
-    consumer::{Handler, HandlerError, headers},
-    delivery::{DeliveryRecord, Item, Origin, deliver},
-    derived,
-    model::{Audience, Channel, Clock, Record, header},
+    consumer::{HandlerError, headers},
+    delivery::{
+        DeliveryRecord, Item, Origin,
+        change::{self, PutError, Wish},
+        deliver,
+    },
+    model::{Audience, Record, Timestamp, header},
     store::Tx,
 };
 
-use crate::{
-    events::{ANNOUNCEMENTS_TOPIC, Announced},
-    model::{Announcement, LIFE},
-};
+use crate::model::LIFE;
+
+pub(crate) use announcements::Announcements;
+pub(crate) use follows::Follows;
+pub(crate) use posts::{PostCounts, Posts};
+pub(crate) use signups::SignUps;
 
 /// The group of those who push to connections.
-const GROUP: &str = "ws-gateway";
-/// The kind of the inbox items.
-const ITEM: &str = "announcement";
-/// The type of the frames.
-const FRAME: &str = "announcement.created";
+const PUSHERS: &str = "ws-gateway";
+/// The group of those who keep what is known of people.
+const PEOPLE: &str = "user-service";
 
-/// Delivers announcements.
-pub(crate) struct Announcements {
-    pub(crate) clock: Arc<dyn Clock>,
+/// A record's value, or the reason why it will never be one.
+fn decode<T: DeserializeOwned>(record: &Record) -> Result<T, HandlerError> {
+    let value = record.value.as_deref().ok_or_else(|| HandlerError::reject("the record has no value"))?;
+    serde_json::from_slice(value).map_err(HandlerError::reject)
 }
 
-#[async_trait]
-impl Handler for Announcements {
-    fn name(&self) -> &'static str {
-        "announcements"
+/// Brings into force what somebody is to be, if it is anything new.
+async fn change(tx: &Tx, wish: Wish, now: Timestamp) -> Result<(), HandlerError> {
+    match change::put(tx, &[wish], now).await {
+        Ok(_on_its_way) => Ok(()),
+        Err(behind @ PutError::Behind) => Err(HandlerError::retry(behind)),
+        Err(PutError::Store(cause)) => Err(cause.into()),
     }
+}
 
-    fn topic(&self) -> &'static str {
-        ANNOUNCEMENTS_TOPIC
-    }
+/// What a record says to people: a message, and the item of their inboxes.
+struct Message {
+    /// What it is about; also the item's id.
+    subject: String,
+    /// The type of the frame.
+    frame: &'static str,
+    audience: Audience,
+    created_at: Timestamp,
+    /// What the frame has.
+    data: Value,
+    /// The kind of the item.
+    kind: &'static str,
+    /// What lists have of it, beside what the frame has.
+    item: Value,
+}
 
-    fn group(&self) -> &'static str {
-        GROUP
-    }
-
-    async fn handle(&self, record: &Record, tx: &Tx) -> Result<(), HandlerError> {
-        let value = record.value.as_deref().ok_or_else(|| HandlerError::reject("the record has no value"))?;
-        let announced: Announced = serde_json::from_slice(value).map_err(HandlerError::reject)?;
-        announced.said.check().map_err(HandlerError::reject)?;
-        let now = self.clock.now();
-        // The future is no time at which something was said.
-        let created_at = announced.timestamp.unwrap_or(record.time).min(now);
-        let announcement = Announcement {
-            id: announced.id.unwrap_or_else(|| derived(&[GROUP, record.event_id().as_str()], created_at)),
-            said: announced.said,
-            created_at,
-        };
-        let expires_at = created_at.plus(LIFE);
+impl Message {
+    /// Delivers it once however often, unless its life is over.
+    async fn deliver(self, tx: &Tx, record: &Record, now: Timestamp) -> Result<(), HandlerError> {
+        let expires_at = self.created_at.plus(LIFE);
         if expires_at <= now {
             return Ok(());
         }
-        let data = serde_json::value::to_raw_value(&json!({
-            "id": announcement.id,
-            "kind": ITEM,
-            "title": announcement.said.title,
-            "content": announcement.said.content,
-            "data": null,
-            "action_url": null,
-            "created_at": created_at,
-        }))
-        .map_err(HandlerError::reject)?;
-        let message = DeliveryRecord::message(
-            record.event_id(),
-            FRAME,
-            announcement.id.to_string(),
-            Audience::of(Channel::All),
-            (created_at, expires_at),
-            data.clone(),
-        );
+        let mut listed = self.data.clone();
+        if let (Some(listed), Value::Object(more)) = (listed.as_object_mut(), self.item) {
+            listed.extend(more);
+        }
+        let (data, listed) = (raw(&self.data)?, raw(&listed)?);
+        let times = (self.created_at, expires_at);
         let delivery = DeliveryRecord {
             // Sent through again, it comes behind what was said since.
             late: record.header(headers::REDRIVES).is_some() || record.header(header::LATE).is_some(),
             trace_parent: record.header(header::TRACE_PARENT).map(str::to_owned),
             origin: Some(Origin::from(record)),
-            ..message
+            ..DeliveryRecord::message(record.event_id(), self.frame, self.subject, self.audience, times, data)
         };
-        deliver(tx, &delivery, Some(Item { kind: ITEM, data: &data })).await?;
+        deliver(tx, &delivery, Some(Item { kind: self.kind, data: &listed })).await?;
         Ok(())
     }
+}
+
+fn raw(value: &Value) -> Result<Box<serde_json::value::RawValue>, HandlerError> {
+    to_raw_value(value).map_err(HandlerError::reject)
 }

@@ -14,7 +14,7 @@ use tidings::{
 use utoipa::ToSchema;
 
 use super::{WRITE, announcement, put};
-use crate::model::Said;
+use crate::{events::Cause, model::Said};
 
 /// The largest body, in bytes.
 const BODY_BYTES: usize = 256 << 10;
@@ -56,13 +56,13 @@ pub(super) async fn announce(
     body.limit(BODY_BYTES)?;
     let CreateAnnouncement { title, content } = body.parse()?;
     let announcement = announcement(&deps, Said { title, content })?;
-    let (event_id, trace) = (deps.ids.event(), trace.to_string());
+    let cause = Cause { id: deps.ids.event(), trace_parent: Some(trace.to_string()) };
     deps.store
         .transact(move |tx| async move {
             if let Some(answer) = key.seen(&tx, &body.0).await? {
                 return Ok(answer);
             }
-            put(&tx, event_id, &announcement, Some(trace)).await?;
+            put(&tx, cause, &announcement).await?;
             let created = AnnouncementBody { id: announcement.id, created_at: announcement.created_at };
             let answer = Answer::new(StatusCode::CREATED, &created);
             key.keep(&tx, &body.0, &answer, announcement.created_at).await?;
