@@ -2,11 +2,12 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tidings::{Deps, Feature, Ingest, Schedule};
+use tidings::{Deps, Feature, Ingest, Online, Schedule};
 use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes};
+use tidings_community::Entrance;
 use tidings_config::{Config, Role};
 use tidings_consumer::{Keeper, Options, Repeats, faults::Faulty};
-use tidings_delivery::{Feed, FeedOptions, api::DeliveryApi, core::GenerationId, generations};
+use tidings_delivery::{Feed, FeedOptions, Witnesses, api::DeliveryApi, core::GenerationId, generations};
 use tidings_gateway::{Commands, Gateway};
 use tidings_log::{Acks, KafkaLog, Log, LogError};
 use tidings_model::{Clock, Ids};
@@ -112,17 +113,20 @@ impl Server {
         let identity = if answers { Some(identity::open(&config.auth, &store, &clock).await?) } else { None };
         let tickets = Tickets { store: store.clone(), clock: Arc::clone(&clock) };
         let faults = config.testing.faults;
-        let ingest = Ingest::default();
+        let (ingest, online) = (Ingest::default(), Online::default());
         let deps = Deps {
             store: store.clone(),
             ingest: ingest.clone(),
+            online: online.clone(),
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
             faults,
         };
-        let features = features(&deps, &config)?;
+        let features = features(&deps, &config, &clock)?;
         let commands = commands(&features)?;
         let accounts = features.iter().flat_map(|feature| feature.accounts.iter().map(Arc::clone)).collect();
+        let witnesses: Witnesses =
+            features.iter().flat_map(|feature| feature.witnesses.iter().map(Arc::clone)).collect();
 
         // 3–4 relay and log
         let specs = topics(&features, &config)?;
@@ -150,6 +154,7 @@ impl Server {
                 ids: Arc::clone(&ids),
                 commands: commands.clone(),
                 presence: shared.clone(),
+                witnesses: witnesses.clone(),
                 connections: connections.clone(),
             };
             streams.start(&tasks, &stop)
@@ -158,6 +163,7 @@ impl Server {
             Some(gateway) if shared.is_none() => Whereabouts::Here(Arc::clone(&gateway.hub), node),
             Some(_) | None => Whereabouts::Shared(store.clone()),
         };
+        online.open(Arc::new(whereabouts.clone()));
         if let Some(presence) = shared.filter(|_| answers) {
             presence::start(presence, gateway.as_ref(), &tasks, stop.clone()).await?;
         }
@@ -211,7 +217,7 @@ impl Server {
             log: Arc::clone(&log),
             clock: Arc::clone(&clock),
         };
-        let delivery_api = DeliveryApi { store: store.clone(), feed, clock, ids };
+        let delivery_api = DeliveryApi { store: store.clone(), feed, clock, ids, witnesses };
         served.route(Role::Api, has(Role::Api), tidings_delivery::api::routes(delivery_api.clone()))?;
         served.route(Role::Gateway, answers, tidings_delivery::api::receipt_routes(delivery_api))?;
         served.route(Role::Gateway, answers, ticket_routes(tickets.clone()))?;
@@ -277,6 +283,14 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    /// A server that nobody holds any more does nothing more. One that should finish what it has in hand is drained.
+    fn drop(&mut self) {
+        self.drain.cancel();
+        self.stop.cancel();
+    }
+}
+
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -297,16 +311,24 @@ pub fn migrations() -> Vec<Migration> {
         tidings_delivery::MIGRATIONS,
         tidings_broadcast::MIGRATIONS,
         tidings_orders::MIGRATIONS,
+        tidings_community::MIGRATIONS,
+        tidings_chat::MIGRATIONS,
     ]
     .concat()
 }
 
 /// The only list of features.
-fn features(deps: &Deps, config: &Config) -> Result<Vec<Feature>, StartError> {
+fn features(deps: &Deps, config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<Feature>, StartError> {
+    let entrance = Entrance {
+        mint: identity::mint(&config.auth, clock),
+        signup: config.auth.signup,
+        logins_per_minute: config.limits.logins_per_minute,
+    };
     let mut features = vec![
         tidings_broadcast::feature(deps),
         tidings_orders::feature(deps),
-        tidings_community::feature(deps),
+        tidings_community::feature(deps, entrance),
+        tidings_chat::feature(deps, &config.limits),
     ];
     let shows: Vec<_> = features.iter().flat_map(|feature| feature.shows.clone()).collect();
     let routes = tidings_routes::feature(deps, &config.routes, &shows, &config.ingest);

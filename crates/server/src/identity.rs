@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidings_api::{Identity, KeySource, TokenRules};
+use tidings_api::{Identity, KeySource, Mint, TokenRules};
 use tidings_config::AuthConfig;
 use tidings_model::Clock;
 use tidings_store::Store;
@@ -15,13 +15,24 @@ pub(crate) async fn open(
     store: &Store,
     clock: &Arc<dyn Clock>,
 ) -> Result<Identity, StartError> {
-    let rules = TokenRules {
+    let standings = Arc::new(DirectoryStandings::new(store.clone(), Arc::clone(clock)));
+    Identity::new(source(auth)?, &rules(auth), standings, Arc::clone(clock))
+        .await
+        .map_err(StartError::Setting)
+}
+
+/// Makes tokens that hold here, where the secret is known that they are signed with.
+pub(crate) fn mint(auth: &AuthConfig, clock: &Arc<dyn Clock>) -> Option<Mint> {
+    let secret = auth.hs256_secret.as_ref()?;
+    Some(Mint::hs256(secret.as_bytes(), Arc::clone(clock)).for_rules(&rules(auth)))
+}
+
+fn rules(auth: &AuthConfig) -> TokenRules {
+    TokenRules {
         issuer: auth.issuer.clone(),
         audience: auth.audience.clone(),
         trust_claims: auth.trust_claims,
-    };
-    let standings = Arc::new(DirectoryStandings::new(store.clone(), Arc::clone(clock)));
-    Identity::new(source(auth)?, &rules, standings, Arc::clone(clock)).await.map_err(StartError::Setting)
+    }
 }
 
 /// The one source that is set.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use tidings::Lines;
 use tidings_config::Config;
 use tidings_delivery::presence::{self, After, Connected, Presence};
 use tidings_gateway::{Connection, Gateway, Hub};
 use tidings_model::{Clock, UserId};
-use tidings_store::{Database, Store, StoreError};
+use tidings_store::{Database, Store, StoreError, Tx};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{build::random, consumers};
@@ -18,6 +20,16 @@ pub(crate) enum Whereabouts {
     Here(Arc<Hub>, String),
     /// In the database that all nodes share.
     Shared(Store),
+}
+
+#[async_trait]
+impl Lines for Whereabouts {
+    async fn is_open(&self, tx: &Tx, user: &UserId) -> Result<bool, StoreError> {
+        match self {
+            Self::Here(hub, _) => Ok(!hub.of(user).is_empty()),
+            Self::Shared(_) => presence::is_connected(tx, user).await,
+        }
+    }
 }
 
 /// How this process is called where nodes are listed: its host, and the address that tells it from others there.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tidings_api::{Caller, Problem};
 use tidings_delivery::{
-    Feed,
+    Feed, Witnesses,
     backlog::{self, Backlog},
     change,
     core::{Cursor, Moment, NotRecovered, Person, Place, session::Session},
@@ -32,6 +32,8 @@ pub(crate) struct StoreSource {
     pub(crate) ids: Arc<Ids>,
     /// Who is connected to which node; none where there is one node.
     pub(crate) presence: Option<Arc<Presence>>,
+    /// Who is told what people confirm.
+    pub(crate) witnesses: Witnesses,
 }
 
 #[async_trait]
@@ -107,7 +109,8 @@ impl Source for StoreSource {
 
     async fn confirm(&self, user: &UserId, session: &SessionId, ack: Ack) -> Result<(), Problem> {
         let generation = self.feed.generations().current().id;
-        sessions::confirm(&self.store, generation, user, session, ack, self.clock.now()).await?;
+        let now = self.clock.now();
+        sessions::confirm(&self.store, generation, (user, session), ack, &self.witnesses, now).await?;
         Ok(())
     }
 
@@ -122,9 +125,10 @@ impl Source for StoreSource {
         let (user, event, now) = (user.clone(), self.ids.event(), self.clock.now());
         let person = self.store.read(move |tx| async move { directory::person(&tx, &user).await }).await?;
         self.feed.settles(&person, &ids).await?;
-        let reading =
-            self.store.transact(move |tx| async move { inbox::read(&tx, &person, &ids, event, now).await });
-        reading.await?;
+        let witnesses = self.witnesses.clone();
+        self.store
+            .transact(move |tx| async move { inbox::read(&tx, &person, &ids, event, &witnesses, now).await })
+            .await?;
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tidings_config::Config;
-use tidings_delivery::{Feed, presence::Presence};
+use tidings_delivery::{Feed, Witnesses, presence::Presence};
 use tidings_gateway::{Admission, Budget, Commands, Gateway, GatewayOptions, Hub, Origins};
 use tidings_model::{Clock, Ids};
 use tidings_store::Store;
@@ -24,6 +24,8 @@ pub(crate) struct Streams<'a> {
     pub(crate) commands: Commands,
     /// Who is connected to which node, where there may be several.
     pub(crate) presence: Option<Arc<Presence>>,
+    /// Who is told what people confirm.
+    pub(crate) witnesses: Witnesses,
     /// Where connections run: they end first.
     pub(crate) connections: TaskTracker,
 }
@@ -46,6 +48,7 @@ impl Streams<'_> {
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
             presence: self.presence,
+            witnesses: self.witnesses,
         });
         let gateway = Gateway {
             hub,

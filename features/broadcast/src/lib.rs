@@ -69,5 +69,6 @@ pub fn feature(deps: &Deps) -> Feature {
             Arc::new(schedule::Sweep),
         ],
         accounts: vec![Arc::new(account::Broadcasts)],
+        witnesses: Vec::new(),
     }
 }

@@ -57,5 +57,6 @@ pub fn feature(deps: &Deps) -> Feature {
         commands: Vec::new(),
         schedules: Vec::new(),
         accounts: Vec::new(),
+        witnesses: Vec::new(),
     }
 }

@@ -63,6 +63,7 @@ pub fn feature(
         commands: Vec::new(),
         schedules: Vec::new(),
         accounts: Vec::new(),
+        witnesses: Vec::new(),
     })
 }
 

@@ -1,0 +1,150 @@
+//! The routes of chat. Members alone see a conversation; to everybody else it looks like a missing one.
+
+mod create;
+mod get;
+mod history;
+mod list;
+mod members;
+mod read;
+mod receipts;
+mod send;
+mod stats;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tidings::{
+    Deps, OpenApiRouter,
+    api::Problem,
+    delivery::directory,
+    model::{Channel, ConversationId, MessageId, Timestamp, UserId},
+    routes,
+    store::{StoreError, Tx},
+};
+use utoipa::ToSchema;
+
+use crate::{
+    messages,
+    model::{Conversation, Message, Standing},
+    rate::Rate,
+    store,
+};
+
+/// What the routes and commands of chat need.
+#[derive(Clone, Debug)]
+pub(crate) struct Chat {
+    pub(crate) deps: Deps,
+    pub(crate) rate: Arc<Rate>,
+}
+
+/// A conversation, as one of its members has it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Conversation)]
+struct ConversationBody {
+    #[schema(value_type = String, example = "cnv_01k3x9qk3m8v6t2n4p5r7s9w0y")]
+    conversation_id: ConversationId,
+    /// How a group is called; null for two people, and where nobody named it.
+    title: Option<String>,
+    /// The other of two people; null for groups.
+    partner: Option<Partner>,
+    /// How many people it has.
+    members: u64,
+    /// What was said last; null before anything was.
+    last_message: Option<MessageBody>,
+    /// How many messages of others you have not read.
+    unread_count: u64,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+/// Whom somebody speaks with.
+#[derive(Debug, Serialize, ToSchema)]
+struct Partner {
+    #[schema(value_type = String)]
+    user_id: UserId,
+    display_name: String,
+}
+
+/// Something that a member said.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ChatMessage)]
+struct MessageBody {
+    #[schema(value_type = String, example = "msg_01k3x9qk3m8v6t2n4p5r7s9w0y")]
+    message_id: MessageId,
+    #[schema(value_type = String)]
+    conversation_id: ConversationId,
+    /// Its number in the conversation, from 1 without holes.
+    seq: u64,
+    #[schema(value_type = String)]
+    sender_id: UserId,
+    content: String,
+    /// What its sender's device calls it.
+    client_id: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+impl From<Message> for MessageBody {
+    fn from(message: Message) -> Self {
+        let Message { id, conversation_id, seq, sender_id, client_id, content, event_id: _, created_at } =
+            message;
+        Self { message_id: id, conversation_id, seq, sender_id, content, client_id, created_at }
+    }
+}
+
+pub(crate) fn routes(chat: Chat) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(create::create_conversation, list::list_conversations))
+        .routes(routes!(get::get_conversation))
+        .routes(routes!(members::join_conversation, members::leave_conversation))
+        .routes(routes!(send::send_message, history::list_messages))
+        .routes(routes!(read::read_conversation))
+        .routes(routes!(receipts::message_receipts))
+        .routes(routes!(stats::conversation_stats))
+        .with_state(chat)
+}
+
+/// The channel of a conversation.
+fn channel(id: ConversationId) -> Channel {
+    Channel::Conversation(id.to_string())
+}
+
+/// Missing, or somebody else's.
+pub(crate) fn missing() -> Problem {
+    Problem::not_found("conversation")
+}
+
+/// A conversation as one of its members has it.
+async fn of_member(tx: &Tx, id: ConversationId, user: &UserId) -> Result<(Conversation, Standing), Problem> {
+    store::of_member(tx, id, user).await?.ok_or_else(missing)
+}
+
+/// What a member is shown of a conversation.
+async fn shown(
+    tx: &Tx,
+    user: &UserId,
+    (conversation, standing): (Conversation, Standing),
+) -> Result<ConversationBody, StoreError> {
+    let partner = match conversation.pair.as_ref().and_then(|pair| pair.partner(user)) {
+        Some(other) => {
+            let known = directory::find(tx, other).await?;
+            let display_name = known.map_or_else(|| other.to_string(), |known| known.display_name);
+            Some(Partner { user_id: other.clone(), display_name })
+        }
+        None => None,
+    };
+    let last_message = if conversation.last_seq > standing.joined {
+        messages::at(tx, conversation.id, conversation.last_seq).await?
+    } else {
+        None
+    };
+    Ok(ConversationBody {
+        conversation_id: conversation.id,
+        title: conversation.title,
+        partner,
+        members: store::size(tx, conversation.id).await?,
+        last_message: last_message.map(MessageBody::from),
+        unread_count: messages::unread(tx, conversation.id, user, standing.read).await?,
+        created_at: conversation.created_at,
+    })
+}

@@ -1,0 +1,53 @@
+//! `GET /conversations/{id}/messages`: what was said, backwards.
+
+use axum::{Json, extract::State};
+use serde::Deserialize;
+use tidings::{
+    api::{Caller, Page, PageQuery, Params, Problem, Segment, encode_page},
+    model::{ConversationId, MessageId},
+};
+use utoipa::IntoParams;
+
+use super::{Chat, MessageBody, of_member};
+use crate::messages;
+
+/// The list's name in its cursors.
+const LIST: &str = "chat-messages";
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct HistoryQuery {
+    /// Only what was said before this message.
+    #[param(value_type = Option<String>)]
+    before: Option<MessageId>,
+}
+
+/// What was said since you joined, the newest first.
+#[utoipa::path(
+    get, path = "/api/v1/conversations/{id}/messages", tag = "chat",
+    params(("id" = String, Path), HistoryQuery, PageQuery),
+    responses((status = 200, body = Page<MessageBody>))
+)]
+pub(super) async fn list_messages(
+    State(chat): State<Chat>,
+    caller: Caller,
+    Segment(id): Segment<ConversationId>,
+    Params(query): Params<HistoryQuery>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<Page<MessageBody>>, Problem> {
+    let limit = page.limit()?;
+    let after: Option<u64> = page.after(LIST)?;
+    let found = chat.deps.store.read(move |tx| async move {
+        let (conversation, standing) = of_member(&tx, id, &caller.user_id).await?;
+        let mut before = after.unwrap_or(u64::MAX).min(conversation.last_seq + 1);
+        if let Some(wanted) = query.before {
+            let message = messages::find(&tx, wanted).await?;
+            let message = message.filter(|message| message.conversation_id == id);
+            before = before.min(message.ok_or_else(|| Problem::not_found("message"))?.seq);
+        }
+        Ok::<_, Problem>(messages::before(&tx, id, (standing.joined, before), limit).await?)
+    });
+    let found = found.await?;
+    let next_cursor = found.last().filter(|_| found.len() == limit).map(|last| encode_page(LIST, &last.seq));
+    Ok(Json(Page { items: found.into_iter().map(MessageBody::from).collect(), next_cursor }))
+}

@@ -1,0 +1,77 @@
+//! What members say on a WebSocket: `message.send` and `message.read`, the same as over HTTP.
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tidings::{
+    api::{Caller, Command, Problem, parse_json},
+    model::MessageId,
+};
+
+use crate::{
+    api::{Chat, missing},
+    model::Saying,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendText {
+    #[serde(rename = "type")]
+    _kind: String,
+    #[serde(rename = "ref")]
+    _reference: Option<String>,
+    conversation_id: String,
+    content: String,
+    client_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReadText {
+    #[serde(rename = "type")]
+    _kind: String,
+    #[serde(rename = "ref")]
+    _reference: Option<String>,
+    conversation_id: String,
+    up_to: MessageId,
+}
+
+/// Says something: `message.send {conversation_id, content, client_id}`.
+#[derive(Debug)]
+pub(crate) struct Send {
+    pub(crate) chat: Chat,
+}
+
+#[async_trait]
+impl Command for Send {
+    fn name(&self) -> &'static str {
+        "message.send"
+    }
+
+    async fn run(&self, caller: &Caller, text: &str) -> Result<Value, Problem> {
+        let SendText { conversation_id, content, client_id, .. } = parse_json(text.as_bytes())?;
+        let id = conversation_id.parse().map_err(|_none| missing())?;
+        let sent = self.chat.send(caller, id, Saying { content, client_id: Some(client_id) }).await?;
+        Ok(json!(sent))
+    }
+}
+
+/// Has read everything up to a message: `message.read {conversation_id, up_to}`.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) chat: Chat,
+}
+
+#[async_trait]
+impl Command for Read {
+    fn name(&self) -> &'static str {
+        "message.read"
+    }
+
+    async fn run(&self, caller: &Caller, text: &str) -> Result<Value, Problem> {
+        let ReadText { conversation_id, up_to, .. } = parse_json(text.as_bytes())?;
+        let id = conversation_id.parse().map_err(|_none| missing())?;
+        self.chat.read(&caller.user_id, id, up_to).await?;
+        Ok(json!({}))
+    }
+}

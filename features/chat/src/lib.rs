@@ -1,0 +1,74 @@
+//! Chat: conversations of two people or of many, and how far each member has come.
+//!
+//! The way of a message through the files: [`api`] and `command` take it, over HTTP and over a WebSocket; `messages` keeps
+//! it with its event; `handler` turns the event, ours or another program's, into one delivery to the conversation. What its
+//! members confirm comes back through `receipts`, which moves how far they have come and announces it, and `standing`
+//! tells it to who sent; for groups `schedule` does, once a second. `notices` notifies who is away. `store` has the conversations, `rate` says how fast
+//! somebody may speak. There is no `channels.rs`: a conversation is a channel already, and its members are its listeners.
+
+mod api;
+mod command;
+mod events;
+mod handler;
+mod messages;
+mod model;
+mod notices;
+mod rate;
+mod receipts;
+mod schedule;
+mod standing;
+mod stats;
+mod store;
+
+use std::{sync::Arc, time::Duration};
+
+use tidings::{
+    Deps, Feature,
+    config::LimitsConfig,
+    log::{Durability, TopicSpec},
+    store::Migration,
+};
+
+/// The tables of this feature.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    owner: "chat",
+    name: "0001_chat",
+    sqlite: include_str!("../migrations/sqlite/0001_chat.sql"),
+}];
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// What chat adds to the server.
+pub fn feature(deps: &Deps, limits: &LimitsConfig) -> Feature {
+    let topic = |name: &'static str, retention, key| TopicSpec {
+        name: name.into(),
+        partitions: 3,
+        retention,
+        key,
+        durability: Durability::Durable,
+    };
+    let chat = api::Chat { deps: deps.clone(), rate: Arc::new(rate::Rate::new(limits.messages_per_second)) };
+    let (clock, ids) = (&deps.clock, &deps.ids);
+    Feature {
+        name: "chat",
+        routes: api::routes(chat.clone()),
+        topics: vec![
+            topic(events::MESSAGES_TOPIC, DAY * 7, "conversation id"),
+            topic(events::STATUS_TOPIC, DAY, "user id of who sent"),
+            topic(events::NOTICES_TOPIC, DAY * 30, "user id"),
+        ],
+        handlers: vec![
+            Arc::new(handler::Messages { clock: Arc::clone(clock) }),
+            Arc::new(standing::Statuses { clock: Arc::clone(clock), ids: Arc::clone(ids) }),
+            Arc::new(notices::Notices { clock: Arc::clone(clock) }),
+        ],
+        shows: Vec::new(),
+        commands: vec![Arc::new(command::Send { chat: chat.clone() }), Arc::new(command::Read { chat })],
+        schedules: vec![
+            Arc::new(schedule::Standings { ids: Arc::clone(ids) }),
+            Arc::new(notices::Away { ids: Arc::clone(ids), online: deps.online.clone() }),
+        ],
+        accounts: Vec::new(),
+        witnesses: vec![Arc::new(receipts::Members { ids: Arc::clone(ids) })],
+    }
+}

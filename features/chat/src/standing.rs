@@ -1,0 +1,170 @@
+//! How a message stands: who sent it is told who got it and who read it; nobody else is.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use tidings::{
+    consumer::{Handler, HandlerError},
+    delivery::{DeliveryRecord, Word, deliver, directory},
+    model::{
+        Audience, Channel, Clock, ConversationId, EventId, Ids, MessageId, Record, Timestamp, UserId, header,
+        planted,
+    },
+    store::{StoreError, Tx, params},
+};
+
+use crate::{
+    events::{GROUP, MessageStatus, STATUS_TOPIC, Status},
+    messages,
+    model::Message,
+    receipts, store,
+};
+
+/// The type of the frames.
+const FRAME: &str = "message.status";
+
+/// What who sent a message is told.
+#[derive(Serialize)]
+struct Told<'a> {
+    message_id: MessageId,
+    conversation_id: ConversationId,
+    status: Status,
+    /// Whose word it is; in a group the last of those who gave theirs.
+    user_id: &'a UserId,
+    timestamp: Timestamp,
+    /// All that its receiver sent up to this message stands like that.
+    up_to: MessageId,
+    #[serde(flatten)]
+    counts: Option<Counts>,
+}
+
+/// Of how many members of a group a message is known to have been delivered and read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Counts {
+    pub(crate) delivered: u64,
+    pub(crate) read: u64,
+    pub(crate) of: u64,
+}
+
+/// Turns statuses into what who sent is told.
+pub(crate) struct Statuses {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<Ids>,
+}
+
+#[async_trait]
+impl Handler for Statuses {
+    fn name(&self) -> &'static str {
+        "chat-statuses"
+    }
+
+    fn topic(&self) -> &'static str {
+        STATUS_TOPIC
+    }
+
+    fn group(&self) -> &'static str {
+        GROUP
+    }
+
+    async fn handle(&self, record: &Record, tx: &Tx) -> Result<(), HandlerError> {
+        let value = record.value.as_deref().ok_or_else(|| HandlerError::reject("the record has no value"))?;
+        let event: MessageStatus = serde_json::from_slice(value).map_err(HandlerError::reject)?;
+        let word = match event.status {
+            Status::Sent => return Ok(()),
+            Status::Delivered => Word::Delivered,
+            Status::Read => Word::Read,
+        };
+        let message = messages::find(tx, event.message_id).await?;
+        let Some(message) = message.filter(|message| message.conversation_id == event.conversation_id) else {
+            let detail =
+                format!("no message {} in a conversation {}", event.message_id, event.conversation_id);
+            return Err(HandlerError::reject(detail));
+        };
+        let (user, now) = (&event.user_id, self.clock.now());
+        if message.sender_id == *user {
+            return Err(HandlerError::reject(format!("{user} said it, and neither receives nor reads it")));
+        }
+        if record.header(header::SOURCE) != Some("tidings") {
+            // Another program's word moves the member, and is announced as ours then.
+            directory::hold(tx, user).await?;
+            let place = (message.conversation_id, user);
+            if store::standing_of(tx, message.conversation_id, user).await?.is_none() {
+                return Err(HandlerError::reject(format!("{user} is no member of this conversation")));
+            }
+            receipts::advance(tx, &self.ids, place, (word, message.seq), now).await?;
+            return Ok(());
+        }
+        let Some(conversation) = store::find(tx, message.conversation_id).await? else { return Ok(()) };
+        if conversation.pair.is_some() {
+            tell(tx, record.event_id(), &message, (word, user), None, event.timestamp).await?;
+        } else {
+            note(tx, &message, (word, user), now).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Notes that the counts of a group's message changed; its sender is told within a second.
+async fn note(
+    tx: &Tx,
+    message: &Message,
+    (word, user): (Word, &UserId),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO chat_standings_due (message_id, word, user_id, due_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (message_id) DO UPDATE SET word = excluded.word, user_id = excluded.user_id",
+        params![
+            message.id.to_string(),
+            if word == Word::Read { "read" } else { "delivered" },
+            user.as_str(),
+            now.plus(crate::schedule::PAUSE)
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Tells who sent a message how it stands.
+pub(crate) async fn tell(
+    tx: &Tx,
+    event_id: EventId,
+    message: &Message,
+    (word, user): (Word, &UserId),
+    counts: Option<Counts>,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let told = Told {
+        message_id: message.id,
+        conversation_id: message.conversation_id,
+        status: word.into(),
+        user_id: user,
+        timestamp: at,
+        up_to: message.id,
+        counts,
+    };
+    let data = serde_json::value::to_raw_value(&told).unwrap_or_default();
+    let mut audience = Audience::of(Channel::User(message.sender_id.clone()));
+    if planted::is("reader_is_told") {
+        audience.any.push(Channel::User(user.clone()));
+    }
+    let change = DeliveryRecord::change(event_id, FRAME, message.id.to_string(), audience, at, data);
+    deliver(tx, &change, None).await?;
+    Ok(())
+}
+
+/// How a message stands with the other members who saw it.
+pub(crate) async fn counts(tx: &Tx, message: &Message) -> Result<Counts, StoreError> {
+    let row = tx
+        .one(
+            "SELECT COUNT(*),
+                    COALESCE(SUM(CASE WHEN delivered_seq >= $2 THEN 1 ELSE 0 END), 0),
+                    COALESCE(SUM(CASE WHEN read_seq >= $2 THEN 1 ELSE 0 END), 0)
+             FROM conversation_members
+             WHERE conversation_id = $1 AND joined_seq < $2 AND user_id <> $3",
+            params![message.conversation_id.to_string(), message.seq, message.sender_id.as_str()],
+        )
+        .await?;
+    Ok(Counts { of: row.get(0)?, delivered: row.get(1)?, read: row.get(2)? })
+}
