@@ -2,6 +2,7 @@
 //! this machine, in the same run. Ratios to a floor are what a run is for; its absolute figures belong to one
 //! machine on one day.
 
+mod clients;
 mod crowd;
 mod disk;
 mod floors;
@@ -9,6 +10,7 @@ mod http;
 mod machine;
 mod people;
 mod process;
+mod rate;
 mod readers;
 mod report;
 mod rows;
@@ -68,6 +70,9 @@ struct Bench {
     /// The reader on Sarama, if it was built.
     #[arg(long, env = "TIDINGS_BENCH_SARAMA")]
     sarama: Option<PathBuf>,
+    /// The service that takes orders on Sarama, if it was built.
+    #[arg(long, env = "TIDINGS_BENCH_SARAMA_INGEST")]
+    sarama_ingest: Option<PathBuf>,
     /// Where databases and the disk's own figure lie; the file system matters.
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     folder: PathBuf,

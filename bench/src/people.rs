@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use tidings::{Deps, Ingest};
+use tidings::{Deps, Ingest, Online};
 use tidings_delivery::{
     DELIVERIES_TOPIC,
     change::{self, Wish},
@@ -28,6 +28,7 @@ pub(crate) async fn open(folder: &Path, clock: &Arc<dyn Clock>) -> Result<(Store
     let broadcast = tidings_broadcast::feature(&Deps {
         store: store.clone(),
         ingest: Ingest::default(),
+        online: Online::default(),
         clock: Arc::clone(clock),
         ids,
         faults: false,

@@ -4,6 +4,7 @@ mod consumer;
 mod creates;
 mod everybody;
 mod fan_out;
+mod ingest;
 mod on_the_wire;
 mod pace;
 mod receipts;
@@ -33,11 +34,13 @@ pub(crate) enum Scenario {
     Consumer,
     /// Events from an outbox in PostgreSQL to Kafka.
     Relay,
+    /// Orders, answered when the log has them.
+    Ingest,
 }
 
 impl Scenario {
     /// All, in the order of a run.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::OnTheWire,
         Self::Creates,
         Self::FanOut,
@@ -46,6 +49,7 @@ impl Scenario {
         Self::Selected,
         Self::Consumer,
         Self::Relay,
+        Self::Ingest,
     ];
 
     /// What the table calls it.
@@ -59,6 +63,7 @@ impl Scenario {
             Self::Selected => "Ten broadcasts to 10,000 selected people",
             Self::Consumer => "Records of Kafka, read",
             Self::Relay => "Events, from PostgreSQL to Kafka",
+            Self::Ingest => "Orders, 64 clients",
         }
     }
 
@@ -73,6 +78,7 @@ impl Scenario {
             Self::Selected => selected::run(bench),
             Self::Consumer => consumer::run(bench),
             Self::Relay => relay::run(bench),
+            Self::Ingest => ingest::run(bench),
         }
     }
 }

@@ -38,11 +38,20 @@ pub(crate) struct Server {
 impl Server {
     /// A server on a fresh database.
     pub(crate) fn start(bench: &Bench) -> Result<Self, Failure> {
-        Self::start_in(bench, TempDir::new_in(&bench.folder)?)
+        Self::start_with(bench, &[])
+    }
+
+    /// The same with some of its environment.
+    pub(crate) fn start_with(bench: &Bench, environment: &[(&str, &str)]) -> Result<Self, Failure> {
+        Self::start_in(bench, TempDir::new_in(&bench.folder)?, environment)
     }
 
     /// A server on the database in a folder, fresh if there is none.
-    pub(crate) fn start_in(bench: &Bench, folder: TempDir) -> Result<Self, Failure> {
+    pub(crate) fn start_in(
+        bench: &Bench,
+        folder: TempDir,
+        environment: &[(&str, &str)],
+    ) -> Result<Self, Failure> {
         let (address, admin) = (free_address()?, free_address()?);
         let log = std::fs::File::create(folder.path().join("server.log"))?;
         let mut process = Process::start(
@@ -55,6 +64,7 @@ impl Server {
                 .env("TIDINGS_AUTH__HS256_SECRET", SECRET)
                 .env("DATABASE_URL", format!("sqlite://{}", database(folder.path()).display()))
                 .env("RUST_LOG", "warn")
+                .envs(environment.iter().copied())
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(log),
@@ -88,7 +98,12 @@ impl Server {
 
     /// A token for somebody who may send and look.
     pub(crate) fn sender(&self, user: &str) -> Result<String, Failure> {
-        Ok(self.mint.token(user, None, Some("broadcast:write broadcast:read".to_owned()), LIFE)?)
+        self.with_scope(user, "broadcast:write broadcast:read")
+    }
+
+    /// A token for somebody who may do this.
+    pub(crate) fn with_scope(&self, user: &str, scope: &str) -> Result<String, Failure> {
+        Ok(self.mint.token(user, None, Some(scope.to_owned()), LIFE)?)
     }
 }
 

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::to_all;
 use crate::{
     Bench, Failure,
-    http::Http,
+    clients::{self, Answered, Asked, CLIENTS},
     process::Process,
     report::Figure,
     rows::Rows,
@@ -21,8 +21,8 @@ use crate::{
     sse,
 };
 
-/// Clients, each with a connection and a person of its own.
-const CLIENTS: usize = 64;
+/// Where broadcasts are created.
+const PATH: &str = "/api/v1/broadcasts";
 /// How long they create.
 const LONG: Duration = Duration::from_secs(8);
 /// How long what was created may take to be delivered.
@@ -40,13 +40,6 @@ struct Creates {
     micros: f64,
     /// Delivered a second, until the last one was; 0 where nothing delivers.
     delivered: f64,
-}
-
-/// What a client sends.
-struct Asked<'a> {
-    token: &'a str,
-    with_key: bool,
-    body: String,
 }
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
@@ -71,10 +64,12 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
 
 fn ours(bench: &Bench, long: Duration, with_key: bool) -> Result<Creates, Failure> {
     let server = Server::start(bench)?;
-    let tokens: Vec<String> =
-        (0..CLIENTS).map(|client| server.sender(&format!("sender-{client}"))).collect::<Result<_, _>>()?;
-    let asked: Vec<Asked<'_>> =
-        tokens.iter().map(|token| Asked { token, with_key, body: to_all(&sse::content(0)) }).collect();
+    let asked: Vec<Asked> = (0..CLIENTS)
+        .map(|client| {
+            let token = server.sender(&format!("sender-{client}"))?;
+            Ok(Asked { path: PATH, token, with_key, body: to_all(&sse::content(0)) })
+        })
+        .collect::<Result<_, Failure>>()?;
     measure(&server.process, server.address, &server.database(), &asked, long, true)
 }
 
@@ -86,8 +81,9 @@ fn floor(bench: &Bench, long: Duration, handlers: bool) -> Result<Creates, Failu
         command.arg("--handlers");
     }
     let (process, address) = Process::listening(&mut command)?;
-    let asked: Vec<Asked<'_>> =
-        (0..CLIENTS).map(|_| Asked { token: "", with_key: false, body: sse::content(0) }).collect();
+    let asked: Vec<Asked> = (0..CLIENTS)
+        .map(|_| Asked { path: PATH, token: String::new(), with_key: false, body: sse::content(0) })
+        .collect();
     measure(&process, address, &server::database(folder.path()), &asked, long, handlers)
 }
 
@@ -95,24 +91,12 @@ fn measure(
     process: &Process,
     address: SocketAddr,
     database: &Path,
-    asked: &[Asked<'_>],
+    asked: &[Asked],
     long: Duration,
     delivers: bool,
 ) -> Result<Creates, Failure> {
     let before = process.cpu()?;
-    let begun = Instant::now();
-    let end = begun + long;
-    let waits: Samples = std::thread::scope(|scope| {
-        let clients: Vec<_> =
-            asked.iter().map(|asked| scope.spawn(move || create(address, asked, end))).collect();
-        let mut all = Vec::new();
-        for client in clients {
-            all.extend(client.join().map_err(|_panic| "a client panicked")??);
-        }
-        Ok::<_, Failure>(all.into_iter().collect())
-    })?;
-    let created = u32::try_from(waits.len())?;
-    let rate = f64::from(created) / begun.elapsed().as_secs_f64();
+    let Answered { begun, count: created, rate, waits } = clients::ask(address, asked, long)?;
     let delivered = if delivers { until_delivered(database, u64::from(created))? } else { Instant::now() };
     let cpu = process.cpu_since(before)?;
     Ok(Creates {
@@ -121,21 +105,6 @@ fn measure(
         micros: cpu.as_secs_f64() * 1e6 / f64::from(created),
         delivered: if delivers { f64::from(created) / (delivered - begun).as_secs_f64() } else { 0.0 },
     })
-}
-
-/// Creates one after the other until the end. Answers how long each took.
-fn create(address: SocketAddr, asked: &Asked<'_>, end: Instant) -> Result<Vec<Duration>, Failure> {
-    let mut http = Http::connect(address)?;
-    let mut waits = Vec::new();
-    while Instant::now() < end {
-        let key =
-            if asked.with_key { format!("Idempotency-Key: {}\r\n", waits.len()) } else { String::new() };
-        let begun = Instant::now();
-        let answer = http.post("/api/v1/broadcasts", asked.token, &key, &asked.body)?;
-        waits.push(begun.elapsed());
-        answer.success()?;
-    }
-    Ok(waits)
 }
 
 /// Waits until so many messages are delivered, and answers when that was.

@@ -69,7 +69,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
 fn measure(bench: &Bench, people: usize) -> Result<Everybody, Failure> {
     let folder = TempDir::new_in(&bench.folder)?;
     people::enter(folder.path(), people)?;
-    let server = Server::start_in(bench, folder)?;
+    let server = Server::start_in(bench, folder, &[])?;
     let token = server.sender(&people::id(0))?;
     let tokens: Vec<String> =
         (0..ONLINE).map(|number| server.listener(&people::id(number))).collect::<Result<_, _>>()?;

@@ -9,7 +9,7 @@ use tidings_store::{NewRecord, Store, StoreError, StoreOptions, TopicPartitions}
 
 use crate::{
     Bench, Failure,
-    process::Process,
+    rate::Rate,
     report::Figure,
     senders::{BYTES, PARTITIONS},
 };
@@ -22,15 +22,6 @@ const ROWS: usize = 90_000;
 const PACKED: usize = 20;
 /// Runs of each, in turn; the median counts.
 const ROUNDS: usize = 3;
-
-/// What a sender did.
-#[derive(Clone, Copy, Debug)]
-struct Sent {
-    /// Records a second.
-    rate: f64,
-    /// Processor time of a record, in microseconds.
-    micros: f64,
-}
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
     let missing = "the relay needs a broker and a PostgreSQL: scripts/bench starts them";
@@ -45,18 +36,15 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
         packed.push(world.relayed(events, PACKED, round)?);
         bare.push(world.bare(events, round)?);
     }
-    let (one, packed, bare) = (median(one)?, median(packed)?, median(bare)?);
+    let (one, packed, bare) = (Rate::median(one)?, Rate::median(packed)?, Rate::median(bare)?);
     Ok(vec![
-        Figure::of("events/s, rows of one event", one.rate).beside(bare.rate).goal("≥ 20,000/s"),
+        Figure::of("events/s, rows of one event", one.per_second).beside(bare.per_second).goal("≥ 20,000/s"),
         Figure::of("CPU of an event, µs, rows of one event", one.micros).beside(bare.micros),
-        Figure::of("events/s, rows of 20 events", packed.rate).beside(bare.rate).goal("≥ 20,000/s"),
+        Figure::of("events/s, rows of 20 events", packed.per_second)
+            .beside(bare.per_second)
+            .goal("≥ 20,000/s"),
         Figure::of("CPU of an event, µs, rows of 20 events", packed.micros).beside(bare.micros),
     ])
-}
-
-fn median(mut sent: Vec<Sent>) -> Result<Sent, Failure> {
-    sent.sort_by(|one, other| one.rate.total_cmp(&other.rate));
-    sent.get(sent.len() / 2).copied().ok_or_else(|| "nothing was sent".into())
 }
 
 /// Where events come from and go to.
@@ -67,7 +55,7 @@ struct World<'a> {
 
 impl World<'_> {
     /// Fills the outbox with events, so many in a row, and lets a relay empty it.
-    fn relayed(&self, events: usize, packed: usize, round: usize) -> Result<Sent, Failure> {
+    fn relayed(&self, events: usize, packed: usize, round: usize) -> Result<Rate, Failure> {
         let topic = format!("bench-relay-{}-{packed}-{round}", std::process::id());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(self.fill(&topic, events, packed))?;
@@ -75,7 +63,7 @@ impl World<'_> {
     }
 
     /// The same number of records from a producer alone.
-    fn bare(&self, events: usize, round: usize) -> Result<Sent, Failure> {
+    fn bare(&self, events: usize, round: usize) -> Result<Rate, Failure> {
         let topic = format!("bench-bare-{}-{round}", std::process::id());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -119,13 +107,10 @@ impl World<'_> {
         Ok(())
     }
 
-    fn sent(&self, kind: &str, events: usize, topic: &str, more: &[&str]) -> Result<Sent, Failure> {
+    fn sent(&self, kind: &str, events: usize, topic: &str, more: &[&str]) -> Result<Rate, Failure> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["sender", kind, "--brokers", self.brokers, "--topic", topic]).args(more);
         command.arg("--records").arg(events.to_string());
-        let (process, told) = Process::telling(&mut command)?;
-        let seconds: f64 = told.trim().parse().map_err(|_cause| format!("{kind} said {told:?}"))?;
-        let events = f64::from(u32::try_from(events)?);
-        Ok(Sent { rate: events / seconds, micros: process.cpu()?.as_secs_f64() * 1e6 / events })
+        Rate::of(&mut command, events)
     }
 }
