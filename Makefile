@@ -50,10 +50,13 @@ clients: ## build the TypeScript client and <tidings-inbox> into clients/ts/dist
 	@scripts/setup
 	@scripts/clients build
 
-nightly: ## 100,000 seeds of the simulator, 10,000 reasons compared with what happened
+nightly: ## 100,000 seeds of the simulator, 10,000 reasons compared with what happened, planted bugs
 	@TIDINGS_SIM_SEEDS=100000 scripts/cargo test --release --package tidings-delivery-core --test simulator
 	@TIDINGS_WHY_PAIRS=10000 scripts/cargo test --package tidings-tests-journey --test journey -- why::the_reason
 	@scripts/cargo test --package tidings-tests-journey --features planted-bugs --test journey -- --ignored why::a_planted
+	@for bug in a_reader a_status a_delivered; do \
+	  scripts/cargo test --package tidings-tests-journey --features planted-bugs --test journey -- --ignored chat::planted::$$bug || exit 1; \
+	done
 
 fmt: ## format the code
 	@scripts/cargo fmt --all

@@ -77,6 +77,10 @@ impl Pair {
             let name = format!("t{:016x}-{alias}", fastrand::u64(..));
             let mut topic = config.topics.get(&alias).cloned().unwrap_or_default();
             topic.name.get_or_insert(name);
+            if TEN.contains(&alias.as_str()) {
+                // A broker that a hundred servers share has enough to do with three.
+                topic.partitions.get_or_insert(3);
+            }
             config.topics.insert(alias, topic);
         }
         let Self::Postgres(_) = self else { return None };
@@ -93,8 +97,12 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var_os(name).and_then(|value| value.into_string().ok())
 }
 
+/// Those with ten partitions.
+const TEN: [&str; 3] =
+    ["broadcast-messages", "broadcast-user-service-selected", "broadcast-user-service-group"];
+
 /// The topics of a server.
-pub(crate) const TOPICS: [&str; 8] = [
+pub(crate) const TOPICS: &[&str] = &[
     "messages",
     "tidings-deliveries",
     "broadcast-messages",
@@ -102,7 +110,13 @@ pub(crate) const TOPICS: [&str; 8] = [
     "broadcast-user-service-group",
     "coffee_orders",
     "order-events",
+    "user.auth.signup",
+    "user-notifications",
+    "post.created",
     "notification.broadcast",
+    "chat-messages",
+    "message-status-events",
+    "notifications",
 ];
 
 /// Somebody who uses the server.

@@ -60,6 +60,7 @@ fn token(sub: &str, roles: Vec<String>, groups: Vec<String>) -> String {
         nbf: None,
         iat: Some(now.millis() / 1000),
         iss: None,
+        aud: None,
         roles: Some(roles),
         groups: Some(groups),
         channels: None,

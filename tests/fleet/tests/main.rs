@@ -1,5 +1,6 @@
 //! Several processes of the real binary, which share one Kafka and one PostgreSQL.
 
+mod chat;
 mod gateways;
 mod leases;
 mod roles;

@@ -1,16 +1,20 @@
 //! The way of a message, end to end, on the real server.
 
 mod audience;
+mod chat;
 mod community;
 mod counts;
 mod faults;
 mod first_light;
+mod follows;
 mod inbox;
 mod ingest;
 mod late;
 mod life;
 mod messages;
 mod orders;
+mod people;
+mod posts;
 mod preferences;
 mod resume;
 mod routes;

@@ -55,7 +55,7 @@ async fn the_reason_of_every_sampled_person_and_message_is_the_one_that_the_driv
     let Some(pairs) = pairs() else {
         return tell("no pairs are compared beside a broker; TIDINGS_WHY_PAIRS asks for them");
     };
-    let differing = differing(pairs).await;
+    let differing = Box::pin(differing(pairs)).await;
     tell(&format!("{} of {pairs} reasons are as the driver knows them", pairs - differing.len()));
     assert!(differing.is_empty(), "{} of {pairs}:\n{}", differing.len(), differing.join("\n"));
 }

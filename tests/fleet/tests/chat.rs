@@ -1,0 +1,80 @@
+//! People who are connected to different nodes speak with each other as if there were one.
+
+// covers C14
+
+use serde_json::{Value, json};
+use tidings_client::{Frame, ListenOptions, Stream, Transport};
+use tidings_testkit::{Device, Fleet, LIMIT, Person, Role};
+
+/// Enters somebody in the directory.
+async fn enter(admin: &Person, name: &str) {
+    let body = json!({ "display_name": name, "roles": [], "groups": [] });
+    let put = admin.client.put(&format!("/api/v1/directory/users/{name}"), &body).await.expect("an answer");
+    assert!(put.status.is_success(), "{put:?}");
+}
+
+/// The data of the next frame, which must be of this type.
+async fn next(device: &mut Device, wanted: &str) -> Value {
+    let (frame_type, data) = device.event().await;
+    assert_eq!(frame_type, wanted, "{data}");
+    data
+}
+
+/// Says a command on a WebSocket and reads past frames until its answer.
+async fn answered(stream: &mut Stream, command: Value) -> Value {
+    stream.command(&command).await.expect("it is sent");
+    loop {
+        let frame = tokio::time::timeout(LIMIT, stream.next()).await.expect("an answer in time");
+        if let Frame::Reply(reply) = frame.expect("a frame") {
+            return reply.outcome.expect("ok");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_on_two_nodes_hear_each_other_and_of_each_others_receipts() {
+    let Some(fleet) = Fleet::fresh() else { return };
+    let all = fleet.node("all", &Role::ALL).await;
+    let gateway = fleet.node("gateway", &[Role::Gateway]).await;
+    for name in ["alice", "bob"] {
+        enter(&all.admin(), name).await;
+    }
+    let (alice, bob) = (all.person("alice"), gateway.person("bob"));
+    let theirs = alice.post("/conversations", json!({ "members": ["bob"] })).await["conversation_id"].clone();
+    let (mut hers, mut his) = (alice.device("phone").await, bob.device("phone").await);
+    let mut other = gateway.person("alice").device("laptop").await;
+    for device in [&mut hers, &mut his, &mut other] {
+        device.catch_up().await;
+    }
+
+    let path = format!("/conversations/{}/messages", theirs.as_str().expect("an id"));
+    let said = alice.post(&path, json!({ "content": "Coffee?" })).await;
+    for device in [&mut hers, &mut his, &mut other] {
+        assert_eq!(next(device, "message.created").await["message_id"], said["message_id"]);
+    }
+    bob.confirm("phone", his.cursor()).await;
+    for device in [&mut hers, &mut other] {
+        let status = next(device, "message.status").await;
+        assert_eq!((&status["status"], &status["user_id"]), (&json!("DELIVERED"), &json!("bob")));
+    }
+    // A node that holds streams alone takes what is said on them.
+    let options = ListenOptions { transport: Transport::WebSocket, ..ListenOptions::default() };
+    let mut stream = bob.client.listen(&options).await.expect("a stream");
+    let read =
+        json!({ "type": "message.read", "ref": "1", "conversation_id": theirs, "up_to": said["message_id"] });
+    answered(&mut stream, read).await;
+    let send = json!({
+        "type": "message.send", "ref": "2", "conversation_id": theirs, "content": "Tea.", "client_id": "b-1",
+    });
+    let reply = answered(&mut stream, send).await;
+    assert_eq!(reply["seq"], 2);
+    for device in [&mut hers, &mut other] {
+        // Two topics, so either may be first.
+        let mut types = [device.event().await.0, device.event().await.0];
+        types.sort();
+        assert_eq!(types, ["message.created", "message.status"]);
+    }
+    assert_eq!(next(&mut his, "message.created").await["message_id"], reply["message_id"]);
+    let notified = all.person("bob").get("/notifications").await;
+    assert_eq!(notified["items"], json!([]), "he is connected, if elsewhere");
+}
