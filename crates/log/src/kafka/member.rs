@@ -5,7 +5,14 @@
 mod assignment;
 mod buffer;
 
-use std::{collections::BTreeMap, future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use futures_util::Stream;
@@ -24,7 +31,7 @@ use self::{
 use super::{
     Inner, LIMIT, native,
     read::{ready, record, serious},
-    settings,
+    settings::{self, GroupProtocol},
 };
 use crate::{LogError, Member, Polled, Start, TopicPartition};
 
@@ -32,6 +39,10 @@ use crate::{LogError, Member, Polled, Start, TopicPartition};
 const COMMIT: Duration = Duration::from_secs(2);
 /// How long librdkafka's own threads may take to obey; they do not wait for a broker.
 const OBEY: Duration = Duration::from_secs(2);
+/// How long a member that leaves waits for its group to share out what is on the way to it.
+const SHARED_OUT: Duration = Duration::from_secs(8);
+/// The pause between two looks at whether it has left.
+const LOOK: Duration = Duration::from_millis(5);
 
 type Client = StreamConsumer<GroupContext>;
 /// Where each of some partitions begins.
@@ -331,6 +342,7 @@ impl Drop for KafkaMember {
         let Some(client) = self.client.take() else { return };
         let leave = self.inner.leaving.begin(&self.group);
         let begins = self.begins.take().map(|begins| Event::Assigned(begins.into_keys().collect()));
+        let protocol = self.inner.settings.group_protocol;
         // Leaving waits for the broker, so it has a thread of its own.
         let leaving = std::thread::Builder::new().name("kafka-leave".to_owned()).spawn(move || {
             for event in begins.into_iter().chain(client.context().leave()) {
@@ -338,11 +350,28 @@ impl Drop for KafkaMember {
                     tracing::debug!(%cause, "a member that leaves could not follow its group");
                 }
             }
+            if protocol == GroupProtocol::Classic {
+                unsubscribe(&client);
+            }
             drop(client);
             drop(leave);
         });
         if let Err(cause) = leaving {
             tracing::warn!(%cause, "a member could not leave its group; it is thrown out when its session ends");
+        }
+    }
+}
+
+/// Leaves the group before the client closes. One that closes while it waits for its share stays in the group until its
+/// session ends, and the answer that comes after all may end the process (librdkafka 2.12).
+fn unsubscribe(client: &Client) {
+    client.unsubscribe();
+    let end = Instant::now() + SHARED_OUT;
+    let mut stream = client.stream();
+    while native::is_member(client.client()) && Instant::now() < end {
+        // What it is told meanwhile is followed within this.
+        if ready(&mut stream).is_none() {
+            std::thread::sleep(LOOK);
         }
     }
 }

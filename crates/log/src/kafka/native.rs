@@ -1,5 +1,6 @@
 //! The calls of librdkafka that its wrapper lacks or cannot do safely: what groups there are and how far they are,
-//! where partitions begin and end, headers with any bytes in their names, and naming brokers to a client again.
+//! where partitions begin and end, whether a client is a member, headers with any bytes in their names, and naming brokers
+//! to a client again.
 //!
 //! The only module with `unsafe`. Whatever librdkafka hands out to keep is held by [`Held`], which destroys it once;
 //! whatever it lends lives as long as the event it lies in, and is copied before that ends. All calls block: they are
@@ -26,7 +27,7 @@ use rdkafka_sys as sys;
 
 pub(super) use self::{
     brokers::{Bootstrap, name_brokers},
-    groups::{describe_group, group_offsets, list_groups, set_group_offset},
+    groups::{describe_group, group_offsets, is_member, list_groups, set_group_offset},
     headers::headers,
     offsets::list_offsets,
 };

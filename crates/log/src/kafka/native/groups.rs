@@ -171,3 +171,18 @@ unsafe fn of_one_group(
         Ok(all_listed(sys::rd_kafka_group_result_partitions(group)))
     }
 }
+
+/// Whether a client is, or is about to be, a member of its group, by the classic protocol.
+pub(in crate::kafka) fn is_member<C: ClientContext>(client: &Client<C>) -> bool {
+    let native = client.native_ptr();
+    // SAFETY: the client is borrowed. Its member's id, if it has one, is a string that is ours to free.
+    unsafe {
+        let id = sys::rd_kafka_memberid(native);
+        if id.is_null() {
+            return false;
+        }
+        let is_member = *id != 0;
+        sys::rd_kafka_mem_free(native, id.cast());
+        is_member
+    }
+}
