@@ -1,5 +1,7 @@
 //! Names of the headers that consumers read and write, beside those of every record.
 
+use tidings_model::{Record, header};
+
 /// The group that a record was sent through again for; all others skip it.
 pub const REDRIVE_GROUP: &str = "tidings-redrive-group";
 /// How often a record was sent through again.
@@ -10,3 +12,9 @@ pub const DEAD_LETTER: &str = "tidings-dead-letter";
 pub const ATTEMPTS: &str = "tidings-attempts";
 /// What our own transactions write as an event's source.
 pub(crate) const OWN_SOURCE: &str = "tidings";
+
+/// Whether a record, or the one that it follows from, was sent through again: what it leads to comes behind what was
+/// said since.
+pub fn is_late(record: &Record) -> bool {
+    record.header(REDRIVES).is_some() || record.header(header::LATE).is_some()
+}

@@ -33,8 +33,6 @@ const ROWS: u64 = 250;
 const TURN: Duration = Duration::from_millis(100);
 /// The same where the database is a file: it has one writer, and others wait for it.
 const WRITER_TURN: Duration = Duration::from_millis(5);
-/// After how many records it looks again how long it has taken.
-const LOOK: usize = 8;
 
 /// What every job needs.
 #[derive(Clone)]
@@ -156,7 +154,7 @@ impl Context {
                     if !taken.is_repeat {
                         ctx.handle(&tx, &claim.group, &*handler, (&taken.record, now)).await?;
                     }
-                    let is_long = at % LOOK == 0 && begun.elapsed() >= turn;
+                    let is_long = begun.elapsed() >= turn;
                     if is_long || tx.changed_rows() >= ROWS {
                         records.truncate(at + 1);
                         break;

@@ -7,8 +7,8 @@ use tempfile::TempDir;
 use tidings_api::Mint;
 use tidings_client::{Answer, Client, ListenOptions};
 use tidings_config::Config;
-use tidings_log::{EmbeddedLog, KafkaLog, Log};
-use tidings_model::{Clock, SystemClock};
+use tidings_log::{EmbeddedLog, KafkaLog, Log, TopicPartition};
+use tidings_model::{Clock, Record, SystemClock};
 use tidings_server::{Server, kafka_settings};
 use tidings_store::{Store, StoreOptions, conformance::FreshDatabase};
 
@@ -201,6 +201,17 @@ impl TestApp {
     pub fn topic(&self, alias: &str) -> String {
         let settings = self.config.topics.get(alias);
         settings.and_then(|topic| topic.name.clone()).unwrap_or_else(|| alias.to_owned())
+    }
+
+    /// What lies in a topic of three partitions that features know by this name.
+    pub async fn records(&self, alias: &str) -> Vec<Record> {
+        let (log, topic) = (self.log().await, self.topic(alias));
+        let mut records = Vec::new();
+        for partition in 0..3 {
+            let partition = TopicPartition { topic: topic.clone(), partition };
+            records.extend(log.records(partition, 0, 1000).await.unwrap());
+        }
+        records
     }
 
     /// Where the server keeps everything.

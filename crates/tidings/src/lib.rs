@@ -27,12 +27,14 @@ pub use utoipa_axum::{router::OpenApiRouter, routes};
 mod account;
 mod answers;
 mod derived;
+mod following;
 mod ingest;
 mod online;
 mod schedule;
 
 pub use account::{Account, Telling};
 pub use derived::derived;
+pub use following::following;
 pub use ingest::{Ingest, NotIngested};
 pub use online::{Lines, Online};
 pub use schedule::{Due, Schedule};

@@ -142,13 +142,8 @@ impl Cause {
     /// Goes on with the trace of a record; what follows from one that was sent through again is late.
     pub(crate) fn of(id: EventId, record: &Record) -> Self {
         let trace_parent = record.header(header::TRACE_PARENT).map(str::to_owned);
-        Self { id, trace_parent, late: is_late(record) }
+        Self { id, trace_parent, late: headers::is_late(record) }
     }
-}
-
-/// Whether a record, or the one that it follows from, was sent through again.
-pub(crate) fn is_late(record: &Record) -> bool {
-    record.header(headers::REDRIVES).is_some() || record.header(header::LATE).is_some()
 }
 
 impl From<EventId> for Cause {

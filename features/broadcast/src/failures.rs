@@ -1,12 +1,13 @@
 //! What of a broadcast lies in dead letters: who is behind it counts as failed, until it is sent through again.
 
 use tidings::{
+    consumer::headers,
     model::{BroadcastId, Record, Timestamp, UserId},
     store::{StoreError, Tx, params},
 };
 
 use crate::{
-    audience, events,
+    audience,
     model::{Broadcast, Status},
     store,
 };
@@ -50,7 +51,7 @@ pub(crate) async fn note(
 
 /// A record that was sent through again is handled: nobody is behind it any more, and the broadcast lives.
 pub(crate) async fn heal(tx: &Tx, broadcast: BroadcastId, record: &Record) -> Result<(), StoreError> {
-    if !events::is_late(record) {
+    if !headers::is_late(record) {
         return Ok(());
     }
     let id = broadcast.to_string();

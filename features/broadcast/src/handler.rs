@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{json, value::RawValue};
 use tidings::{
-    consumer::{Handler, HandlerError},
+    consumer::{Handler, HandlerError, headers},
     delivery::{DeliveryRecord, Item, deliver},
     model::{
         Audience, BroadcastId, Channel, Clock, EventId, Ids, Kind, NewEvent, Priority, Record, Timestamp,
@@ -317,7 +317,7 @@ async fn deliver_event(
         trace_parent,
         kind: if forgotten { Kind::Signal } else { Kind::Message },
         // Sent through again, it comes behind what was said since.
-        late: events::is_late(record),
+        late: headers::is_late(record),
         late_joiners: known.as_ref().is_none_or(|broadcast| broadcast.late_joiners),
         priority: known.as_ref().map_or(Priority::Normal, |broadcast| broadcast.priority),
         category: known.and_then(|broadcast| broadcast.said.category),

@@ -10,12 +10,12 @@ mod receipts;
 mod send;
 mod stats;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 use tidings::{
     Deps, OpenApiRouter,
-    api::Problem,
+    api::{Caller, Code, Pace, Problem},
     delivery::directory,
     model::{Channel, ConversationId, MessageId, Timestamp, UserId},
     routes,
@@ -26,7 +26,6 @@ use utoipa::ToSchema;
 use crate::{
     messages,
     model::{Conversation, Message, Standing},
-    rate::Rate,
     store,
 };
 
@@ -34,7 +33,26 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Chat {
     pub(crate) deps: Deps,
-    pub(crate) rate: Arc<Rate>,
+    per_second: u32,
+    pace: Arc<Pace<UserId>>,
+}
+
+impl Chat {
+    /// Each person says so many messages a second, and twice as many at once.
+    pub(crate) fn new(deps: &Deps, per_second: u32) -> Self {
+        let per_second = per_second.max(1);
+        let pace = Pace::new(per_second.saturating_mul(2), Duration::from_secs(1) / per_second);
+        Self { deps: deps.clone(), per_second, pace: Arc::new(pace) }
+    }
+
+    /// Takes one message of somebody into account, or refuses it.
+    fn pace(&self, caller: &Caller, now: Timestamp) -> Result<(), Problem> {
+        let limit = self.per_second;
+        self.pace.take(caller.user_id.clone(), now).map_err(|_wait| {
+            let detail = format!("at most {limit} messages a second; wait a moment and send it again");
+            Problem::new(Code::TooManyRequests, detail).retry_after(1)
+        })
+    }
 }
 
 /// A conversation, as one of its members has it.

@@ -8,10 +8,10 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde_json::json;
 use tidings::{
-    consumer::{Handler, HandlerError, headers},
-    delivery::{DeliveryRecord, Origin, deliver},
-    derived,
-    model::{Audience, Channel, Clock, EventId, Record, Timestamp, UserId, header},
+    consumer::{Handler, HandlerError},
+    delivery::{DeliveryRecord, deliver},
+    derived, following,
+    model::{Audience, Channel, Clock, EventId, Record, Timestamp, UserId},
     store::Tx,
 };
 
@@ -67,14 +67,7 @@ impl Handler for Messages {
         if expires_at <= now {
             return Ok(());
         }
-        let delivery = DeliveryRecord {
-            // Sent through again, it comes behind what was said since.
-            late: record.header(headers::REDRIVES).is_some() || record.header(header::LATE).is_some(),
-            trace_parent: record.header(header::TRACE_PARENT).map(str::to_owned),
-            origin: Some(Origin::from(record)),
-            ..delivery(&message, expires_at)?
-        };
-        deliver(tx, &delivery, None).await?;
+        deliver(tx, &following(record, delivery(&message, expires_at)?), None).await?;
         notices::note(tx, message.conversation_id, now).await?;
         Ok(())
     }

@@ -3,8 +3,8 @@
 //! The way of a message through the files: [`api`] and `command` take it, over HTTP and over a WebSocket; `messages` keeps
 //! it with its event; `handler` turns the event, ours or another program's, into one delivery to the conversation. What its
 //! members confirm comes back through `receipts`, which moves how far they have come and announces it, and `standing`
-//! tells it to who sent; for groups `schedule` does, once a second. `notices` notifies who is away. `store` has the conversations, `rate` says how fast
-//! somebody may speak. There is no `channels.rs`: a conversation is a channel already, and its members are its listeners.
+//! tells it to who sent; for groups `schedule` does, once a second. `notices` notifies who is away. `store` has the
+//! conversations. There is no `channels.rs`: a conversation is a channel already, and its members are its listeners.
 
 mod api;
 mod command;
@@ -13,7 +13,6 @@ mod handler;
 mod messages;
 mod model;
 mod notices;
-mod rate;
 mod receipts;
 mod schedule;
 mod standing;
@@ -47,7 +46,7 @@ pub fn feature(deps: &Deps, limits: &LimitsConfig) -> Feature {
         key,
         durability: Durability::Durable,
     };
-    let chat = api::Chat { deps: deps.clone(), rate: Arc::new(rate::Rate::new(limits.messages_per_second)) };
+    let chat = api::Chat::new(deps, limits.messages_per_second);
     let (clock, ids) = (&deps.clock, &deps.ids);
     Feature {
         name: "chat",

@@ -9,12 +9,10 @@ use async_trait::async_trait;
 use serde_json::json;
 use tidings::{
     Due, Online, Schedule,
-    consumer::{Handler, HandlerError, headers},
-    delivery::{DeliveryRecord, Item, Origin, Person, Witnesses, deliver, directory, inbox, receipts},
-    derived,
-    model::{
-        Audience, Channel, Clock, ConversationId, Ids, NotificationId, Record, Timestamp, UserId, header,
-    },
+    consumer::{Handler, HandlerError},
+    delivery::{DeliveryRecord, Item, Person, Witnesses, deliver, directory, inbox, receipts},
+    derived, following,
+    model::{Audience, Channel, Clock, ConversationId, Ids, NotificationId, Record, Timestamp, UserId},
     store::{StoreError, Tx, params},
 };
 
@@ -224,14 +222,7 @@ impl Handler for Notices {
         let audience = Audience::of(Channel::User(notice.user_id.clone()));
         let times = (created_at, expires_at);
         let message = DeliveryRecord::message(event_id, FRAME, id.to_string(), audience, times, data.clone());
-        let delivery = DeliveryRecord {
-            // Sent through again, it comes behind what was said since.
-            late: record.header(headers::REDRIVES).is_some() || record.header(header::LATE).is_some(),
-            trace_parent: record.header(header::TRACE_PARENT).map(str::to_owned),
-            origin: Some(Origin::from(record)),
-            ..message
-        };
-        deliver(tx, &delivery, Some(Item { kind: ITEM, data: &data })).await?;
+        deliver(tx, &following(record, message), Some(Item { kind: ITEM, data: &data })).await?;
         if notice.read {
             receipts::read(tx, &notice.user_id, &id.to_string(), now).await?;
         }

@@ -1,26 +1,18 @@
 //! Attempts to log in: so many in a minute with one user name, and so many from one address.
-//!
-//! An entry is a single moment, from which on all attempts are free again; each attempt moves it on by its share of a
-//! minute. Entries whose moment has passed are forgotten.
 
 use std::{
-    collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use tidings::{
-    api::{Code, Problem},
-    model::{Clock, Timestamp, UserId},
+    api::{Code, Pace, Problem},
+    model::{Clock, UserId},
 };
 
 /// The time in which all attempts come back.
-const WINDOW_MS: i64 = 60_000;
-/// The most entries. Where all of them are in use, whoever has none yet waits.
-const MOST: usize = 100_000;
-/// Pause between two looks for entries that may be forgotten.
-const SWEEP: Duration = Duration::from_secs(1);
+const WINDOW: Duration = Duration::from_mins(1);
 /// The bits of an IPv6 address that one customer of a network has for themselves.
 const OWN_BITS: u32 = 64;
 
@@ -36,29 +28,13 @@ enum Whose {
 pub(crate) struct Attempts {
     per_minute: u32,
     clock: Arc<dyn Clock>,
-    entries: Mutex<Entries>,
-}
-
-#[derive(Debug, Default)]
-struct Entries {
-    free_at: HashMap<Whose, Timestamp>,
-    // When those whose moment has passed were last looked for.
-    swept_at: Timestamp,
-}
-
-impl Entries {
-    /// Makes room for a new one, if there is any; a crowd does not make it look through all of them each time.
-    fn sweep(&mut self, now: Timestamp) {
-        if self.free_at.len() >= MOST && now >= self.swept_at.plus(SWEEP) {
-            self.free_at.retain(|_, at| *at > now);
-            self.swept_at = now;
-        }
-    }
+    pace: Pace<Whose>,
 }
 
 impl Attempts {
     pub(crate) fn new(per_minute: u32, clock: Arc<dyn Clock>) -> Self {
-        Self { per_minute: per_minute.max(1), clock, entries: Mutex::default() }
+        let per_minute = per_minute.max(1);
+        Self { per_minute, clock, pace: Pace::new(per_minute, WINDOW / per_minute) }
     }
 
     /// Takes an attempt, or says how long to wait. An address that has none left costs no name anything.
@@ -68,29 +44,14 @@ impl Attempts {
     }
 
     fn one(&self, whose: Whose, of: &str) -> Result<(), Problem> {
-        let now = self.clock.now();
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.sweep(now);
-        let free_at = &mut entries.free_at;
-        let wait_ms = match free_at.get(&whose) {
-            None if free_at.len() >= MOST => WINDOW_MS,
-            known => {
-                let from = known.map_or(now, |at| now.max(*at));
-                let at = from.plus(Duration::from_mins(1) / self.per_minute);
-                let wait_ms = at.millis() - now.millis() - WINDOW_MS;
-                if wait_ms <= 0 {
-                    free_at.insert(whose, at);
-                    return Ok(());
-                }
-                wait_ms
-            }
-        };
-        let wait = u32::try_from(wait_ms.div_euclid(1000) + 1).unwrap_or(u32::MAX);
-        let detail = format!(
-            "{} attempts to log in {of} in a minute are enough; wait {wait} seconds, then try again",
-            self.per_minute
-        );
-        Err(Problem::new(Code::TooManyRequests, detail).retry_after(wait))
+        self.pace.take(whose, self.clock.now()).map_err(|wait| {
+            let wait = u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX);
+            let detail = format!(
+                "{} attempts to log in {of} in a minute are enough; wait {wait} seconds, then try again",
+                self.per_minute
+            );
+            Problem::new(Code::TooManyRequests, detail).retry_after(wait)
+        })
     }
 }
 
@@ -104,7 +65,7 @@ fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use tidings::model::ManualClock;
+    use tidings::model::{ManualClock, Timestamp};
 
     use super::*;
 
@@ -137,19 +98,5 @@ mod tests {
         let v6 = |host: u128| Ipv6Addr::from_bits(0x2001_0db8 << 96 | host).into();
         assert!((20..30).all(|name| of(name, v6(name.into()))) && !of(30, v6(30)), "one network");
         assert!(of(30, v6(1 << 64)), "another one");
-    }
-
-    #[test]
-    fn entries_are_bounded_and_forgotten_in_time() {
-        let (clock, attempts) = attempts();
-        for number in 0..60_000_u32 {
-            let _counted = attempts.take(&format!("u{number}").parse().unwrap(), from(number));
-        }
-        assert_eq!(attempts.entries.lock().unwrap().free_at.len(), MOST);
-        let late: UserId = "late".parse().unwrap();
-        assert!(attempts.take(&late, from(u32::MAX)).is_err());
-        clock.advance(Duration::from_mins(1));
-        assert!(attempts.take(&late, from(u32::MAX)).is_ok());
-        assert_eq!(attempts.entries.lock().unwrap().free_at.len(), 2);
     }
 }

@@ -9,13 +9,14 @@ mod signups;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, value::to_raw_value};
 use tidings::{
-    consumer::{HandlerError, headers},
+    consumer::HandlerError,
     delivery::{
-        DeliveryRecord, Item, Origin,
+        DeliveryRecord, Item,
         change::{self, PutError, Wish},
         deliver,
     },
-    model::{Audience, Record, Timestamp, header},
+    following,
+    model::{Audience, Record, Timestamp},
     store::Tx,
 };
 
@@ -75,14 +76,9 @@ impl Message {
         }
         let (data, listed) = (raw(&self.data)?, raw(&listed)?);
         let times = (self.created_at, expires_at);
-        let delivery = DeliveryRecord {
-            // Sent through again, it comes behind what was said since.
-            late: record.header(headers::REDRIVES).is_some() || record.header(header::LATE).is_some(),
-            trace_parent: record.header(header::TRACE_PARENT).map(str::to_owned),
-            origin: Some(Origin::from(record)),
-            ..DeliveryRecord::message(record.event_id(), self.frame, self.subject, self.audience, times, data)
-        };
-        deliver(tx, &delivery, Some(Item { kind: self.kind, data: &listed })).await?;
+        let message =
+            DeliveryRecord::message(record.event_id(), self.frame, self.subject, self.audience, times, data);
+        deliver(tx, &following(record, message), Some(Item { kind: self.kind, data: &listed })).await?;
         Ok(())
     }
 }

@@ -77,6 +77,6 @@ pub(crate) fn updated(id: EventId, order: &Order, record: &Record, time: Timesta
         payload: serde_json::to_vec(&value).unwrap_or_default(),
         time,
         trace_parent: record.header(header::TRACE_PARENT).map(str::to_owned),
-        late: record.header(headers::REDRIVES).is_some(),
+        late: headers::is_late(record),
     }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tidings::{
-    consumer::{Handler, HandlerError, headers},
-    delivery::{DeliveryRecord, Item, Origin, deliver},
-    model::{Audience, Clock, Kind, Record, header},
+    consumer::{Handler, HandlerError},
+    delivery::{DeliveryRecord, Item, deliver},
+    following,
+    model::{Audience, Clock, Kind, Record},
     store::Tx,
 };
 
@@ -110,15 +111,7 @@ async fn send(tx: &Tx, record: &Record, message: Message) -> Result<(), HandlerE
         message.time,
         data.clone(),
     );
-    let delivery = DeliveryRecord {
-        kind: message.kind,
-        expires_at: message.expires_at,
-        // Sent through again, it comes behind what was said since.
-        late: record.header(headers::REDRIVES).is_some() || record.header(header::LATE).is_some(),
-        trace_parent: record.header(header::TRACE_PARENT).map(str::to_owned),
-        origin: Some(Origin::from(record)),
-        ..change
-    };
-    deliver(tx, &delivery, item).await?;
+    let delivery = DeliveryRecord { kind: message.kind, expires_at: message.expires_at, ..change };
+    deliver(tx, &following(record, delivery), item).await?;
     Ok(())
 }

@@ -5,8 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
 use serde_json::{Value, json};
-use tidings_log::{Produce, TopicPartition};
-use tidings_model::{Record, header};
+use tidings_log::Produce;
+use tidings_model::header;
 use tidings_testkit::{Device, Person, TestApp, eventually};
 
 const TOPIC: &str = "user-notifications";
@@ -79,15 +79,6 @@ async fn write(app: &TestApp, event_type: Option<&str>, value: &Value) {
     app.log().await.produce(record).await.unwrap();
 }
 
-async fn records(app: &TestApp) -> Vec<Record> {
-    let (log, mut records) = (app.log().await, Vec::new());
-    for partition in 0..3 {
-        let partition = TopicPartition { topic: app.topic(TOPIC), partition };
-        records.extend(log.records(partition, 0, 100).await.unwrap());
-    }
-    records
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_followed_is_told_once_and_counts_follow_the_last_word() {
     let app = TestApp::start().await;
@@ -119,7 +110,7 @@ async fn who_is_followed_is_told_once_and_counts_follow_the_last_word() {
         json!({ "user_id": "ada", "counts": { "followers": 0, "following": 0, "posts": 0 } })
     );
 
-    let records = records(&app).await;
+    let records = app.records(TOPIC).await;
     let types: Vec<_> = records.iter().map(|record| record.header(header::TYPE).unwrap()).collect();
     assert_eq!(types, ["UserFollowed", "UserUnfollowed"], "what changed nothing is no event");
     assert!(records.iter().all(|record| record.key.as_deref() == Some(b"ada")), "the one told is the key");
@@ -161,7 +152,7 @@ async fn nobody_follows_themselves_or_somebody_who_is_not_there_or_without_a_tok
         assert_eq!(ada.client.delete(&path).await.unwrap().status, status, "{path}");
         assert_eq!(nobody.post(&path, &json!({})).await.unwrap().status, 401, "{path}");
     }
-    assert!(records(&app).await.is_empty());
+    assert!(app.records(TOPIC).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,8 +19,8 @@ use rdkafka::{
 };
 use serde_json::{Value, json};
 use tidings_client::Answer;
-use tidings_log::{Produce, TopicPartition};
-use tidings_model::{Record, SystemClock};
+use tidings_log::Produce;
+use tidings_model::SystemClock;
 use tidings_testkit::{Config, Person, TestApp, eventually};
 
 const ORDERS: &str = "/api/v1/orders";
@@ -43,17 +43,6 @@ async fn write(app: &TestApp, key: &str, value: &[u8]) {
         ..Produce::default()
     };
     app.log().await.produce(record).await.unwrap();
-}
-
-/// All records of orders.
-async fn records(app: &TestApp) -> Vec<Record> {
-    let (log, topic) = (app.log().await, app.topic("coffee_orders"));
-    let mut records = Vec::new();
-    for partition in 0..3 {
-        let partition = TopicPartition { topic: topic.clone(), partition };
-        records.extend(log.records(partition, 0, 1000).await.unwrap());
-    }
-    records
 }
 
 /// The orders that were processed, once there are so many.
@@ -94,7 +83,7 @@ async fn an_order_is_answered_with_its_place_and_its_customer_is_told_when_it_is
     }
     assert_eq!(stored["created_at"], placed["timestamp"]);
 
-    let records = records(&app).await;
+    let records = app.records("coffee_orders").await;
     let value: Value = serde_json::from_slice(records[0].value.as_deref().unwrap()).unwrap();
     assert_eq!((&value["customer_name"], &value["coffee_type"]), (&json!("Ada"), &json!("Flat white")));
     assert_eq!(records[0].key.as_deref(), Some(id.as_bytes()));
@@ -117,7 +106,7 @@ async fn what_cannot_be_ordered_is_said_with_pointers_and_nothing_is_written() {
         let told: Value = answer.json().unwrap();
         assert_eq!(told["errors"][0]["pointer"], pointer, "{told}");
     }
-    assert!(records(&app).await.is_empty());
+    assert!(app.records("coffee_orders").await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,7 +143,7 @@ async fn the_same_key_is_one_order_also_when_its_first_answer_was_lost() {
     app.server().store().transact::<_, tidings_store::StoreError, _, _>(forget).await.unwrap();
     let second = once().await;
     assert_eq!((second.status, &second.body), (first.status, &first.body), "what the log holds");
-    assert_eq!(records(&app).await.len(), 1);
+    assert_eq!(app.records("coffee_orders").await.len(), 1);
     assert_eq!(ada.client.post_once(ORDERS, "k1", &json!({})).await.unwrap().status, 400);
     let other = json!({ "customer_name": "Ada", "coffee_type": "Mocha" });
     assert_eq!(ada.client.post_once(ORDERS, "k1", &other).await.unwrap().status, 422);
@@ -191,7 +180,7 @@ async fn orders_that_lay_in_the_topic_while_the_server_was_down_are_all_processe
     app.stop().await;
     app.resume().await;
     // The same order lies there twice: another record, the same order.
-    let twice = records(&app).await.remove(0);
+    let twice = app.records("coffee_orders").await.remove(0);
     write(&app, "elsewhere", twice.value.as_deref().unwrap()).await;
     write(&app, "last", flat_white().to_string().as_bytes()).await;
     let orders = processed(&ada, 21).await;
@@ -241,7 +230,7 @@ async fn an_order_that_the_brokers_refuse_is_a_500_that_says_it_was_not_written(
     .await;
     assert_eq!(problem(&refused), (500, "publish_failed".to_owned()));
     assert_eq!(refused.json::<Value>().unwrap()["outcome"], "not_written");
-    assert_eq!(records(&app).await.len(), number, "those before it, and not this one");
+    assert_eq!(app.records("coffee_orders").await.len(), number, "those before it, and not this one");
     takes("1048588").await;
     let placed = eventually("the brokers take it again", || async {
         let answer = once(number).await;
@@ -249,7 +238,7 @@ async fn an_order_that_the_brokers_refuse_is_a_500_that_says_it_was_not_written(
     })
     .await;
     assert_eq!(placed.status, 201);
-    assert_eq!(records(&app).await.len(), number + 1);
+    assert_eq!(app.records("coffee_orders").await.len(), number + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -263,6 +252,6 @@ async fn an_order_that_is_late_is_unknown_and_its_key_later_gives_the_producers_
     assert_eq!(first.json::<Value>().unwrap()["outcome"], "unknown");
     let second = once().await;
     assert_eq!(second.status, 201, "{second:?}");
-    assert_eq!(records(&app).await.len(), 1, "the first one's record, and no other");
+    assert_eq!(app.records("coffee_orders").await.len(), 1, "the first one's record, and no other");
     assert_eq!(once().await.body, second.body);
 }

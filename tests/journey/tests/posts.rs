@@ -5,8 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
 use serde_json::{Value, json};
-use tidings_log::{Produce, TopicPartition};
-use tidings_model::{Record, header};
+use tidings_log::Produce;
+use tidings_model::header;
 use tidings_testkit::{Device, Person, TestApp, eventually};
 
 const POSTS: &str = "/api/v1/posts";
@@ -63,15 +63,6 @@ async fn next(device: &mut Device, wanted: &str) -> Value {
     }
 }
 
-async fn records(app: &TestApp) -> Vec<Record> {
-    let (log, mut records) = (app.log().await, Vec::new());
-    for partition in 0..3 {
-        let partition = TopicPartition { topic: app.topic(TOPIC), partition };
-        records.extend(log.records(partition, 0, 100).await.unwrap());
-    }
-    records
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_post_reaches_who_follows_its_author_then_and_nobody_else() {
     let app = TestApp::start().await;
@@ -109,7 +100,7 @@ async fn a_post_reaches_who_follows_its_author_then_and_nobody_else() {
     let frames = up_to_now(&app, &mut phone).await;
     assert!(frames.iter().all(|(frame_type, _)| frame_type != "post.created"), "{frames:?}");
 
-    let records = records(&app).await;
+    let records = app.records(TOPIC).await;
     assert_eq!(records.len(), 3);
     let value: Value = serde_json::from_slice(records[1].value.as_deref().unwrap()).unwrap();
     let fields = ["postId", "authorId", "title", "excerpt", "timestamp"];
@@ -146,7 +137,7 @@ async fn a_post_that_is_removed_leaves_counts_lists_inboxes_and_screens() {
     assert_eq!(bob.get("/inbox?kind=post").await["items"], json!([]));
     assert_eq!(bob.device("tablet").await.catch_up().await, Vec::<String>::new(), "it is not caught up on");
     // The same record again, as another program may write it, brings nothing back.
-    let records = records(&app).await;
+    let records = app.records(TOPIC).await;
     let again: Value = serde_json::from_slice(records[0].value.as_deref().unwrap()).unwrap();
     write(&app, TOPIC, "ada", &again).await;
     ada.post("/posts", json!({ "title": "Next", "content": "There is more." })).await;
@@ -208,7 +199,7 @@ async fn the_same_key_posts_once_and_what_is_no_post_is_said_with_pointers() {
     assert_eq!(nobody.post(POSTS, &engine()).await.unwrap().status, 401);
     assert_eq!(nobody.get(POSTS).await.unwrap().status, 401);
     posts(&ada, 1).await;
-    assert_eq!(records(&app).await.len(), 1);
+    assert_eq!(app.records(TOPIC).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

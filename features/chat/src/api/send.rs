@@ -103,7 +103,7 @@ impl Chat {
     fn new_message(&self, caller: &Caller, saying: Saying) -> Result<New, Problem> {
         saying.check()?;
         let now = self.deps.clock.now();
-        self.rate.take(&caller.user_id, now)?;
+        self.pace(caller, now)?;
         let (id, event_id) = (self.deps.ids.message(), self.deps.ids.event());
         Ok(New { id, event_id, sender_id: caller.user_id.clone(), saying, created_at: now })
     }
