@@ -63,6 +63,16 @@ impl Crowd {
 
     /// Reads all streams until so many messages with a number of at least 1 came, or until the deadline.
     pub(crate) fn hear(&self, expected: usize, deadline: Instant) -> Result<Vec<Arrival>, Failure> {
+        self.hear_each(expected, deadline, |_stream, _bytes| {})
+    }
+
+    /// The same, and shows what is read of each stream.
+    pub(crate) fn hear_each(
+        &self,
+        expected: usize,
+        deadline: Instant,
+        mut show: impl FnMut(usize, &[u8]),
+    ) -> Result<Vec<Arrival>, Failure> {
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         for (index, stream) in self.streams.iter().enumerate() {
             stream.set_nonblocking(true)?;
@@ -85,6 +95,7 @@ impl Crowd {
                 let at = Instant::now();
                 let numbers = sse::numbers(&bytes[..read]).filter(|number| *number > 0);
                 arrivals.extend(numbers.map(|number| Arrival { number, at }));
+                show(index, &bytes[..read]);
             }
         }
         Ok(arrivals)

@@ -1,5 +1,6 @@
 //! Scenarios: each starts its own server on a fresh database, loads it, and answers figures.
 
+mod chat;
 mod consumer;
 mod creates;
 mod everybody;
@@ -36,11 +37,13 @@ pub(crate) enum Scenario {
     Relay,
     /// Orders, answered when the log has them.
     Ingest,
+    /// What people say to each other, two by two and in a group of 200.
+    Chat,
 }
 
 impl Scenario {
     /// All, in the order of a run.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::OnTheWire,
         Self::Creates,
         Self::FanOut,
@@ -50,6 +53,7 @@ impl Scenario {
         Self::Consumer,
         Self::Relay,
         Self::Ingest,
+        Self::Chat,
     ];
 
     /// What the table calls it.
@@ -64,6 +68,7 @@ impl Scenario {
             Self::Consumer => "Records of Kafka, read",
             Self::Relay => "Events, from PostgreSQL to Kafka",
             Self::Ingest => "Orders, 64 clients",
+            Self::Chat => "Chat, said → on the other's screen, receipts on",
         }
     }
 
@@ -79,6 +84,7 @@ impl Scenario {
             Self::Consumer => consumer::run(bench),
             Self::Relay => relay::run(bench),
             Self::Ingest => ingest::run(bench),
+            Self::Chat => chat::run(bench),
         }
     }
 }

@@ -32,6 +32,16 @@ pub(crate) fn numbers(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
     })
 }
 
+/// The last cursor in what was read, if all of its line is there.
+pub(crate) fn last_cursor(bytes: &[u8]) -> Option<&str> {
+    const FIELD: &[u8] = b"\nid: ";
+    let ends = memchr::memrchr(b'\n', bytes)?;
+    let begins = memmem::rfind(&bytes[..ends], FIELD)? + FIELD.len();
+    let line = &bytes[begins..ends];
+    let cursor = std::str::from_utf8(&line[..memchr::memchr(b'\n', line).unwrap_or(line.len())]).ok()?;
+    Some(cursor.trim_end())
+}
+
 /// Opens a stream and reads it until it is up to the present, which a cursor shows.
 pub(crate) fn open(address: SocketAddr, token: &str, session: &str) -> Result<TcpStream, Failure> {
     let mut stream = TcpStream::connect(address)?;
@@ -72,5 +82,12 @@ mod tests {
     fn numbers_are_found_in_the_order_of_the_bytes() {
         let bytes = format!("data: {}\n\ndata: {}\n\n: hb\n\nseq=12", content(7), content(1_234_567));
         assert_eq!(numbers(bytes.as_bytes()).collect::<Vec<_>>(), [7, 1_234_567]);
+    }
+
+    #[test]
+    fn the_last_cursor_is_that_of_the_last_whole_line() {
+        assert_eq!(last_cursor(b"\nid: a\nevent: e\n\nid: b\ndata: {}\n"), Some("b"));
+        assert_eq!(last_cursor(b"\nid: a\n\nid: b"), Some("a"));
+        assert_eq!(last_cursor(b": hb\n\n"), None);
     }
 }
