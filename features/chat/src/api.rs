@@ -24,8 +24,10 @@ use tidings::{
 use utoipa::ToSchema;
 
 use crate::{
+    events::Status,
     messages,
     model::{Conversation, Message, Standing},
+    standing::Counts,
     store,
 };
 
@@ -100,13 +102,46 @@ struct MessageBody {
     client_id: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    /// How it stands with the other members; in a history, of what you said yourself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    standing: Option<MessageStanding>,
+}
+
+/// How a message stands with the other members who saw it said.
+#[derive(Debug, Serialize, ToSchema)]
+struct MessageStanding {
+    /// `READ` or `DELIVERED` where all of them read it or have it, `SENT` before.
+    #[schema(value_type = String)]
+    status: Status,
+    /// How many of them have it.
+    delivered: u64,
+    /// How many of them read it.
+    read: u64,
+    /// How many there are.
+    of: u64,
+}
+
+impl From<Counts> for MessageStanding {
+    fn from(counts: Counts) -> Self {
+        let Counts { delivered, read, of } = counts;
+        Self { status: counts.status(), delivered, read, of }
+    }
 }
 
 impl From<Message> for MessageBody {
     fn from(message: Message) -> Self {
         let Message { id, conversation_id, seq, sender_id, client_id, content, event_id: _, created_at } =
             message;
-        Self { message_id: id, conversation_id, seq, sender_id, content, client_id, created_at }
+        Self {
+            message_id: id,
+            conversation_id,
+            seq,
+            sender_id,
+            content,
+            client_id,
+            created_at,
+            standing: None,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a message stands: who sent it is told who got it and who read it; nobody else is.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use tidings::{
         Audience, Channel, Clock, ConversationId, EventId, Ids, MessageId, Record, Timestamp, UserId, header,
         planted,
     },
-    store::{StoreError, Tx, params},
+    store::{Row, StoreError, Tx, params},
 };
 
 use crate::{
@@ -40,11 +40,23 @@ struct Told<'a> {
 }
 
 /// Of how many members of a group a message is known to have been delivered and read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Counts {
     pub(crate) delivered: u64,
     pub(crate) read: u64,
     pub(crate) of: u64,
+}
+
+impl Counts {
+    /// How far all of them have come.
+    pub(crate) const fn status(self) -> Status {
+        match self {
+            Self { of: 0, .. } => Status::Sent,
+            Self { read, of, .. } if read >= of => Status::Read,
+            Self { delivered, of, .. } if delivered >= of => Status::Delivered,
+            _some => Status::Sent,
+        }
+    }
 }
 
 /// Turns statuses into what who sent is told.
@@ -156,15 +168,31 @@ pub(crate) async fn tell(
 
 /// How a message stands with the other members who saw it.
 pub(crate) async fn counts(tx: &Tx, message: &Message) -> Result<Counts, StoreError> {
-    let row = tx
-        .one(
-            "SELECT COUNT(*),
-                    COALESCE(SUM(CASE WHEN delivered_seq >= $2 THEN 1 ELSE 0 END), 0),
-                    COALESCE(SUM(CASE WHEN read_seq >= $2 THEN 1 ELSE 0 END), 0)
-             FROM conversation_members
-             WHERE conversation_id = $1 AND joined_seq < $2 AND user_id <> $3",
-            params![message.conversation_id.to_string(), message.seq, message.sender_id.as_str()],
+    let range = (message.seq, message.seq);
+    let found = counts_within(tx, (message.conversation_id, &message.sender_id), range).await?;
+    Ok(found.get(&message.seq).copied().unwrap_or_default())
+}
+
+/// How what somebody said from one number to another stands, by number; nothing where no other member saw it.
+pub(crate) async fn counts_within(
+    tx: &Tx,
+    (conversation, sender): (ConversationId, &UserId),
+    (from, upto): (u64, u64),
+) -> Result<BTreeMap<u64, Counts>, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT m.seq, COUNT(*),
+                    SUM(CASE WHEN o.delivered_seq >= m.seq THEN 1 ELSE 0 END),
+                    SUM(CASE WHEN o.read_seq >= m.seq THEN 1 ELSE 0 END)
+             FROM chat_messages m
+             JOIN conversation_members o
+               ON o.conversation_id = m.conversation_id AND o.joined_seq < m.seq AND o.user_id <> m.sender_id
+             WHERE m.conversation_id = $1 AND m.sender_id = $2 AND m.seq >= $3 AND m.seq <= $4
+             GROUP BY m.seq",
+            params![conversation.to_string(), sender.as_str(), from, upto],
         )
         .await?;
-    Ok(Counts { of: row.get(0)?, delivered: row.get(1)?, read: row.get(2)? })
+    let counts =
+        |row: &Row| Ok((row.get(0)?, Counts { of: row.get(1)?, delivered: row.get(2)?, read: row.get(3)? }));
+    rows.iter().map(counts).collect()
 }

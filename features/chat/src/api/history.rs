@@ -8,8 +8,8 @@ use tidings::{
 };
 use utoipa::IntoParams;
 
-use super::{Chat, MessageBody, of_member};
-use crate::messages;
+use super::{Chat, MessageBody, MessageStanding, of_member};
+use crate::{messages, model::Message, standing::counts_within};
 
 /// The list's name in its cursors.
 const LIST: &str = "chat-messages";
@@ -45,9 +45,18 @@ pub(super) async fn list_messages(
             let message = message.filter(|message| message.conversation_id == id);
             before = before.min(message.ok_or_else(|| Problem::not_found("message"))?.seq);
         }
-        Ok::<_, Problem>(messages::before(&tx, id, (standing.joined, before), limit).await?)
+        let found = messages::before(&tx, id, (standing.joined, before), limit).await?;
+        let range =
+            (found.last().map_or(0, |oldest| oldest.seq), found.first().map_or(0, |newest| newest.seq));
+        let counts = counts_within(&tx, (id, &caller.user_id), range).await?;
+        let next_cursor =
+            found.last().filter(|_| found.len() == limit).map(|last| encode_page(LIST, &last.seq));
+        let shown = |message: Message| {
+            let own = message.sender_id == caller.user_id;
+            let counts = own.then(|| counts.get(&message.seq).copied().unwrap_or_default());
+            MessageBody { standing: counts.map(MessageStanding::from), ..MessageBody::from(message) }
+        };
+        Ok::<_, Problem>(Page { items: found.into_iter().map(shown).collect(), next_cursor })
     });
-    let found = found.await?;
-    let next_cursor = found.last().filter(|_| found.len() == limit).map(|last| encode_page(LIST, &last.seq));
-    Ok(Json(Page { items: found.into_iter().map(MessageBody::from).collect(), next_cursor }))
+    Ok(Json(found.await?))
 }

@@ -185,3 +185,29 @@ async fn another_programs_status_counts_once_and_one_of_nothing_is_a_dead_letter
     assert!(until(&mut phone, "two").await.is_empty(), "told once");
     assert_eq!(alice.get(&messages_of(&theirs)).await["items"].as_array().unwrap().len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_says_how_ones_own_messages_stand() {
+    let app = TestApp::start().await;
+    let [alice, bob, carol, dan] = people(&app, ["alice", "bob", "carol", "dan"]).await;
+    let kitchen = group(&alice, &[&bob, &carol]).await;
+    let first = say(&alice, &kitchen, "one").await;
+    say(&bob, &kitchen, "two").await;
+    let member = format!("/api/v1/conversations/{kitchen}/members/dan");
+    assert_eq!(alice.client.put(&member, &json!({})).await.unwrap().status, 204);
+    let third = say(&alice, &kitchen, "three").await;
+    read(&bob, &kitchen, &third).await;
+    read(&carol, &kitchen, &first).await;
+    let history = async |person: &Person| {
+        let page = person.get(&messages_of(&kitchen)).await;
+        let items = page["items"].as_array().unwrap().iter();
+        items.map(|item| item["standing"].clone()).collect::<Vec<_>>()
+    };
+    let standing = |status: &str, read: u64, of: u64| json!({ "status": status, "delivered": read, "read": read, "of": of });
+    assert_eq!(history(&alice).await, [standing("SENT", 1, 3), Value::Null, standing("READ", 2, 2)]);
+    read(&carol, &kitchen, &third).await;
+    read(&dan, &kitchen, &third).await;
+    assert_eq!(history(&alice).await, [standing("READ", 3, 3), Value::Null, standing("READ", 2, 2)]);
+    // How others' messages stand is not hers.
+    assert_eq!(history(&bob).await, [Value::Null, standing("SENT", 1, 2), Value::Null], "alice has not read");
+}
