@@ -27,6 +27,8 @@ export class Row {
   readonly #unread = make("span", { part: "unread-mark" });
   readonly #priority = make("span", { part: "priority" });
   readonly #time = make("time", { part: "time" });
+  /** What an item says that has no words of its own. */
+  readonly #says = make("span", { part: "content" });
   #item: InboxItem;
 
   constructor(item: InboxItem, host: RowHost) {
@@ -40,6 +42,7 @@ export class Row {
       make("span", { part: "head", children: [this.#unread, this.#priority, this.#time] }),
       ...(item.title === null ? [] : [make("span", { part: "item-title", text: item.title })]),
       ...(item.content === null ? [] : [make("span", { part: "content", text: item.content })]),
+      ...(item.title === null && item.content === null ? [this.#says] : []),
     ];
     this.main =
       href === undefined
@@ -72,6 +75,7 @@ export class Row {
     this.#time.textContent = ago(at, now, locale);
     this.#time.dateTime = item.created_at;
     this.#time.title = at.toLocaleString(locale);
+    this.#says.textContent = titleOf(item, strings);
     this.#remove.setAttribute("aria-label", strings.remove(titleOf(item, strings)));
   }
 
@@ -83,5 +87,6 @@ export class Row {
 
 /** What an item is called in one line. */
 export function titleOf(item: InboxItem, strings: Strings): string {
-  return item.title ?? item.content?.slice(0, 80) ?? strings.untitled;
+  const otherwise = item.kind === "follow" && item.sender_id !== null ? strings.followed(item.sender_id) : strings.untitled;
+  return item.title ?? item.content?.slice(0, 80) ?? otherwise;
 }

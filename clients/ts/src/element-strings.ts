@@ -25,7 +25,9 @@ export interface Strings {
   arrived: (count: number, title: string) => string;
   high: string;
   urgent: string;
-  /** An item that has neither title nor content. */
+  /** Somebody follows the person now. */
+  followed: (who: string) => string;
+  /** Another item that has neither title nor content. */
   untitled: string;
   /** Names the preferences, and the button that shows them. */
   preferences: string;
@@ -58,6 +60,7 @@ export const ENGLISH: Strings = {
   arrived: (count, title) => (count === 1 ? `New message: ${title}` : `${count} new messages. The newest: ${title}`),
   high: "Important",
   urgent: "Urgent",
+  followed: (who) => `${who} follows you`,
   untitled: "Message",
   preferences: "Preferences",
   mute: "Mute",

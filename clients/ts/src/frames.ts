@@ -60,10 +60,15 @@ export interface EventData {
     of?: number;
   };
   "post.created": { post_id: string; author_id: string; title: string; excerpt: string; created_at: string };
+  "post.removed": { post_id: string; reason: string };
   "user.followed": { follower_id: string; created_at: string };
   "order.updated": { order_id: string; status: string };
   "receipt.read": { ids?: string[]; up_to?: string; unread_count: number };
   "profile.updated": { user_id: string; counts: Record<string, number> };
+}
+
+/** What each type of signal says: it is so right now. */
+export interface SignalData {
   typing: { conversation_id: string; user_id: string; is_typing: boolean; timestamp: string };
   presence: { user_id: string; online: boolean; last_seen_at: string | null };
 }
@@ -129,6 +134,19 @@ export interface SessionData {
 /** The events of a map from types to what they say. */
 export type EventOf<Data> = { [Type in keyof Data & string]: Event<Type, Data[Type]> }[keyof Data & string];
 
+/** Something that is so right now, for this reader. It has no id, and who is away is never told of it. */
+export interface Signal<Type extends string, Data> {
+  type: Type;
+  /** By which channel it came. */
+  channel: string;
+  /** Since when: RFC 3339, UTC. */
+  time: string;
+  data: Data;
+}
+
+/** A signal, told apart by its `type`. */
+export type SignalFrame = { [Type in keyof SignalData]: Signal<Type, SignalData[Type]> }[keyof SignalData];
+
 /** A frame of the session: it has no id. */
 export type SessionFrame = { [Type in keyof SessionData]: { type: Type; data: SessionData[Type] } }[keyof SessionData];
 
@@ -136,7 +154,7 @@ export type SessionFrame = { [Type in keyof SessionData]: { type: Type; data: Se
  * A frame, told apart by its `type`. `Own` names the types of your application's own routes:
  * `Frame<{ "invoice.paid": { number: string } }>`. Types that neither names may still come, from a newer server.
  */
-export type Frame<Own = unknown> = EventOf<Omit<EventData, keyof Own> & Own> | SessionFrame;
+export type Frame<Own = unknown> = EventOf<Omit<EventData, keyof Own> & Own> | SignalFrame | SessionFrame;
 
 /** A frame as it came: what the application is given of it, and where it leaves the cursor. */
 export interface Received {
@@ -165,7 +183,10 @@ export function read(block: Block): Received {
   const cursor = block.id === undefined ? {} : { cursor: block.id };
   // By their names these are as the server documents them; what they say is for the application to use.
   if (OF_SESSION.has(block.event)) return { frame: { type: block.event, data: said } as unknown as SessionFrame };
-  if (typeof said["id"] !== "string" || typeof said["type"] !== "string") throw undocumented(block.data);
+  if (typeof said["type"] !== "string") throw undocumented(block.data);
+  // Only what happened has an id.
+  if (said["id"] === undefined && typeof said["channel"] === "string") return { frame: said as unknown as Frame, ...cursor };
+  if (typeof said["id"] !== "string") throw undocumented(block.data);
   return { frame: said as unknown as Frame, id: said["id"], ...cursor };
 }
 

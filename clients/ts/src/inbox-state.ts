@@ -1,13 +1,13 @@
 // What an inbox shows, and how each thing that happens changes it: pure functions, the time comes in.
 
 import type { TidingsError } from "./error.js";
-import type { BroadcastCreated, Frame, ItemCreated, Priority } from "./frames.js";
+import type { BroadcastCreated, EventData, EventOf, Frame, ItemCreated, Priority } from "./frames.js";
 
 /** An item of an inbox. */
 export interface InboxItem {
   /** What receipts name. */
   id: string;
-  /** `broadcast`, `announcement`, `notification`, or a route's own word. */
+  /** `broadcast`, `announcement`, `notification`, `post`, `follow`, or a route's own word. */
   kind: string;
   /** What is known of it: confirmed by no device, by one, or read. */
   state: "pending" | "delivered" | "read";
@@ -56,10 +56,8 @@ const RANKS: readonly Priority[] = ["low", "normal", "high", "urgent"];
 /** The item that an event brings; nothing where it brings none. */
 export function itemOf(frame: Frame): InboxItem | undefined {
   if (!("id" in frame)) return undefined;
-  const { subject: id, type, time } = frame;
-  // A route's own type says the item too: it names itself, and its kind.
-  const data = frame.data as Partial<BroadcastCreated & ItemCreated> | null;
-  const kind = type === "broadcast.created" ? "broadcast" : data?.id === id ? data.kind : undefined;
+  const { subject: id, time } = frame;
+  const [kind, data] = said(frame);
   if (kind === undefined || data === null) return undefined;
   return {
     id,
@@ -77,6 +75,22 @@ export function itemOf(frame: Frame): InboxItem | undefined {
     delivered_at: null,
     read_at: null,
   };
+}
+
+/** What an event says of its item: the kind, and what the list has of it. */
+function said(frame: EventOf<EventData>): [kind: string | undefined, data: Partial<BroadcastCreated & ItemCreated> | null] {
+  if (frame.type === "broadcast.created") return ["broadcast", frame.data];
+  if (frame.type === "post.created") {
+    const { post_id, author_id, title, excerpt } = frame.data;
+    return ["post", { title, content: excerpt, sender_id: author_id, data: { post_id } }];
+  }
+  if (frame.type === "user.followed") {
+    const { follower_id } = frame.data;
+    return ["follow", { sender_id: follower_id, data: { follower_id } }];
+  }
+  // A route's own type says the item too: it names itself, and its kind.
+  const data = frame.data as Partial<BroadcastCreated & ItemCreated> | null;
+  return [data?.id === frame.subject ? data?.kind : undefined, data];
 }
 
 /** The first page came; `pushed` are items that came by themselves a moment ago, which it may not have yet. */

@@ -229,7 +229,7 @@ class LiveInbox implements Inbox {
       // The list of the start covers what the first word does not.
       if (this.#wasReady && !frame.data.recovered) void this.reload();
       this.#wasReady = true;
-    } else if (frame.type === "broadcast.removed") {
+    } else if (frame.type === "broadcast.removed" || frame.type === "post.removed") {
       this.#pushed.delete(frame.subject);
       const known = this.state.items.some(({ id }) => id === frame.subject);
       this.#show(gone(this.state, [frame.subject]));

@@ -14,6 +14,8 @@ export type {
   Ready,
   SessionData,
   SessionFrame,
+  SignalData,
+  SignalFrame,
 } from "./frames.js";
 export { type Inbox, type InboxOptions, type Preferences, inbox } from "./inbox.js";
 export { type InboxItem, type InboxState, isUnread } from "./inbox-state.js";

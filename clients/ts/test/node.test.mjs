@@ -295,6 +295,36 @@ test("an inbox is live: what comes, is read elsewhere, is cancelled or taken out
   await Promise.all([mine.close(), other.close()]);
 });
 
+test("posts and follows come into an inbox by themselves, as it has them when it is loaded, and a removed post leaves", async () => {
+  const path = (more) => `${server.url}/api/v1${more}`;
+  const ask = async (user, method, more, body) => {
+    const headers = { "content-type": "application/json", authorization: `Bearer ${server.token(user)}` };
+    const answer = await fetch(path(more), { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) });
+    assert.ok(answer.ok, `${method} ${more}: ${answer.status}`);
+    return answer.status === 204 ? undefined : await answer.json();
+  };
+  for (const username of ["ada", "ben"]) {
+    await ask(username, "POST", "/signup", { username, password: "correct horse battery", display_name: username });
+    await until("the profile is there", async () => (await ask(username, "GET", `/users/${username}`)).status === "active");
+  }
+  const adas = opened(as("ada"));
+  const bens = opened(as("ben"));
+  for (const one of [adas, bens]) await until("it is live", () => one.state.live && one.state.status === "loaded");
+  await ask("ben", "POST", "/users/ada/follow");
+  await until("she sees who follows her", () => adas.state.items.length === 1);
+  const { post_id } = await ask("ada", "POST", "/posts", { title: "On the engine", content: "It weaves." });
+  await until("he sees her post", () => bens.state.items.length === 1 && bens.state.unread === 1);
+  for (const one of [adas, bens]) {
+    // How long they last only the list says.
+    const shown = ({ state: _word, delivered_at: _then, expires_at: _end, ...item }) => item;
+    const [pushed] = one.state.items.map(shown);
+    await one.reload();
+    assert.deepEqual(pushed, one.state.items.map(shown)[0]);
+  }
+  await ask("ada", "DELETE", `/posts/${post_id}`);
+  await until("it leaves", () => bens.state.items.length === 0 && bens.state.unread === 0);
+});
+
 test("an inbox whose server is away says so, shows what it had, and is up to date once it is back", async () => {
   const own = await another();
   const mine = opened({ server: own.url, token: own.token("olga") });

@@ -47,8 +47,10 @@ test("an event is told from a word of the session and from a mere cursor", () =>
   assert.deepEqual(read({ event: "digest", data: '{"pending":3}', id: undefined }), {
     frame: { type: "digest", data: { pending: 3 } },
   });
+  const typing = { type: "typing", channel: "conversation:cnv_1", time: "2026-01-31T09:30:00.000Z", data: {} };
+  assert.deepEqual(read({ event: "typing", data: JSON.stringify(typing), id: undefined }), { frame: typing });
   assert.deepEqual(read({ event: "cursor", data: '{"cursor":"c2"}', id: "c2" }), { cursor: "c2" });
-  for (const data of ["", "no json", "7", '{"type":"x"}']) {
+  for (const data of ["", "no json", "7", '{"type":"x"}', '{"type":"x","id":7,"data":{}}']) {
     assert.throws(() => read({ event: "x", data, id: undefined }), { code: "undocumented" }, data);
   }
 });
@@ -192,6 +194,11 @@ test("an event brings an item if it is a broadcast, or names itself and its kind
   const event = { id: "evt_1", subject: "x_1", time: "t", type: "invoice.paid", data: { id: "x_1", kind: "invoice", title: "Paid" } };
   assert.deepEqual(itemOf(event).kind, "invoice");
   assert.equal(itemOf({ ...event, type: "broadcast.created", data: { content: "Hi" } }).content, "Hi");
+  const post = { post_id: "x_1", author_id: "ada", title: "On the engine", excerpt: "It weaves", created_at: "t" };
+  const { kind, title, content, sender_id, data } = itemOf({ ...event, type: "post.created", data: post });
+  assert.deepEqual([kind, title, content, sender_id, data], ["post", "On the engine", "It weaves", "ada", { post_id: "x_1" }]);
+  const follow = itemOf({ ...event, type: "user.followed", data: { follower_id: "bob", created_at: "t" } });
+  assert.deepEqual([follow.kind, follow.sender_id, follow.title], ["follow", "bob", null]);
   assert.equal(itemOf({ ...event, data: { number: 7 } }), undefined);
   assert.equal(itemOf({ ...event, data: null }), undefined);
   assert.equal(itemOf({ type: "digest", data: { pending: 1 } }), undefined);
