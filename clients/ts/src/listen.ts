@@ -6,12 +6,11 @@ import { TidingsError, asError } from "./error.js";
 import type { Frame, Ready, Received } from "./frames.js";
 import { Line, type LineState } from "./line.js";
 import { watchPage } from "./page.js";
+import { personOf } from "./person.js";
 import { Queue } from "./queue.js";
 import { Receipts } from "./receipts.js";
 import { Share, type Told } from "./share.js";
 import { type CursorStore, IndexedDbStore, MemoryStore } from "./store.js";
-import { claims } from "./token.js";
-import { before, sleep } from "./wait.js";
 
 /** How a listener stands: as its line does, or ended for good. */
 export type ListenState = LineState | "ended";
@@ -122,7 +121,7 @@ class Listening<Own> implements Listener<Own> {
     let failed: { why: unknown } | undefined;
     let led: Promise<unknown> | undefined;
     try {
-      const user = await this.#user(signal);
+      const user = await personOf(this.#client, signal, (why) => this.#stands("waiting", why));
       const device = (this.#device = this.#open(user));
       const host = {
         seen: () => this.#seen(),
@@ -144,20 +143,6 @@ class Listening<Own> implements Listener<Own> {
     this.#handing.clear();
     this.#handing.offer({ over: true, ...failed });
     if (failed) throw failed.why;
-  }
-
-  /** Who the token says it is; tries until the application gives one. */
-  async #user(signal: AbortSignal): Promise<string | undefined> {
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        return claims(await this.#client.tokens.current()).sub;
-      } catch (cause) {
-        const why = asError(cause);
-        if (why.final) throw why;
-        this.#stands("waiting", why);
-        await sleep(before(attempt, why.retryAfterMs, BY_CHANCE.random), signal);
-      }
-    }
   }
 
   #open(user: string | undefined): Device {

@@ -1,5 +1,7 @@
 // Where a device keeps its cursor: in IndexedDB in a browser, in memory elsewhere, or wherever the application says.
 
+import { Database } from "./database.js";
+
 /** What a device keeps. */
 export interface Kept {
   /** The name of its session. */
@@ -29,21 +31,17 @@ export class MemoryStore implements CursorStore {
   }
 }
 
-const DATABASE = "tidings";
-const DEVICES = "devices";
-
 /**
  * Keeps it in the browser, for all pages of the origin. Where the browser gives no room (a private window, a full
  * disk), it is memory until the page goes: what is pending is then sent again, and nothing is lost.
  */
 export class IndexedDbStore implements CursorStore {
   readonly #memory = new MemoryStore();
-  #opening: Promise<IDBDatabase> | undefined;
+  readonly #database = new Database("tidings", "devices");
 
   async load(key: string): Promise<Kept | undefined> {
     try {
-      const devices = (await this.#open()).transaction(DEVICES).objectStore(DEVICES);
-      return (await done(devices.get(key))) as Kept | undefined;
+      return (await this.#database.read((devices) => devices.get(key))) as Kept | undefined;
     } catch {
       return await this.#memory.load(key);
     }
@@ -51,38 +49,9 @@ export class IndexedDbStore implements CursorStore {
 
   async save(key: string, kept: Kept): Promise<void> {
     try {
-      const devices = (await this.#open()).transaction(DEVICES, "readwrite").objectStore(DEVICES);
-      await done(devices.put(kept, key));
+      await this.#database.write((devices) => devices.put(kept, key));
     } catch {
       await this.#memory.save(key, kept);
     }
   }
-
-  async #open(): Promise<IDBDatabase> {
-    this.#opening ??= new Promise((resolve, reject) => {
-      const asked = indexedDB.open(DATABASE, 1);
-      asked.onupgradeneeded = () => asked.result.createObjectStore(DEVICES);
-      asked.onsuccess = () => {
-        // Another page may bring a newer form; it must not wait for this one.
-        asked.result.onversionchange = () => this.#close(asked.result);
-        asked.result.onclose = () => (this.#opening = undefined);
-        resolve(asked.result);
-      };
-      asked.onerror = () => reject(asked.error);
-      asked.onblocked = () => reject(new Error("an older page holds the database"));
-    });
-    return await this.#opening;
-  }
-
-  #close(database: IDBDatabase): void {
-    database.close();
-    this.#opening = undefined;
-  }
-}
-
-function done<Value>(asked: IDBRequest<Value>): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    asked.onsuccess = () => resolve(asked.result);
-    asked.onerror = () => reject(asked.error);
-  });
 }
