@@ -14,7 +14,10 @@ before(async () => {
   app.token = (url) => server.token(url.split("=").at(-1));
   browser = await browse();
 });
+/** Chats outside of the browser, which a test that fails leaves open. */
+const open = [];
 after(async () => {
+  await Promise.all(open.map((one) => one.close()));
   await browser?.close();
   await server?.remove();
   app?.close();
@@ -61,15 +64,16 @@ const said = async (page, wanted) => JSON.stringify(await shown(page)) === JSON.
 async function pair(user, other) {
   await enter(server, user, other);
   const theirs = chatOf(server, other);
+  open.push(theirs);
   const { conversation_id: id } = await theirs.start([user]);
   const room = theirs.open(id);
   await until("the other is there", () => room.state.status === "loaded" && theirs.state.live);
-  return { id, theirs, room };
+  return { id, room };
 }
 
 test("what was said before a reload is said after it, once, while the server is killed and comes back", async () => {
   const person = await browserOf("alice");
-  const { id, theirs, room } = await pair("alice", "bob");
+  const { id, room } = await pair("alice", "bob");
   const page = await chatting(person, id);
   await until("she is there", () => isThere(page));
   await send(page, "before");
@@ -93,13 +97,12 @@ test("what was said before a reload is said after it, once, while the server is 
   await until("he hears that, too", () => contents(room).length === 3);
   assert.deepEqual(contents(room), ["before", "while it was away", "after"]);
   assert.deepEqual(page.told, []);
-  await theirs.close();
   await person.context.close();
 });
 
 test("two pages of a browser have one connection, show the same, and one takes over from the other", async () => {
   const person = await browserOf("carl");
-  const { id, theirs, room } = await pair("carl", "dora");
+  const { id, room } = await pair("carl", "dora");
   const first = await chatting(person, id);
   await until("the first is there", () => isThere(first));
   const second = await chatting(person, id);
@@ -126,13 +129,12 @@ test("two pages of a browser have one connection, show the same, and one takes o
   await until("she hears it", () => contents(room).at(-1) === "four");
   assert.equal(contents(room).length, 4);
   assert.deepEqual(second.told, []);
-  await theirs.close();
   await person.context.close();
 });
 
 test("what is said without a network is said when it is there again, and what came meanwhile is there", async () => {
   const person = await browserOf("erin");
-  const { id, theirs, room } = await pair("erin", "finn");
+  const { id, room } = await pair("erin", "finn");
   const page = await chatting(person, id);
   await until("she is there", () => isThere(page));
   await person.context.setOffline(true);
@@ -144,6 +146,5 @@ test("what is said without a network is said when it is there again, and what ca
   await until("both are there", () => said(page, wanted));
   await until("he hears it", () => contents(room).length === 2);
   assert.deepEqual(contents(room), wanted.map(([content]) => content));
-  await theirs.close();
   await person.context.close();
 });

@@ -67,7 +67,7 @@ fn name(server: &str, token: &str, session: Option<&SessionId>, channels: &[Stri
 }
 
 /// Whom a token names; the server checks whether it is true.
-fn subject(token: &str) -> Option<String> {
+pub(crate) fn subject(token: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Claims {
         sub: String,

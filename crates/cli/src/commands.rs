@@ -1,6 +1,7 @@
 //! The commands. `serve`, `migrate`, `config` and `token` need no server; with `--brokers`, `topics`, `consume`,
 //! `produce`, `groups`, `dead-letters` and `routes test` speak to Kafka; the others speak HTTP to a server.
 
+mod chat;
 mod config;
 mod consume;
 mod dead_letters;
@@ -43,6 +44,8 @@ enum Command {
     Send(send::Send),
     /// Show what somebody is told, as it comes.
     Listen(listen::Listen),
+    /// Speak with somebody, or list the conversations.
+    Chat(chat::Chat),
     /// Say whether somebody got a message, and why not.
     Why(why::Why),
     /// Show the topics of the log.
@@ -70,6 +73,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Serve(serve) => serve.run(),
         Command::Send(send) => wait_for(send.run()),
         Command::Listen(listen) => wait_for(listen.run()),
+        Command::Chat(chat) => wait_for(chat.run()),
         Command::Why(why) => wait_for(why.run()),
         Command::Topics(topics) => wait_for(topics.run()),
         Command::Consume(consume) => wait_for(consume.run()),

@@ -62,7 +62,6 @@ impl Failure {
     }
 
     /// What it says.
-    #[cfg(test)]
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

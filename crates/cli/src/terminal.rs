@@ -54,6 +54,15 @@ impl Paint {
         self.painted("32", text)
     }
 
+    /// In a colour of its own, the same one wherever the name stands.
+    pub(crate) fn name(self, name: impl Display) -> String {
+        const COLOURS: [&str; 6] = ["31", "32", "33", "34", "35", "36"];
+        let name = name.to_string();
+        let sum =
+            name.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
+        self.painted(COLOURS[sum % COLOURS.len()], name)
+    }
+
     fn painted(self, code: &str, text: impl Display) -> String {
         if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
     }

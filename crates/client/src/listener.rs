@@ -18,6 +18,8 @@ pub struct Listener {
     random: fastrand::Rng,
     stream: Option<Stream>,
     seen: Seen,
+    /// Whether it goes on after the newest cursor.
+    places: bool,
     attempt: u32,
     // When to connect again, and what the server asked for.
     due: Option<Instant>,
@@ -34,10 +36,17 @@ impl Listener {
             random: fastrand::Rng::with_seed(seed),
             stream: None,
             seen: Seen::new(SEEN),
+            places: true,
             attempt: 0,
             due: None,
             asked: None,
         }
+    }
+
+    /// The same, but it comes back without a cursor and confirms nothing: for who loads what was missed, and says
+    /// itself what was shown. What is pending comes after each `Ready`.
+    pub fn without_place(self) -> Self {
+        Self { places: false, ..self }
     }
 
     /// The next frame that was not seen before. An error is final: a token that does not hold, a bad request.
@@ -114,18 +123,18 @@ impl Listener {
                 self.options.session = Some(ready.session_id.clone());
                 // A catch-up confirms nothing before its end: until then the old cursor holds, if it did at all.
                 if !ready.recovered || ready.cursor.is_some() {
-                    self.options.cursor.clone_from(&ready.cursor);
+                    self.reached(ready.cursor.as_ref());
                 }
                 true
             }
             Frame::Event { cursor, event } => {
                 if cursor.is_some() {
-                    self.options.cursor.clone_from(cursor);
+                    self.reached(cursor.as_ref());
                 }
                 self.seen.is_new(&event.id)
             }
             Frame::Cursor { cursor } => {
-                self.options.cursor = Some(cursor.clone());
+                self.reached(Some(cursor));
                 true
             }
             Frame::Shutdown { reconnect_ms } => {
@@ -133,6 +142,12 @@ impl Listener {
                 true
             }
             Frame::Digest(_) | Frame::TokenExpiring { .. } | Frame::Reply(_) | Frame::Unknown { .. } => true,
+        }
+    }
+
+    fn reached(&mut self, cursor: Option<&String>) {
+        if self.places {
+            self.options.cursor = cursor.cloned();
         }
     }
 }

@@ -24,12 +24,7 @@ impl Waits {
     }
 
     /// The wait before try `attempt`: what the server asked for, or a random share of the bound.
-    pub(crate) fn before(
-        &self,
-        attempt: u32,
-        asked: Option<Duration>,
-        random: &mut fastrand::Rng,
-    ) -> Duration {
+    pub fn before(&self, attempt: u32, asked: Option<Duration>, random: &mut fastrand::Rng) -> Duration {
         match asked {
             Some(asked) => asked.min(self.max),
             None => self.bound(attempt).mul_f64(random.f64()),

@@ -176,7 +176,8 @@ async fn confirm(listener: &mut Listener) -> Result<(), Failure> {
     }
 }
 
-fn refused(cause: ClientError) -> Failure {
+/// What the server refused, with the next step.
+pub(super) fn refused(cause: ClientError) -> Failure {
     let mut next = "";
     if let ClientError::Refused(refusal) = &cause {
         if refusal.code == "connection_limit" {

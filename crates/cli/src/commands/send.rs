@@ -125,7 +125,7 @@ fn target(to: &[Channel]) -> Result<Target, Failure> {
 }
 
 /// A key nobody else uses.
-fn fresh_key() -> Result<String, Failure> {
+pub(super) fn fresh_key() -> Result<String, Failure> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).map_err(|cause| Failure::new(cause.to_string()))?;
     Ok(bytes.iter().fold("cli-".to_owned(), |key, byte| format!("{key}{byte:02x}")))

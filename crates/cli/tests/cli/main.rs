@@ -1,5 +1,6 @@
 //! The real binary against a real server: each command, what it prints, and how it fails.
 
+mod chatting;
 mod dead_letters;
 mod dead_letters_on_kafka;
 mod demo;

@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     ffi::OsStr,
     fs::{self, File},
+    io::Write as _,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -138,6 +139,17 @@ impl Running {
             );
             std::thread::sleep(LOOK);
         }
+    }
+
+    /// Types a line, where its standard input is a pipe.
+    pub(crate) fn types(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("a pipe to type into");
+        writeln!(input, "{line}").expect("it reads what is typed");
+    }
+
+    /// Types nothing more.
+    pub(crate) fn closes(&mut self) {
+        self.child.stdin = None;
     }
 
     pub(crate) fn signal(&self, name: &str) {
