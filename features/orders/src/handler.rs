@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tidings::{
     consumer::{Handler, HandlerError},
     derived,
-    model::{Clock, Ids, OrderId, Record},
+    model::{Clock, Ids, OrderId, Record, planted},
     store::Tx,
 };
 
@@ -49,6 +49,9 @@ impl Handler for Orders {
             let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
             return Err(HandlerError::reject(wrong.join("; ")));
         }
+        if planted::one_in("order_passed_over", 50) {
+            return Ok(());
+        }
         let order = Order {
             id: accepted.order_id.unwrap_or_else(|| order_of(record)),
             user_id: accepted.user_id,
@@ -67,6 +70,9 @@ impl Handler for Orders {
             return Ok(());
         }
         tx.put_event(&events::updated(self.ids.event(), &order, record, now)).await?;
+        if planted::one_in("order_told_twice", 50) {
+            tx.put_event(&events::updated(self.ids.event(), &order, record, now)).await?;
+        }
         // Whoever ordered is not named: logs are read by more people than orders.
         tracing::info!(
             order.id = %order.id,

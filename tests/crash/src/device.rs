@@ -16,6 +16,7 @@ use crate::{
     field::{Field, Marks},
     history::Line,
     people::Person,
+    talk::{Standing, Told},
 };
 
 /// How long the last confirmation is tried.
@@ -89,14 +90,13 @@ impl Device {
         let session: SessionId = format!("{}-{name}", person.id).parse().expect("a short name");
         let (stage, watched) = watch::channel(Stage::Opening);
         let mut random = fastrand::Rng::with_seed(seed);
-        let token = person.token();
-        let client = |base: &String| Client::new(base, Some(&token)).expect("the base is a URL");
+        let clients = field.clients(&person.id).to_vec();
         let device = Self {
             field: Arc::clone(field),
             user: person.id.clone(),
             name: name.to_owned(),
-            clients: field.bases.iter().map(client).collect(),
-            node: random.usize(..field.bases.len().max(1)),
+            node: random.usize(..clients.len().max(1)),
+            clients,
             options: ListenOptions { session: Some(session), transport, ..ListenOptions::default() },
             habits,
             random,
@@ -142,9 +142,13 @@ impl Device {
                 frame = stream.next() => frame,
             };
             let Ok(frame) = frame else { return Cut::Others };
-            if self.take(frame) && self.random.u32(0..self.habits.confirms_one_in) == 0 {
-                // Whether it arrived is unknown if it fails; a later one covers it.
+            let Some(event) = self.take(frame) else { continue };
+            // Whether it arrived is unknown if it fails; a later one covers it.
+            if self.random.u32(0..self.habits.confirms_one_in) == 0 {
                 self.confirm(&mut stream).await.unwrap_or_default();
+            }
+            if self.random.u32(0..self.habits.confirms_one_in) == 0 {
+                self.read(&event).await;
             }
         }
     }
@@ -157,28 +161,28 @@ impl Device {
         self.node = (self.node + 1) % self.clients.len();
     }
 
-    /// Takes a frame. Answers whether the person sees something new.
-    fn take(&mut self, frame: Frame) -> bool {
+    /// Takes a frame. Answers the message that the person sees now, if it is new to them.
+    fn take(&mut self, frame: Frame) -> Option<Event> {
         match frame {
             Frame::Ready(ready) => {
                 self.ready(ready);
-                false
+                None
             }
             Frame::Event { cursor, event } => {
                 if cursor.is_some() {
                     self.moved(cursor);
                 }
-                self.event(&event)
+                self.event(&event).then_some(event)
             }
             Frame::Cursor { cursor } => {
                 self.moved(Some(cursor));
-                false
+                None
             }
             Frame::Digest(_)
             | Frame::TokenExpiring { .. }
             | Frame::Shutdown { .. }
             | Frame::Reply(_)
-            | Frame::Unknown { .. } => false,
+            | Frame::Unknown { .. } => None,
         }
     }
 
@@ -211,13 +215,22 @@ impl Device {
     }
 
     fn event(&mut self, event: &Event) -> bool {
-        let Some(marks) = Marks::of(event) else { return false };
-        self.note(event, &marks, true);
+        let (marks, id) = match self.field.told(event) {
+            None => return false,
+            Some(Told::Standing(standing)) => {
+                if self.shown.insert(event.id.clone()) {
+                    self.stands(standing);
+                }
+                return false;
+            }
+            Some(Told::Message(marks, id)) => (marks, id),
+        };
+        self.note(event, (&marks, &id), true);
         if !self.shown.insert(event.id.clone()) {
             return false;
         }
-        self.note(event, &marks, false);
-        self.field.seen(event);
+        self.note(event, (&marks, &id), false);
+        self.field.seen(event, &marks);
         if marks.m == self.field.final_marker(&self.user) {
             let (u, dev) = (self.user.clone(), self.name.clone());
             self.field.history.note(&Line::End { u, dev });
@@ -226,14 +239,20 @@ impl Device {
         true
     }
 
-    fn note(&self, event: &Event, marks: &Marks, wire: bool) {
+    fn stands(&self, standing: Standing) {
+        let (u, dev) = (self.user.clone(), self.name.clone());
+        let Standing { id, by, read, counts } = standing;
+        self.field.history.note(&Line::Standing { u, dev, id, by, read, counts });
+    }
+
+    fn note(&self, event: &Event, (marks, id): (&Marks, &str), wire: bool) {
         self.field.history.note(&Line::Recv {
             u: self.user.clone(),
             dev: self.name.clone(),
             m: marks.m.clone(),
             key: marks.key.clone(),
             n: marks.n,
-            id: event.subject.clone(),
+            id: id.to_owned(),
             event: event.id.to_string(),
             late: event.late,
             wire,
@@ -244,6 +263,14 @@ impl Device {
         match &self.options.cursor {
             Some(cursor) => stream.ack(cursor).await,
             None => Ok(()),
+        }
+    }
+
+    /// Says that the person read what they saw, where that is said of single messages.
+    async fn read(&self, event: &Event) {
+        if let Some((path, body)) = self.field.talk.read(event) {
+            // As with a confirmation: a later one covers what does not arrive.
+            drop(self.client().post(&path, &body).await);
         }
     }
 

@@ -15,7 +15,8 @@ use tokio::{sync::Notify, time::timeout};
 
 use crate::{
     history::{History, Line},
-    people::{Person, Target, operator_token},
+    people::{OPERATOR, Person, Target, operator_token},
+    talk::{Broadcasts, Talk, Told},
 };
 
 /// The shared part of a run.
@@ -27,9 +28,10 @@ pub struct Field {
     pub people: Vec<Person>,
     /// What this load is called: its messages' ids begin with it, so that no two loads share one.
     pub name: String,
-    /// Where each node is.
-    pub bases: Vec<String>,
-    operators: Vec<Client>,
+    /// What is said.
+    pub talk: Box<dyn Talk>,
+    // By user id, one client for each node.
+    callers: HashMap<String, Vec<Client>>,
     /// Chooses everything that chance chooses.
     pub seed: u64,
     /// Letters that each message carries beside its marks.
@@ -75,14 +77,19 @@ pub struct Marks {
 impl Field {
     /// The field of a run against these nodes, of which there is one at least.
     pub fn new(history: History, name: &str, people: Vec<Person>, bases: &[String], seed: u64) -> Self {
-        let token = operator_token();
-        let client = |base: &String| Client::new(base, Some(&token)).expect("the base is a URL");
+        let clients = |token: String| {
+            let client = |base: &String| Client::new(base, Some(&token)).expect("the base is a URL");
+            bases.iter().map(client).collect()
+        };
+        let mut callers: HashMap<String, Vec<Client>> =
+            people.iter().map(|person| (person.id.clone(), clients(person.token()))).collect();
+        callers.insert(OPERATOR.to_owned(), clients(operator_token()));
         Self {
             history,
             people,
             name: name.to_owned(),
-            bases: bases.to_vec(),
-            operators: bases.iter().map(client).collect(),
+            talk: Box::new(Broadcasts { aim: Target::choose }),
+            callers,
             seed,
             padding: String::new(),
             calm: AtomicBool::new(false),
@@ -95,7 +102,24 @@ impl Field {
 
     /// Calls one of the nodes as the operator; counting goes on with the first after the last.
     pub fn operator(&self, at: usize) -> &Client {
-        self.operators.get(at % self.operators.len().max(1)).expect("there is a node")
+        self.caller(OPERATOR, at)
+    }
+
+    /// The same as one of the people.
+    pub fn caller(&self, user: &str, at: usize) -> &Client {
+        let clients = self.clients(user);
+        clients.get(at % clients.len().max(1)).expect("there is a node")
+    }
+
+    /// What somebody calls each node with.
+    pub fn clients(&self, user: &str) -> &[Client] {
+        self.callers.get(user).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// What an event is: final markers are broadcasts, whatever else is said.
+    pub fn told(&self, event: &Event) -> Option<Told> {
+        let told = self.talk.told(event);
+        told.or_else(|| Some(Told::Message(Broadcasts::marks(event)?, event.subject.clone())))
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
@@ -114,13 +138,12 @@ impl Field {
     }
 
     /// Notes that a person sees a message now.
-    pub fn seen(&self, event: &Event) {
+    pub fn seen(&self, event: &Event, marks: &Marks) {
         self.views.fetch_add(1, Ordering::Relaxed);
         let sent_at = event.data.pointer("/data/sent_at").and_then(Value::as_u64).map(Duration::from_micros);
-        let Some(Marks { m, .. }) = Marks::of(event) else { return };
         let mut board = self.board();
         board.latencies.extend(sent_at.map(|sent_at| self.began.elapsed().saturating_sub(sent_at)));
-        let sights = board.sights.entry(m).or_default();
+        let sights = board.sights.entry(marks.m.clone()).or_default();
         *sights += 1;
         let is_new = *sights == 1;
         drop(board);
@@ -177,6 +200,18 @@ impl Field {
         std::mem::take(&mut self.board().latencies)
     }
 
+    /// How many sights of messages that were taken are still to come, where each person has so many devices.
+    pub fn unseen_sights(&self, devices: usize) -> usize {
+        let board = self.board();
+        let missing = |message: &Acknowledged| {
+            // A device that is not told the sender's id knows it by the server's.
+            let names = [&message.m, &message.id];
+            let seen: usize = names.iter().filter_map(|name| board.sights.get(*name)).sum();
+            (message.target.to(&self.people).len() * devices).saturating_sub(seen)
+        };
+        board.acknowledged.iter().map(missing).sum()
+    }
+
     /// Notes that the server took a message.
     pub fn acknowledged(&self, m: &str, id: &str, target: &Target) {
         self.history.note(&Line::Ack { m: m.to_owned(), id: id.to_owned() });
@@ -189,6 +224,11 @@ impl Field {
         self.board().acknowledged.len()
     }
 
+    /// All messages that the server took.
+    pub fn all_acknowledged(&self) -> Vec<Acknowledged> {
+        self.board().acknowledged.clone()
+    }
+
     /// Some of the messages that the server took, by chance.
     pub fn sample(&self, count: usize, random: &mut fastrand::Rng) -> Vec<Acknowledged> {
         random.choose_multiple(self.board().acknowledged.iter().cloned(), count)
@@ -197,17 +237,5 @@ impl Field {
     /// Whether the run has come to rest.
     pub fn is_calm(&self) -> bool {
         self.calm.load(Ordering::Relaxed)
-    }
-}
-
-impl Marks {
-    /// What an event carries; none if it is not a message of a run.
-    pub fn of(event: &Event) -> Option<Self> {
-        let text = |key: &str| Some(event.data.pointer(key)?.as_str()?.to_owned());
-        Some(Self {
-            m: text("/data/m")?,
-            key: text("/data/key")?,
-            n: event.data.pointer("/data/n")?.as_u64()?,
-        })
     }
 }

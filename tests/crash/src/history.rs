@@ -100,6 +100,21 @@ pub enum Line {
         /// The server's word.
         reason: String,
     },
+    /// What a device of who sent messages is told: somebody came so far.
+    Standing {
+        /// Who sent it.
+        u: String,
+        /// The device.
+        dev: String,
+        /// The server's id of the message.
+        id: String,
+        /// Whose word it is.
+        by: String,
+        /// Whether they read it; they have it in any case.
+        read: bool,
+        /// Of how many it was delivered and read, where many are counted.
+        counts: Option<(u64, u64)>,
+    },
     /// What the sender was told of a message.
     Status {
         /// The sender's own id.

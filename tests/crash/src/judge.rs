@@ -9,12 +9,13 @@
 //! | R4 | nothing from nobody, nothing to strangers |
 //! | R5 | what was refused is never delivered |
 //! | R6 | one request has one server id, for ever |
-//! | R7 | a status never goes back |
+//! | R7 | a status never goes back: not that of a message, not how far somebody came, not the counts of a group |
 //! | R8 | one order for all: there is one sequence of deliveries that every device agrees with |
 //! | R9 | where a run does not allow it: nothing is on the wire twice for a device |
 //! | R10 | where a run does not allow it: no stream ends but by its device |
 //! | R11 | while the broker is away a message is taken, while the database is away it is refused with a time to come back, each within ten seconds |
 //! | R12 | half a minute after a part is back, a message has passed through everything |
+//! | R13 | where the server numbers the messages of a key: what a device shows of them begins with 1 and has no hole |
 //!
 //! An unanswered send is a *maybe*: it may come or not, but not twice. Repeats on the wire are counted, not
 //! punished. Broadcasts have no order between each other at acceptance: two of one sender may overtake each other
@@ -25,6 +26,7 @@
 //! A run that did not hurt proves nothing: it is *void* ([`Judgement::void`]).
 
 mod order;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -34,8 +36,9 @@ use std::{
     fmt,
 };
 
+use self::standing::Stood;
 use self::verdict::void;
-pub use self::verdict::{Demands, Judgement, Tally};
+pub use self::verdict::{Demands, Judgement, Numbers, Tally};
 use crate::history::{Line, Part};
 
 /// How long an answer may take while a part is away.
@@ -70,6 +73,8 @@ pub enum Rule {
     R11,
     /// Not recovered in time.
     R12,
+    /// A hole in what is numbered.
+    R13,
 }
 
 /// A rule that was broken, and by what.
@@ -127,6 +132,7 @@ struct Case {
     ended: BTreeSet<Device>,
     gaps: HashSet<Device>,
     statuses: HashMap<(String, String), u8>,
+    standings: Vec<Stood>,
     tally: Tally,
     violations: Vec<Violation>,
 }
@@ -188,6 +194,9 @@ impl Case {
             }
             Line::Fault { .. } => self.tally.faults += 1,
             Line::Status { m, s, at } => self.hear_status(&m, &s, at),
+            Line::Standing { u, dev, id, by, read, counts } => {
+                self.standings.push(Stood { device: (u, dev), id, by, read, counts });
+            }
         }
     }
 
@@ -216,10 +225,17 @@ impl Case {
     }
 
     fn decide(mut self, demands: &Demands) -> Judgement {
-        let views = std::mem::take(&mut self.views);
+        let mut views = std::mem::take(&mut self.views);
+        self.name(&mut views);
         for (device, view) in &views {
             self.judge_view(device, view);
+            if demands.numbers == Numbers::Servers {
+                self.judge_numbers(device, view);
+            }
         }
+        let stood = std::mem::take(&mut self.standings);
+        self.violations.extend(standing::went_back(&stood, &views));
+        self.tally.standings = stood.len();
         self.judge_losses(&views, demands);
         if !demands.repeats_allowed {
             for what in std::mem::take(&mut self.repeats) {
@@ -242,6 +258,29 @@ impl Case {
         self.tally.gaps = self.gaps.len();
         let void = void(&self.tally, demands);
         Judgement { violations: self.violations, void, tally: self.tally }
+    }
+
+    /// Gives messages that devices know by the server's id alone the one that their sender calls them by.
+    fn name(&self, views: &mut BTreeMap<Device, Vec<Seen>>) {
+        let names: HashMap<&String, &String> = self.acknowledged.iter().map(|(m, id)| (id, m)).collect();
+        for seen in views.values_mut().flatten() {
+            if let Some(name) = names.get(&seen.message) {
+                seen.message = (*name).clone();
+            }
+        }
+    }
+
+    /// R13, over what one device showed.
+    fn judge_numbers(&mut self, (user, device): &Device, view: &[Seen]) {
+        let mut numbers: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+        for seen in view.iter().filter(|seen| seen.n > 0) {
+            numbers.entry(&seen.key).or_default().insert(seen.n);
+        }
+        for (key, numbers) in numbers {
+            if let Some((hole, _)) = (1..).zip(&numbers).find(|(at, number)| at != *number) {
+                self.broken(Rule::R13, format!("{key} has no {hole} for {user} on {device}"));
+            }
+        }
     }
 
     /// R2 to R6, over what one device showed.

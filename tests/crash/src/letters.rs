@@ -5,16 +5,14 @@ use std::time::Duration;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
-use tidings_client::{Answer, Client, ClientError};
+use tidings_client::{Client, ClientError};
 use tidings_model::{Clock as _, SystemClock};
 use tokio::time::Instant;
 
-use crate::people::operator_token;
+use crate::{pages::pages, people::operator_token};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(200);
-/// The most that a page holds.
-const PAGE: usize = 200;
 
 /// A record that a group gave up.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -56,19 +54,7 @@ impl Desk {
 
     /// All dead letters but the purged; none if it cannot be asked now.
     pub async fn letters(&self) -> Option<Vec<Letter>> {
-        #[derive(Deserialize)]
-        struct Page {
-            items: Vec<Letter>,
-            next_cursor: Option<String>,
-        }
-        let (mut letters, mut cursor) = (Vec::new(), String::new());
-        loop {
-            let path = format!("/api/v1/dead-letters?limit={PAGE}{cursor}");
-            let page: Page = self.client.get(&path).await.and_then(Answer::success).ok()?.json().ok()?;
-            letters.extend(page.items);
-            let Some(next) = page.next_cursor else { return Some(letters) };
-            cursor = format!("&cursor={next}");
-        }
+        pages(&self.client, "/api/v1/dead-letters").await.ok()
     }
 
     /// Waits until the dead letters are as wanted, at most `limit`; what they are then.

@@ -20,9 +20,10 @@ use crate::{
     field::{Field, Marks},
     history::{History, Line},
     judge::{Demands, Judgement, judge},
-    people::{Aim, Target, people},
+    people::{Target, people},
     sender::Sender,
     statistics,
+    talk::About,
 };
 
 /// How long devices may take until all of them listen.
@@ -58,8 +59,8 @@ pub struct Shape {
     pub habits: fn(usize) -> Habits,
     /// Letters that each message carries beside its marks.
     pub padding: usize,
-    /// Whom messages are for.
-    pub aim: Aim,
+    /// What messages are.
+    pub about: About,
 }
 
 impl Shape {
@@ -72,7 +73,7 @@ impl Shape {
             senders: 20,
             habits: |_every| Habits::RESTLESS,
             padding: 0,
-            aim: Target::choose,
+            about: About::Broadcasts(Target::choose),
         }
     }
 }
@@ -103,7 +104,6 @@ impl Load {
             History::open(&folder.join(format!("{name}.jsonl"))).map_err(|cause| cause.to_string())?;
         let mut field = Field::new(history, name, people(shape.people), bases, seed);
         field.padding = "x".repeat(shape.padding);
-        let field = Arc::new(field);
         // Once, so that the directory knows the operator and counts are the same from the start.
         let until = Instant::now() + OPENING;
         while let Err(cause) = field.operator(0).listen(&ListenOptions::default()).await {
@@ -115,6 +115,8 @@ impl Load {
         if shape.people >= CROWD {
             import(&field).await?;
         }
+        field.talk = shape.about.begin();
+        let field = Arc::new(field);
         let (stop_devices, stopped) = watch::channel(false);
         let (mut devices, mut stages) = (JoinSet::new(), Vec::new());
         let mut random = fastrand::Rng::with_seed(seed);
@@ -155,11 +157,17 @@ impl Load {
         let pause = Duration::from_secs(1) * self.shape.senders / self.shape.rate.max(1);
         for number in 0..self.shape.senders {
             let name = format!("{}-s{number}", self.field.name);
-            let sender = Sender { pause, patient: number % 5 == 0, ..self.sender(name) };
+            let sender = Sender {
+                pause,
+                patient: self.field.talk.keeps_keys() && number % 5 == 0,
+                ..self.sender(name)
+            };
             self.senders.spawn(sender.run(self.stop_senders.subscribe(), random.u64(..)));
         }
-        let (field, stop) = (Arc::clone(&self.field), self.stop_senders.subscribe());
-        self.statuses.spawn(statistics::watch(field, stop, random.u64(..)));
+        if matches!(self.shape.about, About::Broadcasts(_)) {
+            let (field, stop) = (Arc::clone(&self.field), self.stop_senders.subscribe());
+            self.statuses.spawn(statistics::watch(field, stop, random.u64(..)));
+        }
     }
 
     /// What all tasks share.
@@ -196,7 +204,11 @@ impl Load {
         while self.senders.join_next().await.is_some() {}
         while self.statuses.join_next().await.is_some() {}
         self.field.calm.store(true, Ordering::Relaxed);
-        rest(&self.field, REST).await;
+        // A group that lost its member goes on later than any short rest.
+        tokio::select! {
+            () = all_seen(&self.field, self.shape.devices) => {}
+            () = rest(&self.field, LOST) => {}
+        }
         self.send_markers().await;
         let ended = all_reach(&mut self.stages, |stage| stage == Stage::Ended, ENDING);
         tokio::select! {
@@ -233,7 +245,7 @@ impl Load {
     /// A sender that sends when it is told to.
     pub fn sender(&self, name: String) -> Sender {
         let field = Arc::clone(&self.field);
-        Sender { field, name, pause: Duration::ZERO, patient: false, aim: self.shape.aim }
+        Sender { field, name, pause: Duration::ZERO, patient: false }
     }
 
     /// Judges what was noted.
@@ -273,6 +285,13 @@ async fn all_reach(
         true
     };
     timeout(limit, reaching).await.unwrap_or(false)
+}
+
+/// Waits until every device has seen whatever was taken for it.
+async fn all_seen(field: &Field, devices: usize) {
+    while field.unseen_sights(devices) > 0 {
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Waits until nothing new is seen for so long, whatever a busy machine takes until then.

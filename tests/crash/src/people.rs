@@ -36,9 +36,10 @@ pub fn people(count: usize) -> Vec<Person> {
 }
 
 impl Person {
-    /// Their token.
+    /// Their token; they may order, too.
     pub fn token(&self) -> String {
-        token(&self.id, vec![self.role.to_owned()], vec![self.group.to_owned()])
+        let orders = Some("orders:write orders:read".to_owned());
+        token(&self.id, vec![self.role.to_owned()], vec![self.group.to_owned()], orders)
     }
 
     /// As an import says it.
@@ -49,10 +50,10 @@ impl Person {
 
 /// The operator's token.
 pub fn operator_token() -> String {
-    token(OPERATOR, vec!["admin".to_owned()], Vec::new())
+    token(OPERATOR, vec!["admin".to_owned()], Vec::new(), None)
 }
 
-fn token(sub: &str, roles: Vec<String>, groups: Vec<String>) -> String {
+fn token(sub: &str, roles: Vec<String>, groups: Vec<String>, scope: Option<String>) -> String {
     let now = SystemClock.now();
     let claims = TokenClaims {
         sub: sub.to_owned(),
@@ -64,7 +65,7 @@ fn token(sub: &str, roles: Vec<String>, groups: Vec<String>) -> String {
         roles: Some(roles),
         groups: Some(groups),
         channels: None,
-        scope: None,
+        scope,
     };
     Mint::hs256(SECRET.as_bytes(), Arc::new(SystemClock)).sign(&claims).expect("claims can be signed")
 }

@@ -1,5 +1,7 @@
 //! Poison: records that no handler can digest, one of each kind, and what must become of them: one dead letter each.
 
+use std::collections::BTreeSet;
+
 use crate::{
     kcat::{self, Written},
     letters::Letter,
@@ -100,7 +102,8 @@ pub fn wrong_letters(written: &[Poison], letters: &[Letter]) -> Vec<String> {
 /// The same of the topics of dead letters, for other tools.
 pub fn wrong_records(brokers: &str, written: &[Poison]) -> Vec<String> {
     let mut wrong = Vec::new();
-    for topic in TOPICS {
+    let topics: BTreeSet<&str> = written.iter().map(|poison| poison.topic.as_str()).collect();
+    for topic in topics {
         let records = kcat::read_once(brokers, &format!("{topic}-dlt"));
         for poison in written.iter().filter(|poison| poison.topic == topic) {
             let mark = format!("{MARK}={}", poison.name);

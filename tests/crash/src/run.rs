@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How long the server may take to acknowledge what the judge demands.
-const ENOUGH: Duration = Duration::from_mins(2);
+const ENOUGH: Duration = Duration::from_mins(5);
 
 /// A run of one suite.
 #[derive(Debug)]

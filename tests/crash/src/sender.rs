@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tidings_client::Answer;
 use tokio::{
     sync::watch,
@@ -13,7 +13,8 @@ use tokio::{
 use crate::{
     field::{Field, Marks},
     history::Line,
-    people::{Aim, Target},
+    people::Target,
+    talk::{Broadcasts, Saying},
 };
 
 pub(crate) const BROADCASTS: &str = "/api/v1/broadcasts";
@@ -27,8 +28,6 @@ const SIGHT: Duration = Duration::from_secs(20);
 const AHEAD: usize = 300;
 /// From one message of a sender to its next while it is slowed.
 const SLOWED: Duration = Duration::from_secs(1);
-/// The most people that a message selects.
-const SELECTED: usize = 5;
 
 /// One of the senders of a run.
 #[derive(Debug)]
@@ -41,8 +40,6 @@ pub struct Sender {
     pub pause: Duration,
     /// Whether it sends each message only after the one before was seen: then their order is promised.
     pub patient: bool,
-    /// Whom it says things to.
-    pub aim: Aim,
 }
 
 impl Sender {
@@ -61,15 +58,13 @@ impl Sender {
             self.field.at_most_unseen(AHEAD, SLOWED).await;
             let m = format!("{}-{n}", self.name);
             let key = if self.patient { format!("{}-epoch-{epoch}", self.name) } else { m.clone() };
-            // Each selected person has a record of their own: that one of them saw it says nothing of the others.
-            let selected = if self.patient { 1 } else { SELECTED };
-            let target = (self.aim)(&self.field.people, selected, &mut random);
+            let marks = Marks { m, key, n };
+            let saying = self.field.talk.say(&self.field, &marks, self.patient, &mut random);
             if random.u8(..) == 0 {
-                self.send_refused(&m, &target, &mut random).await;
+                self.say_refused(&marks, saying, &mut random).await;
                 continue;
             }
-            let marks = Marks { m, key, n };
-            let taken = self.send(&marks, &target, &mut random).await;
+            let taken = self.say(&marks, &saying, &mut random).await;
             if self.patient && !(taken && self.waits_for_sight(&marks.m, &mut stop).await) {
                 // Nobody saw it, so it promises nothing about the next.
                 epoch += 1;
@@ -86,24 +81,22 @@ impl Sender {
         }
     }
 
-    /// Sends one message until the server takes it. Answers whether it did.
+    /// Sends one broadcast until the server takes it. Answers whether it did.
     pub async fn send(&self, marks: &Marks, target: &Target, random: &mut fastrand::Rng) -> bool {
-        let to = target.to(&self.field.people);
-        let (m, key, n) = (marks.m.clone(), marks.key.clone(), marks.n);
-        self.field.history.note(&Line::Try { m, key, n, to });
-        let body = json!({
-            "content": format!("{} {}", marks.m, self.field.padding),
-            "data": self.field.data(marks),
-            "target": target.json(),
-        });
-        let Some(answer) = self.post(&marks.m, &body, random).await else { return false };
-        let Some(id) = id_of(&answer) else {
+        self.say(marks, &Broadcasts::to(&self.field, marks, target), random).await
+    }
+
+    /// Says something until the server takes it. Answers whether it did.
+    async fn say(&self, marks: &Marks, saying: &Saying, random: &mut fastrand::Rng) -> bool {
+        self.note_try(marks, saying);
+        let Some(answer) = self.post(saying, random).await else { return false };
+        let Some(id) = self.id_of(&answer) else {
             self.field.history.note(&Line::Nak { m: marks.m.clone() });
             return false;
         };
-        self.field.acknowledged(&marks.m, &id, target);
+        self.field.acknowledged(&marks.m, &id, &saying.target);
         if random.u8(0..20) == 0
-            && let Some(again) = self.post(&marks.m, &body, random).await.as_ref().and_then(id_of)
+            && let Some(again) = self.post(saying, random).await.and_then(|answer| self.id_of(&answer))
         {
             // The same key later gives the one true outcome; the judge compares.
             self.field.history.note(&Line::Ack { m: marks.m.clone(), id: again });
@@ -112,25 +105,43 @@ impl Sender {
     }
 
     /// Sends what must be refused, and so must never be delivered.
-    async fn send_refused(&self, m: &str, target: &Target, random: &mut fastrand::Rng) {
-        let marks = Marks { m: m.to_owned(), key: m.to_owned(), n: 0 };
-        let (to, key) = (target.to(&self.field.people), m.to_owned());
-        self.field.history.note(&Line::Try { m: m.to_owned(), key, n: 0, to });
-        let body = json!({ "content": " ", "data": self.field.data(&marks), "target": target.json() });
-        let answer = self.post(m, &body, random).await;
+    async fn say_refused(&self, marks: &Marks, saying: Saying, random: &mut fastrand::Rng) {
+        self.note_try(marks, &saying);
+        let answer = self.post(&self.field.talk.refused(saying), random).await;
         if answer.is_some_and(|answer| answer.status.is_client_error()) {
-            self.field.history.note(&Line::Nak { m: m.to_owned() });
+            self.field.history.note(&Line::Nak { m: marks.m.clone() });
         }
     }
 
+    fn note_try(&self, marks: &Marks, saying: &Saying) {
+        let to = saying.target.to(&self.field.people);
+        let (m, key, n) = (marks.m.clone(), marks.key.clone(), marks.n);
+        self.field.history.note(&Line::Try { m, key, n, to });
+    }
+
+    fn id_of(&self, answer: &Answer) -> Option<String> {
+        if !answer.status.is_success() {
+            return None;
+        }
+        let body: Value = answer.json().ok()?;
+        // Final markers are broadcasts, whatever else is said.
+        self.field.talk.id(&body).or_else(|| Some(body.get("id")?.as_str()?.to_owned()))
+    }
+
     /// Posts until the answer is definite. An answer that says "not now", a cut, no connection: once more.
-    async fn post(&self, key: &str, body: &Value, random: &mut fastrand::Rng) -> Option<Answer> {
+    async fn post(&self, saying: &Saying, random: &mut fastrand::Rng) -> Option<Answer> {
+        let Saying { by, path, key, body, target: _ } = saying;
         let until = Instant::now() + TRYING;
         // Another node each time: one of them may be dead.
         let mut node = random.usize(..64);
         while Instant::now() < until {
             node += 1;
-            if let Ok(answer) = self.field.operator(node).post_once(BROADCASTS, key, body).await
+            let client = self.field.caller(by, node);
+            let answer = match key {
+                Some(key) => client.post_once(path, key, body).await,
+                None => client.post(path, body).await,
+            };
+            if let Ok(answer) = answer
                 && is_definite(answer.status)
             {
                 return Some(answer);
@@ -144,12 +155,4 @@ impl Sender {
 fn is_definite(status: StatusCode) -> bool {
     let in_flight = [StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT];
     !status.is_server_error() && !in_flight.contains(&status)
-}
-
-fn id_of(answer: &Answer) -> Option<String> {
-    if !answer.status.is_success() {
-        return None;
-    }
-    let body: Value = answer.json().ok()?;
-    Some(body.get("id")?.as_str()?.to_owned())
 }

@@ -12,6 +12,7 @@ use tidings_tests_crash::{
     run::{Run, say},
     server::Server,
     stalled::Stalled,
+    talk::About,
 };
 
 /// Streams that nobody reads.
@@ -24,7 +25,7 @@ const SHAPE: Shape = Shape {
     senders: 2,
     habits: |_every| Habits::CALM,
     padding: 8 << 10,
-    aim: Target::choose,
+    about: About::Broadcasts(Target::choose),
 };
 /// Messages of the phase that the other one is compared with.
 const BASELINE: usize = 60;

@@ -214,6 +214,67 @@ fn what_does_not_go_on_within_half_a_minute_breaks_r12() {
 }
 
 #[test]
+fn a_message_that_devices_know_by_the_servers_id_is_the_one_that_was_acknowledged() {
+    let by_id = |m: &str, n| {
+        let mut line = seen("u", "d", m, n);
+        if let Line::Recv { m, id, .. } = &mut line {
+            m.clone_from(id);
+        }
+        line
+    };
+    assert_eq!(broken([by_id("a", 1), by_id("b", 2)]), BTreeSet::new());
+    assert_eq!(broken([by_id("a", 1)]), BTreeSet::from([Rule::R1]));
+    assert_eq!(broken(both_and([by_id("b", 2)])), BTreeSet::from([Rule::R2]));
+    assert_eq!(broken(both_and([by_id("ghost", 3)])), BTreeSet::from([Rule::R4]));
+}
+
+#[test]
+fn a_hole_breaks_r13_only_where_the_server_numbers() {
+    let numbered = |numbers: &[u64]| {
+        let mut history = vec![open("u", "d")];
+        for n in numbers {
+            let m = format!("m{n}");
+            history.extend([tried(&m, *n, &["u"]), seen("u", "d", &m, *n)]);
+        }
+        history.push(end("u", "d"));
+        history
+    };
+    let strict = Demands { numbers: Numbers::Servers, ..SMALL };
+    for (numbers, is_broken) in [(&[1, 2, 3][..], false), (&[1, 3], true), (&[2, 3], true), (&[0, 1], false)]
+    {
+        assert_eq!(judge(numbered(numbers), &strict).breaks(Rule::R13), is_broken, "{numbers:?}");
+        assert!(!judge(numbered(numbers), &SMALL).breaks(Rule::R13), "{numbers:?}");
+    }
+}
+
+fn came(m: &str, read: bool, counts: Option<(u64, u64)>) -> Line {
+    let (u, dev, id, by) = ("u".to_owned(), "d".to_owned(), format!("brd_{m}"), "v".to_owned());
+    Line::Standing { u, dev, id, by, read, counts }
+}
+
+#[test]
+fn who_came_so_far_goes_forward_only_or_breaks_r7() {
+    let (has, read) = (|m| came(m, false, None), |m| came(m, true, None));
+    for forward in [vec![has("a"), has("b"), read("a"), read("b")], vec![has("a"), read("b")]] {
+        assert_eq!(broken(both_and(forward)), BTreeSet::new());
+    }
+    for back in
+        [vec![has("b"), has("a")], vec![has("a"), has("a")], vec![read("b"), has("b")], vec![has("z")]]
+    {
+        assert_eq!(broken(both_and(back)), BTreeSet::from([Rule::R7]));
+    }
+}
+
+#[test]
+fn the_counts_of_a_group_go_forward_only_or_break_r7() {
+    let counts = |delivered, read| came("a", false, Some((delivered, read)));
+    assert_eq!(broken(both_and([counts(1, 0), counts(1, 1), counts(3, 1)])), BTreeSet::new());
+    for back in [[counts(2, 0), counts(1, 1)], [counts(2, 2), counts(3, 1)]] {
+        assert_eq!(broken(both_and(back)), BTreeSet::from([Rule::R7]));
+    }
+}
+
+#[test]
 fn a_run_that_did_not_hurt_is_void() {
     let judgement = judge([open("u", "d"), end("u", "d")], &Demands::HONEST);
     assert_eq!(judgement.void.len(), 3, "{judgement}");

@@ -4,6 +4,15 @@ use std::fmt;
 
 use super::{Rule, Violation};
 
+/// Whose the numbers of a key are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbers {
+    /// Its sender's: who is not meant misses some.
+    Senders,
+    /// The server's, from 1 without holes: who sees the key sees all of them.
+    Servers,
+}
+
 /// What makes a run honest, and what it may do.
 #[derive(Clone, Copy, Debug)]
 pub struct Demands {
@@ -21,6 +30,10 @@ pub struct Demands {
     pub cuts_allowed: bool,
     /// Times that a part was away and came back, at least.
     pub away: u64,
+    /// Whose the numbers of a key are.
+    pub numbers: Numbers,
+    /// Times that somebody was told how far others came, at least.
+    pub standings: usize,
 }
 
 impl Demands {
@@ -33,6 +46,8 @@ impl Demands {
         repeats_allowed: true,
         cuts_allowed: true,
         away: 0,
+        numbers: Numbers::Senders,
+        standings: 0,
     };
 }
 
@@ -57,6 +72,8 @@ pub struct Tally {
     pub faults: u64,
     /// Devices that were told of a gap.
     pub gaps: usize,
+    /// Times that somebody was told how far others came.
+    pub standings: usize,
     /// Questions that were asked while a part was away.
     pub asked: u64,
     /// The slowest answer to one of them, in milliseconds.
@@ -119,6 +136,12 @@ pub(super) fn void(tally: &Tally, demands: &Demands) -> Vec<String> {
     if tally.back < demands.away || tally.asked < demands.away {
         let (asked, back) = (tally.asked, tally.back);
         void.push(format!("{asked} questions and {back} returns, at least {} are needed", demands.away));
+    }
+    if tally.standings < demands.standings {
+        let (found, needed) = (tally.standings, demands.standings);
+        void.push(format!(
+            "{found} times somebody was told how far others came, at least {needed} are needed"
+        ));
     }
     if tally.devices == 0 {
         void.push("no device listened".to_owned());

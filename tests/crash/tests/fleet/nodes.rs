@@ -14,6 +14,7 @@ use tidings_tests_crash::{
     people::Target,
     run::say,
     statistics,
+    talk::About,
 };
 use tokio::time::MissedTickBehavior;
 
@@ -25,7 +26,7 @@ const CROWD: Shape = Shape {
     senders: 20,
     habits: |_every| Habits::CROWD,
     padding: 0,
-    aim: Target::mostly_few,
+    about: About::Broadcasts(Target::mostly_few),
 };
 /// Broadcasts to all in the middle of which a node is killed, each node in turn.
 const KILLS: usize = 3;
