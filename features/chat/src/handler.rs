@@ -11,7 +11,7 @@ use tidings::{
     consumer::{Handler, HandlerError},
     delivery::{DeliveryRecord, deliver},
     derived, following,
-    model::{Audience, Channel, Clock, EventId, Record, Timestamp, UserId},
+    model::{Audience, Channel, Clock, EventId, MessageId, Record, Timestamp, UserId, planted},
     store::Tx,
 };
 
@@ -67,7 +67,15 @@ impl Handler for Messages {
         if expires_at <= now {
             return Ok(());
         }
-        deliver(tx, &following(record, delivery(&message, expires_at)?), None).await?;
+        let delivery = following(record, delivery(&message, expires_at)?);
+        if !planted::one_in("chat_passed_over", 100) {
+            deliver(tx, &delivery, None).await?;
+        }
+        if planted::one_in("chat_told_twice", 100) {
+            let twin: MessageId = derived(&["twice", delivery.event_id.as_str()], now);
+            let event_id = twin.to_string().parse().map_err(HandlerError::reject)?;
+            deliver(tx, &DeliveryRecord { event_id, ..delivery }, None).await?;
+        }
         notices::note(tx, message.conversation_id, now).await?;
         Ok(())
     }
@@ -98,7 +106,7 @@ fn delivery(message: &Message, expires_at: Timestamp) -> Result<DeliveryRecord, 
 async fn foreign(
     tx: &Tx,
     said: ChatMessage,
-    (id, event_id): (tidings::model::MessageId, EventId),
+    (id, event_id): (MessageId, EventId),
     created_at: Timestamp,
 ) -> Result<Message, HandlerError> {
     let saying = Saying { content: said.content, client_id: None };

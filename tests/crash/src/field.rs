@@ -40,6 +40,7 @@ pub struct Field {
     pub calm: AtomicBool,
     began: Instant,
     views: AtomicU64,
+    replies: AtomicU64,
     board: Mutex<Board>,
     posted: Notify,
 }
@@ -95,6 +96,7 @@ impl Field {
             calm: AtomicBool::new(false),
             began: Instant::now(),
             views: AtomicU64::new(0),
+            replies: AtomicU64::new(0),
             board: Mutex::default(),
             posted: Notify::new(),
         }
@@ -193,6 +195,16 @@ impl Field {
     /// How much was seen so far, by all devices together.
     pub fn views(&self) -> u64 {
         self.views.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether a stream replied to what was said on it.
+    pub fn replied(&self, replied: bool) {
+        self.replies.fetch_add(u64::from(replied), Ordering::Relaxed);
+    }
+
+    /// How often a stream replied to what was said on it.
+    pub fn replies(&self) -> u64 {
+        self.replies.load(Ordering::Relaxed)
     }
 
     /// How long messages took, from send to sight, since this was asked last.

@@ -7,6 +7,7 @@
 
 pub mod away;
 pub mod binary;
+pub mod chat;
 pub mod device;
 pub mod fault;
 pub mod field;

@@ -115,7 +115,7 @@ impl Load {
         if shape.people >= CROWD {
             import(&field).await?;
         }
-        field.talk = shape.about.begin();
+        field.talk = shape.about.begin(&field).await?;
         let field = Arc::new(field);
         let (stop_devices, stopped) = watch::channel(false);
         let (mut devices, mut stages) = (JoinSet::new(), Vec::new());
@@ -256,7 +256,7 @@ impl Load {
 }
 
 /// Enters everybody in the directory, as their tokens say.
-async fn import(field: &Field) -> Result<(), String> {
+pub(crate) async fn import(field: &Field) -> Result<(), String> {
     let lines: Vec<String> = field.people.iter().map(|person| person.json().to_string()).collect();
     let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
     let until = Instant::now() + OPENING;

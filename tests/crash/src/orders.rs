@@ -38,6 +38,7 @@ impl Talk for Orders {
             path: ORDERS.to_owned(),
             key: Some(marks.m.clone()),
             body: json!({ "customer_name": marks.m, "coffee_type": "Flat white" }),
+            command: None,
         }
     }
 

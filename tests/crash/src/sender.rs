@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
 use serde_json::Value;
-use tidings_client::Answer;
+use tidings_client::{Client, ClientError, Frame, ListenOptions, Reply, Stream, Transport};
 use tokio::{
     sync::watch,
-    time::{Instant, MissedTickBehavior},
+    time::{Instant, MissedTickBehavior, timeout},
 };
 
 use crate::{
@@ -20,6 +20,8 @@ use crate::{
 pub(crate) const BROADCASTS: &str = "/api/v1/broadcasts";
 /// How long one send is tried; after that it is a maybe.
 const TRYING: Duration = Duration::from_mins(1);
+/// How long a stream may take to reply.
+const REPLIED: Duration = Duration::from_secs(30);
 /// How long a patient sender waits until somebody sees its message.
 const SIGHT: Duration = Duration::from_secs(20);
 
@@ -119,36 +121,81 @@ impl Sender {
         self.field.history.note(&Line::Try { m, key, n, to });
     }
 
-    fn id_of(&self, answer: &Answer) -> Option<String> {
-        if !answer.status.is_success() {
+    fn id_of(&self, Outcome { status, body }: &Outcome) -> Option<String> {
+        if !status.is_success() {
             return None;
         }
-        let body: Value = answer.json().ok()?;
         // Final markers are broadcasts, whatever else is said.
-        self.field.talk.id(&body).or_else(|| Some(body.get("id")?.as_str()?.to_owned()))
+        self.field.talk.id(body).or_else(|| Some(body.get("id")?.as_str()?.to_owned()))
     }
 
     /// Posts until the answer is definite. An answer that says "not now", a cut, no connection: once more.
-    async fn post(&self, saying: &Saying, random: &mut fastrand::Rng) -> Option<Answer> {
-        let Saying { by, path, key, body, target: _ } = saying;
+    async fn post(&self, saying: &Saying, random: &mut fastrand::Rng) -> Option<Outcome> {
         let until = Instant::now() + TRYING;
         // Another node each time: one of them may be dead.
         let mut node = random.usize(..64);
         while Instant::now() < until {
             node += 1;
-            let client = self.field.caller(by, node);
-            let answer = match key {
-                Some(key) => client.post_once(path, key, body).await,
-                None => client.post(path, body).await,
+            let client = self.field.caller(&saying.by, node);
+            let outcome = match &saying.command {
+                // What was said one way may be repeated the other way.
+                Some(command) if random.u8(0..4) == 0 => {
+                    let outcome = on_a_stream(client, command).await;
+                    self.field.replied(outcome.is_ok());
+                    outcome
+                }
+                _ => over_http(client, saying).await,
             };
-            if let Ok(answer) = answer
-                && is_definite(answer.status)
+            if let Ok(outcome) = outcome
+                && is_definite(outcome.status)
             {
-                return Some(answer);
+                return Some(outcome);
             }
             tokio::time::sleep(Duration::from_millis(random.u64(20..150))).await;
         }
         None
+    }
+}
+
+/// What became of one try.
+#[derive(Debug)]
+struct Outcome {
+    status: StatusCode,
+    body: Value,
+}
+
+async fn over_http(client: &Client, saying: &Saying) -> Result<Outcome, ClientError> {
+    let Saying { path, key, body, .. } = saying;
+    let answer = match key {
+        Some(key) => client.post_once(path, key, body).await?,
+        None => client.post(path, body).await?,
+    };
+    Ok(Outcome { status: answer.status, body: answer.json()? })
+}
+
+/// Says it on a stream of its own, and waits for the reply.
+async fn on_a_stream(client: &Client, command: &Value) -> Result<Outcome, ClientError> {
+    let options = ListenOptions { transport: Transport::WebSocket, ..ListenOptions::default() };
+    let mut stream = client.listen(&options).await?;
+    stream.command(command).await?;
+    let late = |_elapsed| ClientError::Timeout { after: REPLIED };
+    let outcome = match timeout(REPLIED, reply(&mut stream)).await.map_err(late)??.outcome {
+        Ok(body) => Outcome { status: StatusCode::CREATED, body },
+        Err(body) => {
+            let status = body.get("status").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+            let status = status.and_then(|code| StatusCode::from_u16(code).ok());
+            Outcome { status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body }
+        }
+    };
+    stream.close().await.unwrap_or_default();
+    Ok(outcome)
+}
+
+async fn reply(stream: &mut Stream) -> Result<Reply, ClientError> {
+    loop {
+        if let Frame::Reply(reply) = stream.next().await? {
+            return Ok(reply);
+        }
     }
 }
 

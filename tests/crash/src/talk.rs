@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tidings_client::Event;
 
 use crate::{
+    chat::Chat,
     field::{Field, Marks},
     orders::Orders,
     people::{Aim, OPERATOR, Target},
@@ -22,15 +23,18 @@ pub enum About {
     Broadcasts(Aim),
     /// Orders of people, each told to who ordered.
     Orders,
+    /// What people say in conversations.
+    Chat,
 }
 
 impl About {
-    /// What is said.
-    pub(crate) fn begin(self) -> Box<dyn Talk> {
-        match self {
+    /// Makes what is needed before anybody connects; the server answers already.
+    pub(crate) async fn begin(self, field: &Field) -> Result<Box<dyn Talk>, String> {
+        Ok(match self {
             Self::Broadcasts(aim) => Box::new(Broadcasts { aim }),
             Self::Orders => Box::new(Orders),
-        }
+            Self::Chat => Box::new(Chat::begin(field).await?),
+        })
     }
 }
 
@@ -47,6 +51,8 @@ pub struct Saying {
     pub key: Option<String>,
     /// What is posted.
     pub body: Value,
+    /// The same as a command on a stream, where there is one.
+    pub command: Option<Value>,
 }
 
 /// What a device tells of an event.
@@ -117,6 +123,7 @@ impl Broadcasts {
             path: BROADCASTS.to_owned(),
             key: Some(marks.m.clone()),
             body,
+            command: None,
         }
     }
 
@@ -157,8 +164,10 @@ impl Talk for Broadcasts {
 
 /// The same with another text in a field.
 pub(crate) fn with(mut saying: Saying, field: &str, text: &str) -> Saying {
-    if let Some(place) = saying.body.get_mut(field) {
-        *place = text.into();
+    for said in [Some(&mut saying.body), saying.command.as_mut()].into_iter().flatten() {
+        if let Some(place) = said.get_mut(field) {
+            *place = text.into();
+        }
     }
     saying
 }
