@@ -62,6 +62,8 @@ pub struct Acknowledged {
     pub id: String,
     /// Whom it is for.
     pub target: Target,
+    /// How many people that is.
+    people: usize,
 }
 
 /// What a message carries so that it is known again.
@@ -212,22 +214,23 @@ impl Field {
         std::mem::take(&mut self.board().latencies)
     }
 
-    /// How many sights of messages that were taken are still to come, where each person has so many devices.
-    pub fn unseen_sights(&self, devices: usize) -> usize {
+    /// Whether all that was taken was seen by everybody it is for, on so many devices of each.
+    pub fn all_is_seen(&self, devices: usize) -> bool {
         let board = self.board();
-        let missing = |message: &Acknowledged| {
+        board.acknowledged.iter().all(|message| {
             // A device that is not told the sender's id knows it by the server's.
             let names = [&message.m, &message.id];
             let seen: usize = names.iter().filter_map(|name| board.sights.get(*name)).sum();
-            (message.target.to(&self.people).len() * devices).saturating_sub(seen)
-        };
-        board.acknowledged.iter().map(missing).sum()
+            seen >= message.people * devices
+        })
     }
 
     /// Notes that the server took a message.
     pub fn acknowledged(&self, m: &str, id: &str, target: &Target) {
         self.history.note(&Line::Ack { m: m.to_owned(), id: id.to_owned() });
-        let acknowledged = Acknowledged { m: m.to_owned(), id: id.to_owned(), target: target.clone() };
+        let people = target.to(&self.people).len();
+        let acknowledged =
+            Acknowledged { m: m.to_owned(), id: id.to_owned(), target: target.clone(), people };
         self.board().acknowledged.push(acknowledged);
     }
 

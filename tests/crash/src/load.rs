@@ -289,7 +289,7 @@ async fn all_reach(
 
 /// Waits until every device has seen whatever was taken for it.
 async fn all_seen(field: &Field, devices: usize) {
-    while field.unseen_sights(devices) > 0 {
+    while !field.all_is_seen(devices) {
         tokio::time::sleep(LOOK).await;
     }
 }

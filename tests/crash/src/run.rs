@@ -14,6 +14,8 @@ use crate::{
 
 /// How long the server may take to acknowledge what the judge demands.
 const ENOUGH: Duration = Duration::from_mins(5);
+/// How soon a point of a message's way must be passed so often as was chosen.
+const REACHED: Duration = Duration::from_mins(2);
 
 /// A run of one suite.
 #[derive(Debug)]
@@ -112,6 +114,17 @@ impl Run {
             }
             self.start(planted).await;
         }
+    }
+
+    /// Lets the server end itself at a point of a message's way, by chance at one of its first passes, and starts it
+    /// again with a planted fault if one is named.
+    pub async fn end_at(&mut self, load: &Load, (point, passes): (&str, u64), then: Option<&str>) {
+        self.server.kill().expect("the server can be killed");
+        let fault = format!("crash:{point}:{}", self.random.u64(1..=passes));
+        load.fault(&fault);
+        self.server.start(Some(&fault)).expect("the server starts");
+        assert!(self.server.ended(REACHED).await, "{fault} was never reached");
+        self.start(then).await;
     }
 
     /// Waits until enough was sent, ends the load and judges it; prints what it adds up to, and where its history is

@@ -17,6 +17,16 @@ const RATE: u32 = 80;
 const FLEET_RATE: u32 = 30;
 /// Messages that are taken between two faults.
 const BETWEEN: usize = 100;
+/// Between which steps of a message's way the server ends, and among how many passes of the point one is chosen.
+const POINTS: [(&str, u64); 6] = [
+    ("before_commit", 100),
+    ("after_commit", 100),
+    ("before_deliver", 50),
+    ("after_deliver", 50),
+    // Statuses follow from receipts.
+    ("before_receipt", 20),
+    ("after_receipt", 20),
+];
 /// What a run of chat must prove, beside what each must.
 const DEMANDS: Demands = Demands { numbers: Numbers::Servers, standings: 100, ..Demands::HONEST };
 /// Cuts, confirms and reads often: each word of a member passes the log again.
@@ -44,7 +54,11 @@ async fn a_server_that_is_killed_amid_conversations_loses_repeats_and_reorders_n
     load.send();
     let times = if run.settings.long { 40 } else { 6 };
     run.kill(&load, times, None).await;
-    let judgement = run.judge(&mut load, &Demands { faults: u64::from(times), ..DEMANDS }).await;
+    for point in POINTS {
+        run.end_at(&load, point, None).await;
+    }
+    let faults = u64::from(times) + POINTS.len() as u64;
+    let judgement = run.judge(&mut load, &Demands { faults, ..DEMANDS }).await;
     assert!(judgement.holds(), "{judgement}");
     assert_conversations(&load).await;
 }

@@ -32,8 +32,6 @@ const POINTS: [(&str, u64); 5] = [
     ("after_handle", 50),
     ("before_commit", 100),
 ];
-/// How soon a point must be passed so often.
-const REACHED: Duration = Duration::from_mins(1);
 /// How soon what was written to the topic must be processed or a dead letter.
 const DIGESTED: Duration = Duration::from_mins(2);
 /// Orders that are taken between two faults.
@@ -93,13 +91,8 @@ async fn a_server_that_is_killed_anywhere_processes_each_order_once() {
     let (names, none) = write_raw(&load).await;
     let times = if run.settings.long { 40 } else { 8 };
     run.kill(&load, times, None).await;
-    for (point, passes) in POINTS {
-        run.server.kill().expect("the server can be killed");
-        let fault = format!("crash:{point}:{}", run.random.u64(1..=passes));
-        load.fault(&fault);
-        run.server.start(Some(&fault)).expect("the server starts");
-        assert!(run.server.ended(REACHED).await, "{fault} was never reached");
-        run.start(None).await;
+    for point in POINTS {
+        run.end_at(&load, point, None).await;
     }
     let faults = 1 + u64::from(times) + POINTS.len() as u64;
     let judgement = run.judge(&mut load, &Demands { faults, ..Demands::HONEST }).await;
@@ -194,12 +187,7 @@ async fn a_handler_that_tells_of_one_order_in_fifty_twice_turns_the_judge_red() 
 #[ignore = "takes half a minute; scripts/crash runs it"]
 async fn an_order_that_was_not_answered_and_is_another_one_later_turns_the_list_red() {
     let (mut run, mut load) = alone("orders-key-forgotten", None).await;
-    run.server.kill().expect("the server can be killed");
-    let fault = "crash:after_publish:20";
-    load.fault(fault);
-    run.server.start(Some(fault)).expect("the server starts");
-    assert!(run.server.ended(REACHED).await, "{fault} was never reached");
-    run.start(Some("order_key_forgotten")).await;
+    run.end_at(&load, ("after_publish", 20), Some("order_key_forgotten")).await;
     let (_rules, list) = red(&run, &mut load).await;
     assert!(list.iter().any(|wrong| wrong.contains("was ordered")), "{list:?}");
 }

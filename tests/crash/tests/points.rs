@@ -1,7 +1,5 @@
 //! Crash points: the server ends itself between each two steps of a message's way, under load, and comes back.
 
-use std::time::Duration;
-
 use tidings_tests_crash::{judge::Demands, load::Shape, run::Run, statistics};
 
 /// Between which steps, and among how many passes of the point one is chosen.
@@ -25,8 +23,6 @@ const POINTS: [(&str, u64); 10] = [
     ("before_receipt", 20),
     ("after_receipt", 20),
 ];
-/// How soon a point must be passed so often.
-const REACHED: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes a minute and more; scripts/crash runs it"]
@@ -37,13 +33,8 @@ async fn a_server_that_ends_between_any_two_steps_loses_nothing_and_shows_nothin
     load.send();
     let rounds = if run.settings.long { 10 } else { 2 };
     for _ in 0..rounds {
-        for (point, passes) in POINTS {
-            run.server.kill().expect("the server can be killed");
-            let fault = format!("crash:{point}:{}", run.random.u64(1..=passes));
-            load.fault(&fault);
-            run.server.start(Some(&fault)).expect("the server starts");
-            assert!(run.server.ended(REACHED).await, "{fault} was never reached");
-            run.start(None).await;
+        for point in POINTS {
+            run.end_at(&load, point, None).await;
         }
     }
     let faults = rounds * u64::try_from(POINTS.len()).unwrap_or(u64::MAX);
