@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use tidings::{Deps, Ingest, Online};
+use tidings::{Deps, Ingest, Online, Signals};
 use tidings_delivery::{
     DELIVERIES_TOPIC,
     change::{self, Wish},
@@ -28,6 +28,7 @@ pub(crate) async fn open(folder: &Path, clock: &Arc<dyn Clock>) -> Result<(Store
     let broadcast = tidings_broadcast::feature(&Deps {
         store: store.clone(),
         ingest: Ingest::default(),
+        signals: Signals::default(),
         online: Online::default(),
         clock: Arc::clone(clock),
         ids,

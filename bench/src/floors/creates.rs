@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use axum::{Router, extract::State, http::StatusCode, routing::post};
 use serde_json::json;
-use tidings::{Deps, Ingest, Online};
+use tidings::{Deps, Ingest, Online, Signals};
 use tidings_consumer::{Consumer, Logged, Options};
 use tidings_log::Log;
 use tidings_model::{Clock, Ids, NewEvent, SystemClock, Timestamp};
@@ -26,8 +26,15 @@ pub(super) fn serve(folder: &Path, handlers: bool) -> Result<(), Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (store, log) = people::open(folder, &clock).await?;
         let ids = Arc::new(Ids::new(Arc::clone(&clock), SEED));
-        let deps =
-            Deps { store, ingest: Ingest::default(), online: Online::default(), clock, ids, faults: false };
+        let deps = Deps {
+            store,
+            ingest: Ingest::default(),
+            signals: Signals::default(),
+            online: Online::default(),
+            clock,
+            ids,
+            faults: false,
+        };
         let mut consumers = JoinSet::new();
         if handlers {
             start_handlers(&deps, &log, &mut consumers);

@@ -70,7 +70,6 @@ export interface EventData {
 /** What each type of signal says: it is so right now. */
 export interface SignalData {
   typing: { conversation_id: string; user_id: string; is_typing: boolean; timestamp: string };
-  presence: { user_id: string; online: boolean; last_seen_at: string | null };
 }
 
 /** Something that happened, for this reader. */

@@ -1,6 +1,6 @@
 //! Frames as a client sees them, the same from both transports.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Value, value::RawValue};
 use tidings_model::{EventId, SessionId, Timestamp, UserId};
 
@@ -13,11 +13,13 @@ pub enum Frame {
     Ready(Ready),
     /// Something happened.
     Event {
-        /// Everything up to here was offered; none on signals and while catching up.
+        /// Everything up to here was offered; none while catching up, and of a broadcast that is fired and forgotten.
         cursor: Option<String>,
         /// What happened.
         event: Event,
     },
+    /// Something is so right now. It has no id and no cursor, and never comes again.
+    Signal(Signal),
     /// Everything up to here was offered.
     Cursor {
         /// The place, as the server wants it back.
@@ -84,6 +86,20 @@ pub struct Event {
     pub data: Value,
 }
 
+/// Something that is so right now, for this reader.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Signal {
+    /// What: `typing` …
+    #[serde(rename = "type")]
+    pub signal_type: String,
+    /// By which channel it came.
+    pub channel: String,
+    /// Since when.
+    pub time: Timestamp,
+    /// The rest, by type.
+    pub data: Value,
+}
+
 /// How much is pending beyond what was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Digest {
@@ -118,7 +134,7 @@ struct ShutdownData {
 #[derive(Deserialize)]
 struct EventText {
     cursor: Option<String>,
-    event: Event,
+    event: Box<RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -138,7 +154,7 @@ impl Frame {
         let session = Self::of_session(&event, &data)?;
         match session {
             Some(frame) => Ok(frame),
-            None => Ok(Self::Event { cursor: id, event: read(&data)? }),
+            None => Self::happened(id, &data),
         }
     }
 
@@ -159,7 +175,7 @@ impl Frame {
         match frame_type.as_str() {
             "event" => {
                 let EventText { cursor, event } = read(text)?;
-                Ok(Self::Event { cursor, event })
+                Self::happened(cursor, event.get())
             }
             "ok" | "error" => {
                 let ReplyText { reference, data, problem } = read(text)?;
@@ -168,6 +184,18 @@ impl Frame {
             }
             _later => Ok(Self::Unknown { frame_type }),
         }
+    }
+
+    /// What happened, or is so: only what happened has an id.
+    fn happened(cursor: Option<String>, json: &str) -> Result<Self, ClientError> {
+        #[derive(Deserialize)]
+        struct Named {
+            id: Option<IgnoredAny>,
+        }
+        if read::<Named>(json)?.id.is_none() {
+            return Ok(Self::Signal(read(json)?));
+        }
+        Ok(Self::Event { cursor, event: read(json)? })
     }
 
     fn of_session(frame_type: &str, data: &str) -> Result<Option<Self>, ClientError> {
@@ -207,6 +235,16 @@ mod tests {
             Frame::from_text(&format!(r#"{{"type":"event","cursor":"c1","event":{EVENT}}}"#)).unwrap();
         assert_eq!(by_sse, by_socket);
         assert!(matches!(by_sse, Frame::Event { cursor: Some(cursor), .. } if cursor == "c1"));
+    }
+
+    #[test]
+    fn a_signal_is_an_event_without_an_id() {
+        const SIGNAL: &str =
+            r#"{"type":"typing","channel":"all","time":"2026-01-31T09:30:00.000Z","data":{"user_id":"bob"}}"#;
+        let block = Block { event: "typing".to_owned(), data: SIGNAL.to_owned(), id: None };
+        let by_sse = Frame::from_block(block).unwrap();
+        assert_eq!(by_sse, Frame::from_text(&format!(r#"{{"type":"event","event":{SIGNAL}}}"#)).unwrap());
+        assert!(matches!(by_sse, Frame::Signal(Signal { signal_type, .. }) if signal_type == "typing"));
     }
 
     #[test]

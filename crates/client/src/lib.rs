@@ -15,7 +15,7 @@ mod wait;
 
 pub use client::{Answer, Client};
 pub use error::{ClientError, Refusal};
-pub use frame::{Digest, Event, Frame, Ready, Reply};
+pub use frame::{Digest, Event, Frame, Ready, Reply, Signal};
 pub use listener::Listener;
 pub use stream::{ListenOptions, Stream, Transport};
 pub use wait::Waits;

@@ -141,7 +141,11 @@ impl Listener {
                 self.asked = Some(Duration::from_millis(*reconnect_ms));
                 true
             }
-            Frame::Digest(_) | Frame::TokenExpiring { .. } | Frame::Reply(_) | Frame::Unknown { .. } => true,
+            Frame::Signal(_)
+            | Frame::Digest(_)
+            | Frame::TokenExpiring { .. }
+            | Frame::Reply(_)
+            | Frame::Unknown { .. } => true,
         }
     }
 

@@ -222,7 +222,7 @@ pub(crate) fn data(json: &[u8]) -> Option<Box<RawValue>> {
 /// Escapes the characters that some SSE clients take for line ends: U+2028, U+2029, U+0085.
 ///
 /// JSON itself escapes control characters below U+0020 (line feed, vertical tab, form feed among them).
-fn escape_separators(json: Vec<u8>) -> Bytes {
+pub(crate) fn escape_separators(json: Vec<u8>) -> Bytes {
     let Ok(text) = std::str::from_utf8(&json) else { return json.into() };
     if !text.contains(['\u{2028}', '\u{2029}', '\u{85}']) {
         return json.into();

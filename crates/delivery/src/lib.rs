@@ -26,6 +26,7 @@ pub mod receipts;
 mod record;
 pub mod retention;
 pub mod sessions;
+mod signal;
 pub mod trace;
 pub mod why;
 mod witness;
@@ -45,6 +46,7 @@ pub use person::Person;
 pub use projection::{PROJECTED, Projection, reached};
 pub use reach::Reach;
 pub use record::{DeliveryRecord, MEMBERSHIP, MEMBERSHIP_EVENT, Origin};
+pub use signal::SignalFrame;
 pub use tidings_delivery_core::End;
 pub use witness::{Witness, Witnesses, Word};
 

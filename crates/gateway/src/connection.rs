@@ -6,7 +6,7 @@ use std::{
 };
 
 use tidings_delivery::{
-    Delivery, MEMBERSHIP_EVENT,
+    Delivery, MEMBERSHIP_EVENT, SignalFrame,
     core::{
         Generations, Narrowing, NotRecovered, Person, Place,
         resume::{Effect, Input, Resume, Unavailable},
@@ -172,6 +172,15 @@ impl Connection {
         wanted
     }
 
+    /// Shows a signal, if the stream is up to the present and listens to its channel.
+    pub(crate) fn signal(&self, signal: &SignalFrame) {
+        let stream = self.stream();
+        if stream.hears(signal.channel()) {
+            // An outlet that is full drops it.
+            let _closed = self.outlet.offer(self.wire.signal(signal), Reason::Signal);
+        }
+    }
+
     fn ready(
         &self,
         not_recovered: Option<NotRecovered>,
@@ -247,6 +256,12 @@ impl Stream {
         for change in &self.changes {
             apply(&mut begun.person, change);
         }
+    }
+
+    /// Whether a word on one of its person's channels is for it now.
+    fn hears(&self, channel: &Channel) -> bool {
+        let Some(Begun { session, resume, .. }) = &self.begun else { return false };
+        resume.is_live() && session.channels.as_ref().is_none_or(|channels| channels.contains(channel))
     }
 
     /// The channels that its session is narrowed to.

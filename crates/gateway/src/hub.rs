@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use tidings_delivery::{Delivery, Listener, core::Generations, core::Place};
+use tidings_delivery::{Delivery, Listener, SignalFrame, core::Generations, core::Place};
 use tidings_model::{Channel, Clock, UserId};
 use tidings_telemetry::DeliveryPushed;
 use tokio::sync::Notify;
@@ -142,6 +142,18 @@ impl Hub {
     pub fn people(&self) -> Vec<(UserId, u64)> {
         let state = self.state();
         state.by_user.iter().map(|(user, open)| (user.clone(), open.len() as u64)).collect()
+    }
+
+    /// Shows a signal to who listens to its channel now.
+    pub fn signal(&self, signal: &SignalFrame) {
+        let listeners: Vec<Arc<Connection>> = {
+            let state = self.state();
+            let of_channel = state.live.get(signal.channel()).into_iter().flat_map(HashMap::values);
+            of_channel.filter(|connection| signal.is_for(&connection.user)).cloned().collect()
+        };
+        for connection in listeners {
+            connection.signal(signal);
+        }
     }
 
     /// The place up to which everything was shown.

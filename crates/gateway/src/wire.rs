@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tidings_api::Problem;
-use tidings_delivery::{Delivery, WEBSOCKET_TEXT, core::Narrowing, websocket_frame};
+use tidings_delivery::{Delivery, SignalFrame, WEBSOCKET_TEXT, core::Narrowing, websocket_frame};
 use tidings_model::Timestamp;
 
 /// A WebSocket ping without a payload.
@@ -62,6 +62,14 @@ impl Wire {
             (Self::WebSocket, false) => delivery.websocket_without_cursor(),
             (Self::WebSocket, true) if narrowing == Narrowing::NONE => delivery.websocket(),
             (Self::WebSocket, true) => delivery.websocket_with(Some(narrowing)),
+        }
+    }
+
+    /// A signal.
+    pub fn signal(self, signal: &SignalFrame) -> Bytes {
+        match self {
+            Self::Sse => signal.sse(),
+            Self::WebSocket => signal.websocket(),
         }
     }
 

@@ -105,6 +105,11 @@ impl Log for EmbeddedLog {
         }
     }
 
+    fn signal(&self, record: Produce) -> Result<(), LogError> {
+        let topic = self.memory.get(&record.topic).ok_or_else(|| memory::no_signals(&record.topic))?;
+        topic.produce(record, self.clock.now()).map(drop)
+    }
+
     fn topic(&self, name: &str) -> Option<TopicName> {
         let in_memory = self.memory.get(name).map(|topic| topic.name());
         in_memory.or_else(|| {

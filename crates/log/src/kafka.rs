@@ -1,6 +1,6 @@
 //! The other keeper: Kafka, by librdkafka.
 //!
-//! Two producers, for the relay and for direct records, and one client for questions in a process, one client for each group it is a member of, and one for
+//! Three producers, for the relay, for direct records and for signals, and one client for questions in a process, one client for each group it is a member of, and one for
 //! each tail. Every setting that a promise rests on is ours; `settings` says which.
 
 mod client;
@@ -22,6 +22,7 @@ use std::{
 
 use async_trait::async_trait;
 use rdkafka::{
+    ClientConfig,
     admin::AdminClient,
     error::KafkaError,
     producer::{FutureProducer, Producer as _},
@@ -66,6 +67,8 @@ struct Inner {
     producer: Option<FutureProducer<Listener>>,
     // For direct records.
     direct: Option<FutureProducer<Listener>>,
+    // For signals.
+    signals: Option<FutureProducer<Listener>>,
     met: Met,
     looker: Looker,
     leaving: Arc<Leaving>,
@@ -87,12 +90,17 @@ impl KafkaLog {
         let producer: FutureProducer<Listener> =
             settings::producer(&settings)?.create_with_context(listener.clone()).map_err(unusable)?;
         listener.0.bootstrap.remember(producer.client(), &settings.brokers);
-        let of_direct = Listener::default();
-        let direct: FutureProducer<Listener> =
-            settings::direct(&settings)?.create_with_context(of_direct.clone()).map_err(unusable)?;
-        of_direct.0.bootstrap.remember(direct.client(), &settings.brokers);
+        let beside = |config: ClientConfig| {
+            let listener = Listener::default();
+            let producer: FutureProducer<Listener> =
+                config.create_with_context(listener.clone()).map_err(unusable)?;
+            listener.0.bootstrap.remember(producer.client(), &settings.brokers);
+            Ok::<_, LogError>(producer)
+        };
+        let (direct, signals) =
+            (beside(settings::direct(&settings)?)?, beside(settings::signals(&settings)?)?);
         let mut inner = Inner::reach(settings, Some(producer), &listener).await?;
-        inner.direct = Some(direct);
+        (inner.direct, inner.signals) = (Some(direct), Some(signals));
         inner.warm_up(&listener).await?;
         Ok(Self(Arc::new(inner)))
     }
@@ -137,6 +145,7 @@ impl Inner {
             admin: Arc::new(admin),
             producer,
             direct: None,
+            signals: None,
             met: Met::default(),
             looker: Looker::default(),
             leaving: Arc::default(),
@@ -219,6 +228,10 @@ impl Log for KafkaLog {
 
     fn enqueue_direct(&self, record: Produce) -> Result<DirectAck, LogError> {
         self.0.enqueue_direct(&record)
+    }
+
+    fn signal(&self, record: Produce) -> Result<(), LogError> {
+        self.0.signal(&record)
     }
 
     fn topic(&self, name: &str) -> Option<TopicName> {

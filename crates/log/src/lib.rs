@@ -152,6 +152,12 @@ pub trait Log: Send + Sync + std::fmt::Debug {
         Ok(Box::pin(async move { ack.await.map(Written::from) }))
     }
 
+    /// Sends a record of a topic of signals. Nobody waits for it and nobody sends it again: it may be lost. A keeper
+    /// may have no such topics.
+    fn signal(&self, record: Produce) -> Result<(), LogError> {
+        Err(LogError::UnknownTopic { topic: record.topic })
+    }
+
     /// A topic that [`Log::ensure_topics`] or an earlier call met, by the name features know it by or its name in
     /// the log.
     fn topic(&self, name: &str) -> Option<TopicName>;

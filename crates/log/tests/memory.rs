@@ -90,6 +90,25 @@ async fn a_ring_forgets_what_is_older_than_its_retention() {
 }
 
 #[tokio::test]
+async fn a_signal_is_there_at_once_and_none_goes_to_the_disk() {
+    let typing = typing(Duration::from_mins(1), 1 << 30).await;
+    let signal = |topic: &str| {
+        typing.log.signal(Produce {
+            topic: topic.to_owned(),
+            value: Some(b"x".to_vec()),
+            ..Produce::default()
+        })
+    };
+    signal("typing").expect("it is taken");
+    assert_eq!(typing.kept().await.len(), 1);
+    typing.log.ensure_topics(&[TopicConfig::named("orders", 1)]).await.expect("the topic is made");
+    for other in ["orders", "nothing"] {
+        let refused = signal(other).err();
+        assert!(matches!(refused, Some(LogError::InvalidTopic { .. })), "{other}: {refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_topic_in_memory_touches_no_disk_and_has_no_groups() {
     let typing = typing(Duration::from_mins(1), 1 << 30).await;
     let before = typing.store.stats();

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tidings::{Deps, Feature, Ingest, Online, Schedule};
+use tidings::{Deps, Feature, Ingest, Online, Schedule, Signals};
 use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes};
 use tidings_community::Entrance;
 use tidings_config::{Config, Role};
@@ -113,10 +113,11 @@ impl Server {
         let identity = if answers { Some(identity::open(&config.auth, &store, &clock).await?) } else { None };
         let tickets = Tickets { store: store.clone(), clock: Arc::clone(&clock) };
         let faults = config.testing.faults;
-        let (ingest, online) = (Ingest::default(), Online::default());
+        let (ingest, signals, online) = (Ingest::default(), Signals::default(), Online::default());
         let deps = Deps {
             store: store.clone(),
             ingest: ingest.clone(),
+            signals: signals.clone(),
             online: online.clone(),
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
@@ -135,6 +136,7 @@ impl Server {
         let (log, mark, head) = (keepers.log(), keepers.mark()?, keepers.head()?);
         keepers.start(&roles, &tasks, &stop, random());
         ingest.open(Arc::clone(&log));
+        signals.open(Arc::clone(&log));
 
         // 6, 9 delivery
         let generations = generations::load(&store, mark.as_ref(), GenerationId(random())).await?;
@@ -145,20 +147,24 @@ impl Server {
         // 7 push
         let node = presence::node_name(&config);
         let shared = presence::shared(&store, &clock, &node);
-        let gateway = has(Role::Gateway).then(|| {
+        let gateway = if has(Role::Gateway) {
             let streams = Streams {
                 config: &config,
                 store: store.clone(),
                 feed: Arc::clone(&feed),
                 clock: Arc::clone(&clock),
                 ids: Arc::clone(&ids),
+                signals: features.iter().flat_map(|feature| feature.signals.iter().map(Arc::clone)).collect(),
+                log: Arc::clone(&log),
                 commands: commands.clone(),
                 presence: shared.clone(),
                 witnesses: witnesses.clone(),
                 connections: connections.clone(),
             };
-            streams.start(&tasks, &stop)
-        });
+            Some(streams.start(&tasks, &stop).await)
+        } else {
+            None
+        };
         let whereabouts = match &gateway {
             Some(gateway) if shared.is_none() => Whereabouts::Here(Arc::clone(&gateway.hub), node),
             Some(_) | None => Whereabouts::Shared(store.clone()),

@@ -14,6 +14,7 @@ mod schedules;
 mod serve;
 mod served;
 mod settings;
+mod signals;
 mod source;
 mod standings;
 mod streams;

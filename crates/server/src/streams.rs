@@ -2,16 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tidings::Signal;
 use tidings_config::Config;
 use tidings_delivery::{Feed, Witnesses, presence::Presence};
 use tidings_gateway::{Admission, Budget, Commands, Gateway, GatewayOptions, Hub, Origins};
+use tidings_log::Log;
 use tidings_model::{Clock, Ids};
 use tidings_store::Store;
 use tidings_telemetry::FeedEnded;
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{limits, source::StoreSource};
+use crate::{limits, signals, source::StoreSource};
 
 /// What streams are made of.
 pub(crate) struct Streams<'a> {
@@ -20,6 +22,10 @@ pub(crate) struct Streams<'a> {
     pub(crate) feed: Arc<Feed>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<Ids>,
+    /// What of their signals features show.
+    pub(crate) signals: Vec<Arc<dyn Signal>>,
+    /// Where they lie.
+    pub(crate) log: Arc<dyn Log>,
     /// What features understand.
     pub(crate) commands: Commands,
     /// Who is connected to which node, where there may be several.
@@ -32,7 +38,7 @@ pub(crate) struct Streams<'a> {
 
 impl Streams<'_> {
     /// Begins to read the feed, and answers the gateway that shows it.
-    pub(crate) fn start(self, tasks: &TaskTracker, stop: &CancellationToken) -> Gateway {
+    pub(crate) async fn start(self, tasks: &TaskTracker, stop: &CancellationToken) -> Gateway {
         let hub =
             Arc::new(Hub::new(self.feed.head(), self.feed.generations().clone(), Arc::clone(&self.clock)));
         let (reader, listener) = (Arc::clone(&self.feed), Arc::clone(&hub));
@@ -42,6 +48,15 @@ impl Streams<'_> {
                 FeedEnded { cause: &cause }.emit();
             }
         });
+        for signal in self.signals {
+            let reader = signals::Reader {
+                signal,
+                log: Arc::clone(&self.log),
+                hub: Arc::clone(&hub),
+                clock: Arc::clone(&self.clock),
+            };
+            reader.start(tasks, stop).await;
+        }
         let source = Arc::new(StoreSource {
             store: self.store,
             feed: Arc::clone(&self.feed),

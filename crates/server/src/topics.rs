@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tidings::Feature;
 use tidings_config::Config;
 use tidings_consumer::dead_letter_topic;
-use tidings_log::{TopicConfig, TopicSpec};
+use tidings_log::{Durability, TopicConfig, TopicSpec};
 
 use crate::StartError;
 
@@ -25,14 +25,21 @@ pub(crate) fn topics(features: &[Feature], config: &Config) -> Result<Vec<TopicC
             topic.partitions = settings.partitions.unwrap_or(topic.partitions);
             topic.retention = settings.retention_secs.map_or(topic.retention, Duration::from_secs);
         }
-        if spec.name == tidings_delivery::DELIVERIES {
+        let of_delivery = spec.name == tidings_delivery::DELIVERIES;
+        if of_delivery {
             // Its offsets are the places that everybody sees in one order.
             topic.partitions = spec.partitions;
-            topics.push(topic);
-            continue;
         }
-        let name = dead_letter_topic(&topic.name);
-        topics.push(TopicConfig { alias: name.clone(), name, retention: DEAD_LETTERS_KEPT, ..topic.clone() });
+        // No group reads deliveries or signals.
+        if !of_delivery && spec.durability == Durability::Durable {
+            let name = dead_letter_topic(&topic.name);
+            topics.push(TopicConfig {
+                alias: name.clone(),
+                name,
+                retention: DEAD_LETTERS_KEPT,
+                ..topic.clone()
+            });
+        }
         topics.push(topic);
     }
     // Two features may know one topic, and a route may read dead letters: the first says how it is made.

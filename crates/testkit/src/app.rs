@@ -117,6 +117,7 @@ pub(crate) const TOPICS: &[&str] = &[
     "chat-messages",
     "message-status-events",
     "notifications",
+    "typing-events",
 ];
 
 /// Somebody who uses the server.
@@ -149,6 +150,11 @@ impl TestApp {
         let mut app = Self { folder, config, clock, pair, server: None, other: None, _database: database };
         app.resume().await;
         app
+    }
+
+    /// Who keeps what.
+    pub fn pair(&self) -> &Pair {
+        &self.pair
     }
 
     /// Whether a relay fills the log, so that what a transaction announces lands a moment after it.

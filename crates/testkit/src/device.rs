@@ -68,6 +68,20 @@ impl Device {
         }
     }
 
+    /// The next signal, as (type, data), and the data of the events before it.
+    pub async fn signal(&mut self) -> ((String, Value), Vec<Value>) {
+        let mut before = Vec::new();
+        loop {
+            let frame = self.frame().await;
+            if let Frame::Signal(signal) = frame {
+                return ((signal.signal_type, signal.data), before);
+            }
+            if let Frame::Event { event, .. } = frame {
+                before.push(event.data);
+            }
+        }
+    }
+
     /// The next event's `content`.
     pub async fn content(&mut self) -> String {
         let (_, data) = self.event().await;

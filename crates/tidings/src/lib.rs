@@ -31,6 +31,7 @@ mod following;
 mod ingest;
 mod online;
 mod schedule;
+mod signal;
 
 pub use account::{Account, Telling};
 pub use derived::derived;
@@ -38,6 +39,7 @@ pub use following::following;
 pub use ingest::{Ingest, NotIngested};
 pub use online::{Lines, Online};
 pub use schedule::{Due, Schedule};
+pub use signal::{Signal, Signals};
 
 /// Everything one feature adds to the server. An empty list means "none".
 pub struct Feature {
@@ -53,6 +55,8 @@ pub struct Feature {
     pub shows: Vec<config::RouteSettings>,
     /// What clients may say to it on a WebSocket.
     pub commands: Vec<Arc<dyn api::Command>>,
+    /// The topics of signals that it shows.
+    pub signals: Vec<Arc<dyn Signal>>,
     /// What it does when its time comes.
     pub schedules: Vec<Arc<dyn Schedule>>,
     /// What it says of messages of its own when somebody asks why.
@@ -64,10 +68,12 @@ pub struct Feature {
 /// What every feature is given.
 #[derive(Clone, Debug)]
 pub struct Deps {
-    /// Transactions, and the events that leave with them. There is no producer but for `ingest`.
+    /// Transactions, and the events that leave with them. There is no producer but for `ingest` and `signals`.
     pub store: store::Store,
     /// Records whose writer is told their place in the log.
     pub ingest: Ingest,
+    /// What is shown now, or never.
+    pub signals: Signals,
     /// Who has an open stream.
     pub online: Online,
     /// What time it is.

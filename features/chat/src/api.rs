@@ -9,6 +9,7 @@ mod read;
 mod receipts;
 mod send;
 mod stats;
+mod typing;
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,6 +30,7 @@ use crate::{
     model::{Conversation, Message, Standing},
     standing::Counts,
     store,
+    typing::Words,
 };
 
 /// What the routes and commands of chat need.
@@ -37,6 +39,7 @@ pub(crate) struct Chat {
     pub(crate) deps: Deps,
     per_second: u32,
     pace: Arc<Pace<UserId>>,
+    pub(crate) words: Arc<Words>,
 }
 
 impl Chat {
@@ -44,7 +47,7 @@ impl Chat {
     pub(crate) fn new(deps: &Deps, per_second: u32) -> Self {
         let per_second = per_second.max(1);
         let pace = Pace::new(per_second.saturating_mul(2), Duration::from_secs(1) / per_second);
-        Self { deps: deps.clone(), per_second, pace: Arc::new(pace) }
+        Self { deps: deps.clone(), per_second, pace: Arc::new(pace), words: Arc::default() }
     }
 
     /// Takes one message of somebody into account, or refuses it.
@@ -152,13 +155,14 @@ pub(crate) fn routes(chat: Chat) -> OpenApiRouter {
         .routes(routes!(members::join_conversation, members::leave_conversation))
         .routes(routes!(send::send_message, history::list_messages))
         .routes(routes!(read::read_conversation))
+        .routes(routes!(typing::type_in_conversation))
         .routes(routes!(receipts::message_receipts))
         .routes(routes!(stats::conversation_stats))
         .with_state(chat)
 }
 
 /// The channel of a conversation.
-fn channel(id: ConversationId) -> Channel {
+pub(crate) fn channel(id: ConversationId) -> Channel {
     Channel::Conversation(id.to_string())
 }
 

@@ -1,4 +1,4 @@
-//! What members say on a WebSocket: `message.send` and `message.read`, the same as over HTTP.
+//! What members say on a WebSocket: `message.send`, `message.read` and `typing`, the same as over HTTP.
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -34,6 +34,17 @@ struct ReadText {
     _reference: Option<String>,
     conversation_id: String,
     up_to: MessageId,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypingText {
+    #[serde(rename = "type")]
+    _kind: String,
+    #[serde(rename = "ref")]
+    _reference: Option<String>,
+    conversation_id: String,
+    is_typing: bool,
 }
 
 /// Says something: `message.send {conversation_id, content, client_id}`.
@@ -72,6 +83,26 @@ impl Command for Read {
         let ReadText { conversation_id, up_to, .. } = parse_json(text.as_bytes())?;
         let id = conversation_id.parse().map_err(|_none| missing())?;
         self.chat.read(&caller.user_id, id, up_to).await?;
+        Ok(json!({}))
+    }
+}
+
+/// Writes something right now, or stopped: `typing {conversation_id, is_typing}`.
+#[derive(Debug)]
+pub(crate) struct Typing {
+    pub(crate) chat: Chat,
+}
+
+#[async_trait]
+impl Command for Typing {
+    fn name(&self) -> &'static str {
+        "typing"
+    }
+
+    async fn run(&self, caller: &Caller, text: &str) -> Result<Value, Problem> {
+        let TypingText { conversation_id, is_typing, .. } = parse_json(text.as_bytes())?;
+        let id = conversation_id.parse().map_err(|_none| missing())?;
+        self.chat.types(&caller.user_id, id, is_typing).await?;
         Ok(json!({}))
     }
 }

@@ -3,8 +3,9 @@
 //! The way of a message through the files: [`api`] and `command` take it, over HTTP and over a WebSocket; `messages` keeps
 //! it with its event; `handler` turns the event, ours or another program's, into one delivery to the conversation. What its
 //! members confirm comes back through `receipts`, which moves how far they have come and announces it, and `standing`
-//! tells it to who sent; for groups `schedule` does, once a second. `notices` notifies who is away. `store` has the
-//! conversations. There is no `channels.rs`: a conversation is a channel already, and its members are its listeners.
+//! tells it to who sent; for groups `schedule` does, once a second. `notices` notifies who is away. `typing` shows who writes
+//! right now, and passes no database. `store` has the conversations. There is no `channels.rs`: a conversation is a
+//! channel already, and its members are its listeners.
 
 mod api;
 mod command;
@@ -18,6 +19,7 @@ mod schedule;
 mod standing;
 mod stats;
 mod store;
+mod typing;
 
 use std::{sync::Arc, time::Duration};
 
@@ -55,6 +57,10 @@ pub fn feature(deps: &Deps, limits: &LimitsConfig) -> Feature {
             topic(events::MESSAGES_TOPIC, DAY * 7, "conversation id"),
             topic(events::STATUS_TOPIC, DAY, "user id of who sent"),
             topic(events::NOTICES_TOPIC, DAY * 30, "user id"),
+            TopicSpec {
+                durability: Durability::Memory,
+                ..topic(typing::TOPIC, Duration::from_mins(1), "conversation id")
+            },
         ],
         handlers: vec![
             Arc::new(handler::Messages { clock: Arc::clone(clock) }),
@@ -62,7 +68,12 @@ pub fn feature(deps: &Deps, limits: &LimitsConfig) -> Feature {
             Arc::new(notices::Notices { clock: Arc::clone(clock) }),
         ],
         shows: Vec::new(),
-        commands: vec![Arc::new(command::Send { chat: chat.clone() }), Arc::new(command::Read { chat })],
+        commands: vec![
+            Arc::new(command::Send { chat: chat.clone() }),
+            Arc::new(command::Read { chat: chat.clone() }),
+            Arc::new(command::Typing { chat }),
+        ],
+        signals: vec![Arc::new(typing::Typists::default())],
         schedules: vec![
             Arc::new(schedule::Standings { ids: Arc::clone(ids) }),
             Arc::new(notices::Away { ids: Arc::clone(ids), online: deps.online.clone() }),

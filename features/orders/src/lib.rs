@@ -55,6 +55,7 @@ pub fn feature(deps: &Deps) -> Feature {
             ..RouteSettings::default()
         }],
         commands: Vec::new(),
+        signals: Vec::new(),
         schedules: Vec::new(),
         accounts: Vec::new(),
         witnesses: Vec::new(),

@@ -61,6 +61,7 @@ pub fn feature(
         handlers,
         shows: Vec::new(),
         commands: Vec::new(),
+        signals: Vec::new(),
         schedules: Vec::new(),
         accounts: Vec::new(),
         witnesses: Vec::new(),

@@ -178,7 +178,8 @@ impl Device {
                 self.moved(Some(cursor));
                 None
             }
-            Frame::Digest(_)
+            Frame::Signal(_)
+            | Frame::Digest(_)
             | Frame::TokenExpiring { .. }
             | Frame::Shutdown { .. }
             | Frame::Reply(_)

@@ -78,3 +78,38 @@ async fn people_on_two_nodes_hear_each_other_and_of_each_others_receipts() {
     let notified = all.person("bob").get("/notifications").await;
     assert_eq!(notified["items"], json!([]), "he is connected, if elsewhere");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_types_on_one_node_is_shown_on_another() {
+    let Some(fleet) = Fleet::fresh() else { return };
+    let all = fleet.node("all", &Role::ALL).await;
+    let api = fleet.node("api", &[Role::Api]).await;
+    let gateway = fleet.node("gateway", &[Role::Gateway]).await;
+    for name in ["alice", "bob"] {
+        enter(&all.admin(), name).await;
+    }
+    let (alice, bob) = (api.person("alice"), gateway.person("bob"));
+    let theirs = alice.post("/conversations", json!({ "members": ["bob"] })).await["conversation_id"].clone();
+    let (mut hers, mut his) = (all.person("alice").device("phone").await, bob.device("phone").await);
+    for device in [&mut hers, &mut his] {
+        device.catch_up().await;
+    }
+
+    let path = format!("/conversations/{}/typing", theirs.as_str().expect("an id"));
+    for is_typing in [true, false] {
+        // A process that holds no streams takes it, too.
+        alice.post(&path, json!({ "is_typing": is_typing })).await;
+        let ((signal_type, data), _before) = his.signal().await;
+        assert_eq!((signal_type.as_str(), &data["user_id"]), ("typing", &json!("alice")));
+        assert_eq!(data["is_typing"], is_typing);
+    }
+    let options = ListenOptions { transport: Transport::WebSocket, ..ListenOptions::default() };
+    let mut stream = bob.client.listen(&options).await.expect("a stream");
+    let typing = json!({ "type": "typing", "ref": "1", "conversation_id": theirs, "is_typing": true });
+    answered(&mut stream, typing).await;
+    let ((_, data), _before) = hers.signal().await;
+    assert_eq!(data["user_id"], "bob", "and no word of her own");
+    // He says nothing more: each gateway ends it by itself.
+    let ((_, data), _before) = hers.signal().await;
+    assert_eq!((&data["user_id"], &data["is_typing"]), (&json!("bob"), &json!(false)));
+}

@@ -9,6 +9,7 @@ mod notices;
 #[cfg(feature = "planted-bugs")]
 mod planted;
 mod receipts;
+mod typing;
 
 use serde_json::{Value, json};
 use tidings_client::{Frame, ListenOptions, Reply, Stream, Transport};

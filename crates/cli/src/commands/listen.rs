@@ -108,6 +108,11 @@ impl Listen {
         }
         match frame {
             Frame::Event { event, .. } => say(readable(paint, event)),
+            Frame::Signal(signal) => {
+                let said = harmless(&signal.data.to_string());
+                remark(format!("{} {} {said}", harmless(&signal.signal_type), harmless(&signal.channel)));
+                Ok(())
+            }
             Frame::Ready(ready) if ready.recovered => {
                 remark(format!("{} listens", harmless(ready.user_id.as_str())));
                 Ok(())
@@ -150,6 +155,7 @@ impl Shown {
             }
             Frame::Event { cursor: Some(_), .. } | Frame::Cursor { .. } => self.0.clear(),
             Frame::Event { .. }
+            | Frame::Signal(_)
             | Frame::Ready(_)
             | Frame::Digest(_)
             | Frame::TokenExpiring { .. }
@@ -220,6 +226,7 @@ fn as_json(frame: &Frame) -> serde_json::Value {
     match frame {
         Frame::Ready(ready) => tagged("ready", json!(ready)),
         Frame::Event { cursor, event } => json!({ "type": "event", "cursor": cursor, "event": event }),
+        Frame::Signal(signal) => json!({ "type": "event", "event": signal }),
         Frame::Cursor { cursor } => json!({ "type": "cursor", "cursor": cursor }),
         Frame::Digest(digest) => tagged("digest", json!(digest)),
         Frame::TokenExpiring { expires_at } => json!({ "type": "token.expiring", "expires_at": expires_at }),

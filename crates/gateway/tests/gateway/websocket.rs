@@ -41,6 +41,7 @@ async fn offered(stream: &mut Stream, id: &str) -> String {
             }
             Frame::Cursor { cursor } => Some(cursor),
             Frame::Ready(_)
+            | Frame::Signal(_)
             | Frame::Digest(_)
             | Frame::TokenExpiring { .. }
             | Frame::Shutdown { .. }

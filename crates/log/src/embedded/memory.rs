@@ -217,6 +217,14 @@ impl Tail for MemoryTail {
     }
 }
 
+/// A signal has no place on the disk.
+pub(super) fn no_signals(topic: &str) -> LogError {
+    LogError::InvalidTopic {
+        topic: topic.to_owned(),
+        reason: "it is not kept in memory, as signals are".to_owned(),
+    }
+}
+
 /// A group cannot read a topic in memory: it has no place to come back to.
 pub(super) fn no_group(topic: &str) -> LogError {
     LogError::InvalidTopic {

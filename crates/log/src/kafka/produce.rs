@@ -40,6 +40,13 @@ impl Inner {
         Ok(Box::pin(written(delivery, topic.name, partition, self.settings.direct.acks)))
     }
 
+    pub(super) fn signal(&self, record: &Produce) -> Result<(), LogError> {
+        let topic = self.met.get(&record.topic);
+        let topic = topic.ok_or_else(|| LogError::UnknownTopic { topic: record.topic.clone() })?;
+        // What becomes of it nobody asks.
+        self.send(self.signals.as_ref(), &topic, record).map(drop)
+    }
+
     fn enqueue_at(&self, topic: &TopicName, record: &Produce) -> Result<Ack, LogError> {
         let (delivery, partition) = self.send(self.producer.as_ref(), topic, record)?;
         Ok(Box::pin(acknowledged(delivery, topic.name.clone(), partition)))

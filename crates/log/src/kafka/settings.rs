@@ -87,6 +87,9 @@ pub enum GroupProtocol {
 /// The largest record, in bytes with its headers: topics are made for it, and clients take it.
 pub(super) const RECORD_BYTES: u32 = 2 << 20;
 
+/// How long a signal waits for a broker.
+const SIGNAL_LIFE: Duration = Duration::from_secs(5);
+
 /// What belongs to `[kafka]` itself, whoever the client is.
 const OURS: [(&str, &str); 9] = [
     ("bootstrap.servers", "brokers"),
@@ -207,6 +210,19 @@ pub(super) fn direct(settings: &KafkaSettings) -> Result<ClientConfig, LogError>
         .set("enable.idempotence", (*acks == Acks::All && *retries > 0).to_string())
         .set("retries", retries.to_string())
         .set("message.timeout.ms", give_up.as_millis().to_string());
+    Ok(config)
+}
+
+/// The producer of signals: acknowledged by the leader alone, sent once, and given up while somebody might still care.
+pub(super) fn signals(settings: &KafkaSettings) -> Result<ClientConfig, LogError> {
+    let mut config = producer(settings)?;
+    config
+        .set("acks", "1")
+        .set("enable.idempotence", "false")
+        .set("retries", "0")
+        .set("message.timeout.ms", SIGNAL_LIFE.as_millis().to_string())
+        .set("queue.buffering.max.messages", "10000")
+        .set("queue.buffering.max.kbytes", "8192");
     Ok(config)
 }
 
@@ -336,6 +352,22 @@ mod tests {
             assert_eq!(of(&config, "acks").as_deref(), Some(sent));
             assert_eq!(of(&config, "enable.idempotence").as_deref(), Some(idempotent));
             assert_eq!(of(&config, "message.timeout.ms").as_deref(), Some("120000"));
+        }
+    }
+
+    #[test]
+    fn signals_are_sent_once_and_given_up_soon_whatever_the_settings_say() {
+        let mut settings = KafkaSettings::at(["localhost:9092"]);
+        settings.producer.insert("queue.buffering.max.messages".to_owned(), "1000000".to_owned());
+        let config = signals(&settings).expect("it is allowed");
+        for (key, wanted) in [
+            ("acks", "1"),
+            ("enable.idempotence", "false"),
+            ("retries", "0"),
+            ("message.timeout.ms", "5000"),
+            ("queue.buffering.max.messages", "10000"),
+        ] {
+            assert_eq!(config.get(key), Some(wanted), "{key}");
         }
     }
 

@@ -88,6 +88,11 @@ impl Log for Scoped {
         Ok(Box::pin(async move { Ok(scope.place_of(&ack.await?)) }))
     }
 
+    fn signal(&self, record: Produce) -> Result<(), LogError> {
+        let record = Produce { topic: self.into(&record.topic), ..record };
+        self.log.signal(record).map_err(|error| self.error_of(error))
+    }
+
     fn topic(&self, name: &str) -> Option<TopicName> {
         let topic = self.log.topic(&self.into(name))?;
         Some(TopicName { name: self.of(&topic.name), ..topic })

@@ -66,6 +66,7 @@ async fn to_a_stranger_a_conversation_looks_like_a_missing_one() {
     let message = say(&alice, &theirs, "a secret").await;
     let missing = "cnv_00000000000000000000000000";
     let (said, read) = (json!({ "content": "let me in" }), json!({ "up_to": message }));
+    let typing = json!({ "is_typing": true });
     let look = async |id: &str| {
         let path = format!("/conversations/{id}");
         let receipts = format!("{path}/messages/{message}/receipts");
@@ -77,6 +78,7 @@ async fn to_a_stranger_a_conversation_looks_like_a_missing_one() {
             get(&eve, &receipts).await,
             eve.try_post(&messages_of(id), said.clone()).await,
             eve.try_post(&format!("{path}/read"), read.clone()).await,
+            eve.try_post(&format!("{path}/typing"), typing.clone()).await,
             eve.client.put(&member, &json!({})).await.unwrap(),
             eve.client.delete(&member).await.unwrap(),
         ];

@@ -17,6 +17,7 @@ async fn a_bad_command_is_answered_with_its_reference_and_the_connection_stays()
                 "client_id": client_id })
     };
     let read = |conversation: &str, up_to: &str| json!({ "type": "message.read", "ref": "7", "conversation_id": conversation, "up_to": up_to });
+    let typing = |conversation: &str| json!({ "type": "typing", "ref": "7", "conversation_id": conversation, "is_typing": true });
     let long = "x".repeat(129);
     for (said, code) in [
         (
@@ -33,6 +34,9 @@ async fn a_bad_command_is_answered_with_its_reference_and_the_connection_stays()
         (read(&theirs, &foreign), "bad_request"),
         (read(&theirs, "x"), "bad_request"),
         (read(&others, &foreign), "not_found"),
+        (json!({ "type": "typing", "ref": "7", "conversation_id": theirs }), "bad_request"),
+        (typing("x"), "not_found"),
+        (typing(&others), "not_found"),
     ] {
         let reply = command(&mut stream, said.clone()).await;
         assert_eq!(reply.reference.as_deref(), Some("7"));

@@ -168,6 +168,7 @@ impl Talk {
                 Ok(())
             }
             Frame::Event { .. }
+            | Frame::Signal(_)
             | Frame::Cursor { .. }
             | Frame::Digest(_)
             | Frame::Reply(_)
