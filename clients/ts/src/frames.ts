@@ -70,6 +70,7 @@ export interface EventData {
 /** What each type of signal says: it is so right now. */
 export interface SignalData {
   typing: { conversation_id: string; user_id: string; is_typing: boolean; timestamp: string };
+  presence: { user_id: string; online: boolean; last_seen_at: string | null };
 }
 
 /** Something that happened, for this reader. */
@@ -136,8 +137,8 @@ export type EventOf<Data> = { [Type in keyof Data & string]: Event<Type, Data[Ty
 /** Something that is so right now, for this reader. It has no id, and who is away is never told of it. */
 export interface Signal<Type extends string, Data> {
   type: Type;
-  /** By which channel it came. */
-  channel: string;
+  /** By which channel it came; `null` where it came by several. */
+  channel: string | null;
   /** Since when: RFC 3339, UTC. */
   time: string;
   data: Data;
@@ -184,7 +185,7 @@ export function read(block: Block): Received {
   if (OF_SESSION.has(block.event)) return { frame: { type: block.event, data: said } as unknown as SessionFrame };
   if (typeof said["type"] !== "string") throw undocumented(block.data);
   // Only what happened has an id.
-  if (said["id"] === undefined && typeof said["channel"] === "string") return { frame: said as unknown as Frame, ...cursor };
+  if (said["id"] === undefined && "channel" in said) return { frame: said as unknown as Frame, ...cursor };
   if (typeof said["id"] !== "string") throw undocumented(block.data);
   return { frame: said as unknown as Frame, id: said["id"], ...cursor };
 }

@@ -89,11 +89,11 @@ pub struct Event {
 /// Something that is so right now, for this reader.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Signal {
-    /// What: `typing` …
+    /// What: `typing`, `presence` …
     #[serde(rename = "type")]
     pub signal_type: String,
-    /// By which channel it came.
-    pub channel: String,
+    /// By which channel it came; none where it came by several.
+    pub channel: Option<String>,
     /// Since when.
     pub time: Timestamp,
     /// The rest, by type.

@@ -25,6 +25,7 @@ mod reach;
 pub mod receipts;
 mod record;
 pub mod retention;
+pub mod seen;
 pub mod sessions;
 mod signal;
 pub mod trace;
@@ -91,6 +92,11 @@ pub const MIGRATIONS: &[Migration] = &[
         owner: "delivery",
         name: "0008_cut",
         sqlite: include_str!("../migrations/sqlite/0008_cut.sql"),
+    },
+    Migration {
+        owner: "delivery",
+        name: "0009_seen",
+        sqlite: include_str!("../migrations/sqlite/0009_seen.sql"),
     },
 ];
 

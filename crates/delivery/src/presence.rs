@@ -16,6 +16,8 @@ use tidings_store::{Row, Store, StoreError, Tx, params};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::seen;
+
 /// The pause between two signs of life, and between two looks at those of others.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A node that is silent for so long does not count against anybody's limit: its people may be coming back.
@@ -80,13 +82,11 @@ impl Presence {
         self.store
             .transact(move |tx| async move {
                 tx.lock("node", &name).await?;
-                tx.execute(
-                    "DELETE FROM connections
-                     WHERE node_id IN (SELECT node_id FROM gateway_nodes WHERE name = $1)",
-                    params![&name],
-                )
-                .await?;
-                tx.execute("DELETE FROM gateway_nodes WHERE name = $1", params![&name]).await?;
+                let before =
+                    tx.query("SELECT node_id FROM gateway_nodes WHERE name = $1", params![&name]).await?;
+                for former in &before {
+                    remove(&tx, &former.get::<String>(0)?, None, now).await?;
+                }
                 tx.execute(
                     "INSERT INTO gateway_nodes (node_id, name, beat, started_at) VALUES ($1, $2, 0, $3)",
                     params![id, name, now],
@@ -165,7 +165,8 @@ impl Presence {
             self.look().await;
         }
         let node = self.state().node.clone();
-        let left = self.store.transact(move |tx| async move { remove(&tx, &node, None).await }).await;
+        let now = self.clock.now();
+        let left = self.store.transact(move |tx| async move { remove(&tx, &node, None, now).await }).await;
         if let Err(cause) = left {
             tracing::debug!(%cause, "the rows of this node stay until others find it silent");
         }
@@ -277,7 +278,9 @@ impl Presence {
         };
         for (node, beat) in gone {
             tracing::warn!(node, "a node is silent; its connections are taken for closed");
-            let removed = self.store.transact(move |tx| async move { remove(&tx, &node, Some(beat)).await });
+            let now = self.clock.now();
+            let removed =
+                self.store.transact(move |tx| async move { remove(&tx, &node, Some(beat), now).await });
             if let Err(cause) = removed.await {
                 tracing::debug!(%cause, "a silent node could not be removed yet");
             }
@@ -304,8 +307,8 @@ async fn write(tx: &Tx, node: &str, row: &Connected) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Removes a node with its connections; where a sign is named, only if it has shown none since.
-async fn remove(tx: &Tx, node: &str, sign: Option<u64>) -> Result<(), StoreError> {
+/// Removes a node with its connections, whose people may be gone; where a sign is named, only if it has shown none since.
+async fn remove(tx: &Tx, node: &str, sign: Option<u64>, now: Timestamp) -> Result<(), StoreError> {
     let removed = tx
         .execute(
             "DELETE FROM gateway_nodes WHERE node_id = $1 AND (CAST($2 AS BIGINT) < 0 OR beat = $2)",
@@ -313,6 +316,7 @@ async fn remove(tx: &Tx, node: &str, sign: Option<u64>) -> Result<(), StoreError
         )
         .await?;
     if removed == 1 {
+        seen::node_went(tx, node, now).await?;
         tx.execute("DELETE FROM connections WHERE node_id = $1", params![node]).await?;
     }
     Ok(())

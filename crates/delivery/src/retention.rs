@@ -7,7 +7,7 @@ use tidings_delivery_core::Place;
 use tidings_model::Timestamp;
 use tidings_store::{Lane, Store, StoreError, Tx, params};
 
-use crate::DeliveryRecord;
+use crate::{DeliveryRecord, seen};
 
 /// How long a record is kept after it was said, an item after it ended, and a session after it was last seen.
 pub const KEPT: Duration = Duration::from_hours(30 * 24);
@@ -122,7 +122,7 @@ async fn item(tx: &Tx, now: Timestamp) -> Result<u64, StoreError> {
     Ok(1)
 }
 
-/// A slice of sessions that were not seen for long, and of memberships that no record asks for any more.
+/// A slice of sessions and people that were not seen for long, and of memberships that no record asks for any more.
 async fn people(tx: &Tx, now: Timestamp) -> Result<u64, StoreError> {
     let sessions = tx
         .execute(
@@ -132,8 +132,9 @@ async fn people(tx: &Tx, now: Timestamp) -> Result<u64, StoreError> {
             params![now.minus(KEPT), SLICE],
         )
         .await?;
+    let seen = seen::forget(tx, now.minus(KEPT), SLICE).await?;
     let row = tx.one("SELECT MIN(place) FROM delivery_records", params![]).await?;
-    let Some(oldest) = row.get::<Option<u64>>(0)? else { return Ok(sessions) };
+    let Some(oldest) = row.get::<Option<u64>>(0)? else { return Ok(sessions + seen) };
     let former = tx
         .execute(
             "DELETE FROM directory_former
@@ -145,7 +146,7 @@ async fn people(tx: &Tx, now: Timestamp) -> Result<u64, StoreError> {
             params![oldest, SLICE],
         )
         .await?;
-    Ok(sessions + former)
+    Ok(sessions + seen + former)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::frame::{WEBSOCKET_TEXT, escape_separators, websocket_frame};
 /// A signal, encoded once for all who are shown it.
 #[derive(Clone, Debug)]
 pub struct SignalFrame {
-    channel: Channel,
+    channels: Vec<Channel>,
     except: Option<UserId>,
     frame_type: &'static str,
     json: Bytes,
@@ -24,17 +24,18 @@ pub struct SignalFrame {
 struct Frame<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
-    channel: &'a Channel,
+    channel: Option<&'a Channel>,
     time: Timestamp,
     data: &'a Value,
 }
 
 impl SignalFrame {
-    /// A signal to who listens to a channel.
-    pub fn new(channel: Channel, frame_type: &'static str, time: Timestamp, data: &Value) -> Self {
-        let frame = Frame { kind: frame_type, channel: &channel, time, data };
+    /// A signal to who listens to a channel, which it names, or to one of several.
+    pub fn new(channels: Vec<Channel>, frame_type: &'static str, time: Timestamp, data: &Value) -> Self {
+        let channel = if let [one] = channels.as_slice() { Some(one) } else { None };
+        let frame = Frame { kind: frame_type, channel, time, data };
         let json = escape_separators(serde_json::to_vec(&frame).unwrap_or_default());
-        Self { channel, except: None, frame_type, json, sse: OnceLock::new(), websocket: OnceLock::new() }
+        Self { channels, except: None, frame_type, json, sse: OnceLock::new(), websocket: OnceLock::new() }
     }
 
     /// The same, but to no device of somebody.
@@ -43,8 +44,8 @@ impl SignalFrame {
     }
 
     /// Whose listeners are shown it.
-    pub fn channel(&self) -> &Channel {
-        &self.channel
+    pub fn channels(&self) -> &[Channel] {
+        &self.channels
     }
 
     /// Whether somebody who listens is shown it.
@@ -94,7 +95,7 @@ mod tests {
     fn a_signal_is_the_same_on_both_wires_and_has_neither_id_nor_cursor() {
         let time = Timestamp(1_700_000_000_000);
         let channel = Channel::Conversation("cnv_1".to_owned());
-        let signal = SignalFrame::new(channel, "typing", time, &json!({ "user_id": "a\u{2028}b" }));
+        let signal = SignalFrame::new(vec![channel], "typing", time, &json!({ "user_id": "a\u{2028}b" }));
         let frame = "{\"type\":\"typing\",\"channel\":\"conversation:cnv_1\",\"time\":\"2023-11-14T22:13:20.000Z\",\
                      \"data\":{\"user_id\":\"a\\u2028b\"}}";
         assert_eq!(signal.sse(), format!("event: typing\ndata: {frame}\n\n"));
@@ -105,7 +106,7 @@ mod tests {
     #[test]
     fn a_signal_may_be_for_all_who_listen_but_one() {
         let user = |id: &str| id.parse::<UserId>().unwrap();
-        let signal = SignalFrame::new(Channel::All, "typing", Timestamp(0), &Value::Null);
+        let signal = SignalFrame::new(vec![Channel::All], "typing", Timestamp(0), &Value::Null);
         assert!(signal.is_for(&user("alice")));
         let others = signal.except(Some(user("alice")));
         assert!(!others.is_for(&user("alice")));

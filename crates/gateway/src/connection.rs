@@ -172,10 +172,10 @@ impl Connection {
         wanted
     }
 
-    /// Shows a signal, if the stream is up to the present and listens to its channel.
+    /// Shows a signal, if the stream is up to the present and listens to a channel of it.
     pub(crate) fn signal(&self, signal: &SignalFrame) {
         let stream = self.stream();
-        if stream.hears(signal.channel()) {
+        if stream.hears(signal.channels()) {
             // An outlet that is full drops it.
             let _closed = self.outlet.offer(self.wire.signal(signal), Reason::Signal);
         }
@@ -258,10 +258,14 @@ impl Stream {
         }
     }
 
-    /// Whether a word on one of its person's channels is for it now.
-    fn hears(&self, channel: &Channel) -> bool {
-        let Some(Begun { session, resume, .. }) = &self.begun else { return false };
-        resume.is_live() && session.channels.as_ref().is_none_or(|channels| channels.contains(channel))
+    /// Whether what its person is shown on one of these channels is for it now.
+    fn hears(&self, said_to: &[Channel]) -> bool {
+        let Some(Begun { person, session, resume }) = &self.begun else { return false };
+        let narrowed = session.channels.as_ref();
+        let hears = |channel: &Channel| {
+            narrowed.is_none_or(|channels| channels.contains(channel)) && person.listens(channel, Place::MAX)
+        };
+        resume.is_live() && said_to.iter().any(hears)
     }
 
     /// The channels that its session is narrowed to.

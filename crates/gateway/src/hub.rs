@@ -4,7 +4,7 @@
 //! records of its channels. Whether it is sent one, the verdict decides.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -37,6 +37,8 @@ struct State {
     catching_up: HashMap<u64, Arc<Connection>>,
     live: HashMap<Channel, HashMap<u64, Arc<Connection>>>,
     by_user: HashMap<UserId, Vec<Arc<Connection>>>,
+    // Who came or went, until somebody asks.
+    came_or_went: BTreeSet<UserId>,
     count: usize,
 }
 
@@ -48,6 +50,7 @@ impl Hub {
             catching_up: HashMap::new(),
             live: HashMap::new(),
             by_user: HashMap::new(),
+            came_or_went: BTreeSet::new(),
             count: 0,
         };
         Self {
@@ -82,7 +85,11 @@ impl Hub {
         }
         let connection = Arc::new(make(state.shown));
         state.catching_up.insert(connection.id, Arc::clone(&connection));
-        state.by_user.entry(user.clone()).or_default().push(Arc::clone(&connection));
+        let open = state.by_user.entry(user.clone()).or_default();
+        open.push(Arc::clone(&connection));
+        if open.len() == 1 {
+            state.came_or_went.insert(user.clone());
+        }
         state.count += 1;
         Some(connection)
     }
@@ -114,6 +121,7 @@ impl Hub {
         let left = before - connections.len();
         if connections.is_empty() {
             state.by_user.remove(&connection.user);
+            state.came_or_went.insert(connection.user.clone());
         }
         state.count -= left;
     }
@@ -146,14 +154,30 @@ impl Hub {
 
     /// Shows a signal to who listens to its channel now.
     pub fn signal(&self, signal: &SignalFrame) {
-        let listeners: Vec<Arc<Connection>> = {
+        let mut listeners = HashMap::new();
+        {
             let state = self.state();
-            let of_channel = state.live.get(signal.channel()).into_iter().flat_map(HashMap::values);
-            of_channel.filter(|connection| signal.is_for(&connection.user)).cloned().collect()
-        };
-        for connection in listeners {
+            for (id, connection) in
+                signal.channels().iter().filter_map(|channel| state.live.get(channel)).flatten()
+            {
+                if signal.is_for(&connection.user) {
+                    listeners.entry(*id).or_insert_with(|| Arc::clone(connection));
+                }
+            }
+        }
+        for connection in listeners.values() {
             connection.signal(signal);
         }
+    }
+
+    /// Who came or went since the last call: their first stream here opened, or the last one closed.
+    pub fn take_came_or_went(&self) -> BTreeSet<UserId> {
+        std::mem::take(&mut self.state().came_or_went)
+    }
+
+    /// Who is to be among the next of them all the same.
+    pub fn put_came_or_went(&self, people: impl IntoIterator<Item = UserId>) {
+        self.state().came_or_went.extend(people);
     }
 
     /// The place up to which everything was shown.

@@ -20,6 +20,7 @@ use crate::{
     consumers::{self, Consumers},
     housekeeping, identity, kafka_settings, keepers,
     presence::{self, Whereabouts},
+    roster::Roster,
     routes::{
         self, Operators,
         health::{self, Health},
@@ -170,6 +171,19 @@ impl Server {
             Some(_) | None => Whereabouts::Shared(store.clone()),
         };
         online.open(Arc::new(whereabouts.clone()));
+        if answers && (gateway.is_some() || shared.is_some()) {
+            let roster = Roster {
+                store: store.clone(),
+                hub: gateway.as_ref().map(|gateway| Arc::clone(&gateway.hub)),
+                whereabouts: whereabouts.clone(),
+                watchers: features
+                    .iter()
+                    .flat_map(|feature| feature.watchers.iter().map(Arc::clone))
+                    .collect(),
+                clock: Arc::clone(&clock),
+            };
+            tasks.spawn(roster.run(stop.clone()));
+        }
         if let Some(presence) = shared.filter(|_| answers) {
             presence::start(presence, gateway.as_ref(), &tasks, stop.clone()).await?;
         }

@@ -9,6 +9,7 @@ mod keepers;
 mod limits;
 mod paths;
 mod presence;
+mod roster;
 mod routes;
 mod schedules;
 mod serve;

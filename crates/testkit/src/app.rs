@@ -118,6 +118,7 @@ pub(crate) const TOPICS: &[&str] = &[
     "message-status-events",
     "notifications",
     "typing-events",
+    "tidings-signals",
 ];
 
 /// Somebody who uses the server.

@@ -68,16 +68,22 @@ impl Device {
         }
     }
 
-    /// The next signal, as (type, data), and the data of the events before it.
-    pub async fn signal(&mut self) -> ((String, Value), Vec<Value>) {
+    /// The data of the next signal of a type, and of the events before it.
+    pub async fn signal(&mut self, wanted: &str) -> (Value, Vec<Value>) {
         let mut before = Vec::new();
         loop {
             let frame = self.frame().await;
-            if let Frame::Signal(signal) = frame {
-                return ((signal.signal_type, signal.data), before);
-            }
-            if let Frame::Event { event, .. } = frame {
-                before.push(event.data);
+            match frame {
+                Frame::Signal(signal) if signal.signal_type == wanted => return (signal.data, before),
+                Frame::Event { event, .. } => before.push(event.data),
+                Frame::Signal(_)
+                | Frame::Ready(_)
+                | Frame::Cursor { .. }
+                | Frame::Digest(_)
+                | Frame::TokenExpiring { .. }
+                | Frame::Shutdown { .. }
+                | Frame::Reply(_)
+                | Frame::Unknown { .. } => {}
             }
         }
     }

@@ -30,6 +30,7 @@ mod derived;
 mod following;
 mod ingest;
 mod online;
+mod presence;
 mod schedule;
 mod signal;
 
@@ -38,6 +39,7 @@ pub use derived::derived;
 pub use following::following;
 pub use ingest::{Ingest, NotIngested};
 pub use online::{Lines, Online};
+pub use presence::Watcher;
 pub use schedule::{Due, Schedule};
 pub use signal::{Signal, Signals};
 
@@ -57,6 +59,8 @@ pub struct Feature {
     pub commands: Vec<Arc<dyn api::Command>>,
     /// The topics of signals that it shows.
     pub signals: Vec<Arc<dyn Signal>>,
+    /// Who of it is told who comes and who is gone.
+    pub watchers: Vec<Arc<dyn Watcher>>,
     /// What it does when its time comes.
     pub schedules: Vec<Arc<dyn Schedule>>,
     /// What it says of messages of its own when somebody asks why.

@@ -64,6 +64,7 @@ pub fn feature(deps: &Deps) -> Feature {
         shows: Vec::new(),
         commands: Vec::new(),
         signals: Vec::new(),
+        watchers: Vec::new(),
         schedules: vec![
             Arc::new(schedule::Activation { ids: Arc::clone(&deps.ids) }),
             Arc::new(schedule::Expiry { ids: Arc::clone(&deps.ids) }),

@@ -17,7 +17,10 @@ use serde::Serialize;
 use tidings::{
     Deps, OpenApiRouter,
     api::{Caller, Code, Pace, Problem},
-    delivery::directory,
+    delivery::{
+        directory,
+        seen::{self, Seen},
+    },
     model::{Channel, ConversationId, MessageId, Timestamp, UserId},
     routes,
     store::{StoreError, Tx},
@@ -86,6 +89,11 @@ struct Partner {
     #[schema(value_type = String)]
     user_id: UserId,
     display_name: String,
+    /// Whether they are there, on some device.
+    online: bool,
+    /// When they were last there; null while they are, and where that is 30 days ago or never was.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_seen_at: Option<Timestamp>,
 }
 
 /// Something that a member said.
@@ -186,7 +194,13 @@ async fn shown(
         Some(other) => {
             let known = directory::find(tx, other).await?;
             let display_name = known.map_or_else(|| other.to_string(), |known| known.display_name);
-            Some(Partner { user_id: other.clone(), display_name })
+            let seen = seen::find(tx, other).await?;
+            Some(Partner {
+                user_id: other.clone(),
+                display_name,
+                online: seen.as_ref().is_some_and(Seen::is_online),
+                last_seen_at: seen.and_then(|seen| seen.last_seen_at),
+            })
         }
         None => None,
     };

@@ -4,8 +4,8 @@
 //! it with its event; `handler` turns the event, ours or another program's, into one delivery to the conversation. What its
 //! members confirm comes back through `receipts`, which moves how far they have come and announces it, and `standing`
 //! tells it to who sent; for groups `schedule` does, once a second. `notices` notifies who is away. `typing` shows who writes
-//! right now, and passes no database. `store` has the conversations. There is no `channels.rs`: a conversation is a
-//! channel already, and its members are its listeners.
+//! right now, and passes no database; `presence` who is there. `store` has the conversations. There is no `channels.rs`:
+//! a conversation is a channel already, and its members are its listeners.
 
 mod api;
 mod command;
@@ -14,6 +14,7 @@ mod handler;
 mod messages;
 mod model;
 mod notices;
+mod presence;
 mod receipts;
 mod schedule;
 mod standing;
@@ -61,6 +62,11 @@ pub fn feature(deps: &Deps, limits: &LimitsConfig) -> Feature {
                 durability: Durability::Memory,
                 ..topic(typing::TOPIC, Duration::from_mins(1), "conversation id")
             },
+            TopicSpec {
+                partitions: 1,
+                durability: Durability::Memory,
+                ..topic(presence::TOPIC, Duration::from_mins(1), "user id")
+            },
         ],
         handlers: vec![
             Arc::new(handler::Messages { clock: Arc::clone(clock) }),
@@ -73,7 +79,8 @@ pub fn feature(deps: &Deps, limits: &LimitsConfig) -> Feature {
             Arc::new(command::Read { chat: chat.clone() }),
             Arc::new(command::Typing { chat }),
         ],
-        signals: vec![Arc::new(typing::Typists::default())],
+        signals: vec![Arc::new(typing::Typists::default()), Arc::new(presence::Partners)],
+        watchers: vec![Arc::new(presence::Watch { deps: deps.clone() })],
         schedules: vec![
             Arc::new(schedule::Standings { ids: Arc::clone(ids) }),
             Arc::new(notices::Away { ids: Arc::clone(ids), online: deps.online.clone() }),

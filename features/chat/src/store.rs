@@ -181,3 +181,19 @@ pub(crate) async fn list(
         .await?;
     rows.iter().map(|row| Ok((conversation(row)?, standing(row, 7)?))).collect()
 }
+
+/// The ids of somebody's conversations, the last one spoken in first.
+pub(crate) async fn ids(tx: &Tx, user: &UserId, limit: usize) -> Result<Vec<ConversationId>, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT c.conversation_id
+             FROM conversation_members m
+             JOIN conversations c ON c.conversation_id = m.conversation_id
+             WHERE m.user_id = $1
+             ORDER BY c.last_at DESC, c.conversation_id DESC
+             LIMIT $2",
+            params![user.as_str(), limit],
+        )
+        .await?;
+    rows.iter().map(|row| row.parse(0)).collect()
+}

@@ -206,7 +206,7 @@ fn frame(word: &TypingEvent) -> SignalFrame {
         "timestamp": time,
     });
     let typist = (!planted::is("typist_is_shown")).then(|| word.user_id.clone());
-    SignalFrame::new(channel(word.conversation_id), "typing", time, &data).except(typist)
+    SignalFrame::new(vec![channel(word.conversation_id)], "typing", time, &data).except(typist)
 }
 
 #[cfg(test)]

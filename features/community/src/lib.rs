@@ -87,6 +87,7 @@ pub fn feature(deps: &Deps, entrance: Entrance) -> Feature {
         shows: Vec::new(),
         commands: vec![Arc::new(command::Announce { deps: deps.clone() })],
         signals: Vec::new(),
+        watchers: Vec::new(),
         schedules: Vec::new(),
         accounts: Vec::new(),
         witnesses: Vec::new(),

@@ -56,6 +56,7 @@ pub fn feature(deps: &Deps) -> Feature {
         }],
         commands: Vec::new(),
         signals: Vec::new(),
+        watchers: Vec::new(),
         schedules: Vec::new(),
         accounts: Vec::new(),
         witnesses: Vec::new(),

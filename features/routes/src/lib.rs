@@ -62,6 +62,7 @@ pub fn feature(
         shows: Vec::new(),
         commands: Vec::new(),
         signals: Vec::new(),
+        watchers: Vec::new(),
         schedules: Vec::new(),
         accounts: Vec::new(),
         witnesses: Vec::new(),

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 use tidings_client::{Frame, ListenOptions, Stream, Transport};
-use tidings_testkit::{Device, Fleet, LIMIT, Person, Role};
+use tidings_testkit::{Device, Fleet, LIMIT, Person, Role, eventually};
 
 /// Enters somebody in the directory.
 async fn enter(admin: &Person, name: &str) {
@@ -99,17 +99,51 @@ async fn who_types_on_one_node_is_shown_on_another() {
     for is_typing in [true, false] {
         // A process that holds no streams takes it, too.
         alice.post(&path, json!({ "is_typing": is_typing })).await;
-        let ((signal_type, data), _before) = his.signal().await;
-        assert_eq!((signal_type.as_str(), &data["user_id"]), ("typing", &json!("alice")));
+        let (data, _before) = his.signal("typing").await;
+        assert_eq!(data["user_id"], "alice");
         assert_eq!(data["is_typing"], is_typing);
     }
     let options = ListenOptions { transport: Transport::WebSocket, ..ListenOptions::default() };
     let mut stream = bob.client.listen(&options).await.expect("a stream");
     let typing = json!({ "type": "typing", "ref": "1", "conversation_id": theirs, "is_typing": true });
     answered(&mut stream, typing).await;
-    let ((_, data), _before) = hers.signal().await;
+    let (data, _before) = hers.signal("typing").await;
     assert_eq!(data["user_id"], "bob", "and no word of her own");
     // He says nothing more: each gateway ends it by itself.
-    let ((_, data), _before) = hers.signal().await;
+    let (data, _before) = hers.signal("typing").await;
     assert_eq!((&data["user_id"], &data["is_typing"]), (&json!("bob"), &json!(false)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_there_is_known_across_nodes_also_after_one_was_killed() {
+    let Some(fleet) = Fleet::fresh() else { return };
+    let all = fleet.node("all", &Role::ALL).await;
+    let mut gateway = fleet.node("gateway", &[Role::Gateway]).await;
+    for name in ["alice", "bob"] {
+        enter(&all.admin(), name).await;
+    }
+    let (alice, bob) = (all.person("alice"), gateway.person("bob"));
+    alice.post("/conversations", json!({ "members": ["bob"] })).await;
+    let mut hers = alice.device("phone").await;
+    hers.catch_up().await;
+    let phone = bob.device("phone").await;
+    let online = json!({ "user_id": "bob", "online": true, "last_seen_at": null });
+    assert_eq!(hers.signal("presence").await.0, online);
+    assert_eq!(alice.get("/conversations").await["items"][0]["partner"]["online"], true);
+
+    // With a stream on another node he is there, whatever becomes of this one.
+    let laptop = all.person("bob").device("laptop").await;
+    gateway.kill();
+    drop(phone);
+    let operator = all.operator();
+    eventually("its streams are taken for closed", || async {
+        let open = operator.get("/connections").await;
+        (open["items"].as_array().is_some_and(|lines| lines.len() == 2)).then_some(())
+    })
+    .await;
+    drop(laptop);
+    let (gone, _before) = hers.signal("presence").await;
+    assert_eq!((&gone["user_id"], &gone["online"]), (&json!("bob"), &json!(false)));
+    let shown = alice.get("/conversations").await["items"][0]["partner"].clone();
+    assert_eq!((&shown["online"], &shown["last_seen_at"]), (&json!(false), &gone["last_seen_at"]));
 }

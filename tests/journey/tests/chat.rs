@@ -8,6 +8,7 @@ mod messages;
 mod notices;
 #[cfg(feature = "planted-bugs")]
 mod planted;
+mod presence;
 mod receipts;
 mod typing;
 

@@ -110,7 +110,7 @@ impl Listen {
             Frame::Event { event, .. } => say(readable(paint, event)),
             Frame::Signal(signal) => {
                 let said = harmless(&signal.data.to_string());
-                remark(format!("{} {} {said}", harmless(&signal.signal_type), harmless(&signal.channel)));
+                remark(format!("{} {said}", harmless(&signal.signal_type)));
                 Ok(())
             }
             Frame::Ready(ready) if ready.recovered => {

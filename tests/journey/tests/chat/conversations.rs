@@ -29,7 +29,8 @@ async fn two_people_have_one_conversation_whoever_asks_and_when_both_ask_at_once
     assert_eq!(statuses, [200, 201]);
     let (hers, his): (Value, Value) = (hers.json().unwrap(), his.json().unwrap());
     assert_eq!(hers["conversation_id"], his["conversation_id"]);
-    assert_eq!(hers["partner"], json!({ "user_id": "bob", "display_name": "BOB" }));
+    let bob_alone = json!({ "user_id": "bob", "display_name": "BOB", "online": false, "last_seen_at": null });
+    assert_eq!(hers["partner"], bob_alone);
     assert_eq!(his["partner"]["user_id"], "alice");
     assert_eq!(pair(&alice, &bob).await, id(&his));
     let whole = alice.get(&format!("/conversations/{}", id(&his))).await;

@@ -1,8 +1,10 @@
-//! Planted bugs: each turns the suite of receipts, or that of typing, red.
+//! Planted bugs: each turns the suite of receipts, of typing or of presence red.
 
 use tidings_model::planted;
 
-use super::{receipts::by_their_own_word_and_to_who_sent_alone, typing::to_the_others_alone};
+use super::{
+    presence::ten_seconds, receipts::by_their_own_word_and_to_who_sent_alone, typing::to_the_others_alone,
+};
 
 // A fault is the whole process's, so each of these runs alone: `make nightly` asks for them by name.
 
@@ -36,4 +38,12 @@ async fn a_delivered_without_the_clients_word_is_noticed() {
 async fn a_typist_who_is_shown_it_is_noticed() {
     planted::choose("typist_is_shown");
     Box::pin(to_the_others_alone()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "its fault is the whole process's; make nightly runs it alone"]
+#[should_panic(expected = "he may be coming back")]
+async fn an_absence_without_patience_is_noticed() {
+    planted::choose("gone_at_once");
+    Box::pin(ten_seconds()).await;
 }
