@@ -2,6 +2,16 @@
 
 import type { TidingsError } from "./error.js";
 import type { MessageBody } from "./chat-messages.js";
+import type { SignalData } from "./frames.js";
+
+/** The other of two people. */
+export interface Partner {
+  readonly user_id: string;
+  readonly display_name: string;
+  readonly online: boolean;
+  /** When they were there last; null while they are, and where it was long ago. */
+  readonly last_seen_at: string | null;
+}
 
 /** A conversation of the list. */
 export interface Conversation {
@@ -9,7 +19,7 @@ export interface Conversation {
   /** How a group is called; null for two people, and where nobody named it. */
   readonly title: string | null;
   /** The other of two people; null for groups. */
-  readonly partner: { readonly user_id: string; readonly display_name: string } | null;
+  readonly partner: Partner | null;
   /** How many people it has. */
   readonly members: number;
   /** What was said last; null before anything was. */
@@ -78,6 +88,16 @@ export function said(state: ChatState, me: string, message: MessageBody): ChatSt
   if (message.seq <= lastSeq(known)) return state;
   const unread_count = known.unread_count + (message.sender_id === me ? 0 : 1);
   return put(state, { ...known, last_message: message, unread_count });
+}
+
+/** Somebody came or went. */
+export function present(state: ChatState, presence: SignalData["presence"]): ChatState {
+  const { user_id, online, last_seen_at } = presence;
+  if (!state.conversations.some(({ partner }) => partner?.user_id === user_id)) return state;
+  const conversations = state.conversations.map((one) =>
+    one.partner?.user_id === user_id ? { ...one, partner: { ...one.partner, online, last_seen_at } } : one,
+  );
+  return { ...state, conversations };
 }
 
 /** Everything up to a number was read; nothing where only the server knows how much is left. */

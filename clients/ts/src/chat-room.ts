@@ -54,6 +54,8 @@ export interface Room {
   drop(clientId: string): Promise<void>;
   /** Has read everything up to a message, or up to the newest; who sent it is told. */
   read(upTo?: string): Promise<void>;
+  /** Shows the others that one types, or stopped; to be called with each key. */
+  typing(isTyping?: boolean): void;
   /** Who got a message of the conversation, and who read it. */
   receipts(messageId: string): Promise<MessageReceipts>;
   /** Brings somebody into the group. */
@@ -86,6 +88,8 @@ const PAGE = 50;
 const FILL_PAGES = 10;
 /** Messages that are kept of a conversation in which others speak on and on. */
 const KEPT = 5000;
+/** Between two words that somebody types; the others see it for six seconds. */
+const TYPES_MS = 3000;
 
 /** An open conversation. */
 export class LiveRoom implements Room {
@@ -101,6 +105,7 @@ export class LiveRoom implements Room {
   #readUpTo = 0;
   #readDue: { message: string; seq: number } | undefined;
   #reading: Promise<void> | undefined;
+  #typed = -Infinity;
 
   constructor(id: string, host: RoomHost) {
     this.id = id;
@@ -128,6 +133,8 @@ export class LiveRoom implements Room {
   }
 
   send(content: string): Promise<string> {
+    // What was typed is said.
+    this.#typed = -Infinity;
     return this.#host.say(this.id, content);
   }
 
@@ -150,6 +157,16 @@ export class LiveRoom implements Room {
     this.#readDue = { message: last.message_id, seq: last.seq };
     this.#reading ??= this.#tellRead().finally(() => (this.#reading = undefined));
     await this.#reading;
+  }
+
+  typing(isTyping = true): void {
+    const now = performance.now();
+    const told = now - this.#typed;
+    if (isTyping ? told < TYPES_MS : told > 2 * TYPES_MS) return;
+    this.#typed = isTyping ? now : -Infinity;
+    const { client, signal } = this.#host;
+    // Worth something now or never: what cannot be told is not told later.
+    client.request(`${this.#path}/typing`, { method: "POST", body: { is_typing: isTyping }, signal }).catch(() => undefined);
   }
 
   receipts(messageId: string): Promise<MessageReceipts> {

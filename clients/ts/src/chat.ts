@@ -2,7 +2,7 @@
 // `tidings/chat` gives.
 
 import type { Conversation, ChatState, ConversationPage } from "./chat-list.js";
-import { EMPTY, continued, left, loaded, put, said, wasRead } from "./chat-list.js";
+import { EMPTY, continued, left, loaded, present, put, said, wasRead } from "./chat-list.js";
 import type { Said } from "./chat-messages.js";
 import { LiveRoom, type Room, type WholeConversation } from "./chat-room.js";
 import { Tabs } from "./chat-tabs.js";
@@ -13,7 +13,7 @@ import { type ListenOptions, type ListenState, type Listener, listen } from "./l
 import { IndexedDbSaid, MemorySaid, Outbox, type SaidStore } from "./outbox.js";
 import { personOf } from "./person.js";
 
-export type { ChatState, Conversation } from "./chat-list.js";
+export type { ChatState, Conversation, Partner } from "./chat-list.js";
 export type { ChatMessage, MessageState, Said } from "./chat-messages.js";
 export type { MessageReceipts, Room, RoomState, WholeConversation } from "./chat-room.js";
 export type { ListenState } from "./listen.js";
@@ -28,9 +28,9 @@ export interface ChatOptions extends Omit<ListenOptions, "onFrame" | "channels">
   outbox?: SaidStore;
   /** Is given each frame after the chat has taken it. */
   onFrame?: (frame: Frame) => void;
-  /** Somebody types, or stopped. */
+  /** Somebody else types in a conversation, or stopped. */
   onTyping?: (typing: SignalData["typing"]) => void;
-  /** Somebody came or went. */
+  /** Somebody who speaks with the caller came or went; the list shows it already. */
   onPresence?: (presence: SignalData["presence"]) => void;
 }
 
@@ -284,6 +284,7 @@ class LiveChat implements Chat {
     } else if (frame.type === "typing") {
       this.#options.onTyping?.(frame.data);
     } else if (frame.type === "presence") {
+      this.#show(present(this.state, frame.data));
       this.#options.onPresence?.(frame.data);
     }
   }

@@ -262,28 +262,23 @@ test("more at once than the server takes is said all the same, in order", async 
   assert.deepEqual(contents(quin), range(1, 15).map(String));
 });
 
-test("signals are handed on, and are no fault where nobody wants them", async () => {
+test("who types is shown to the other, who comes and goes stands in the list, and nobody has to want it", async () => {
   const id = await pair("sam", "tess");
-  const typing = { conversation_id: id, user_id: "tess", is_typing: true, timestamp: "2026-01-05T09:00:00.000Z" };
-  const presence = { user_id: "tess", online: true, last_seen_at: null };
-  // The stream of the server, with two signals before what it says.
-  const signals = [["typing", typing], ["presence", presence]].map(
-    ([type, data]) => `event: ${type}\ndata: ${JSON.stringify({ type, channel: `conversation:${id}`, time: "2026-01-05T09:00:00.000Z", data })}\n\n`,
-  );
-  const adds = async (url, init) => {
-    const answer = await fetch(url, init);
-    if (!url.includes("/api/v1/stream")) return answer;
-    const more = new TransformStream({
-      async start(controller) {
-        controller.enqueue(new TextEncoder().encode(signals.join("")));
-      },
-    });
-    return new Response(answer.body.pipeThrough(more), { headers: answer.headers });
-  };
-  const told = [];
-  const [, sam] = await inRoom("sam", id, { fetch: adds, onTyping: (one) => told.push(one), onPresence: (one) => told.push(one) });
-  const [, quiet] = await inRoom("sam", id, { fetch: adds });
-  await say(server, "tess", id, "said");
-  for (const room of [sam, quiet]) await until("it goes on", () => contents(room).length === 1);
-  assert.deepEqual(told, [typing, presence]);
+  const typed = [];
+  const [his, sam] = await inRoom("sam", id, { onTyping: (one) => typed.push(one) });
+  const partner = () => his.state.conversations.find(({ conversation_id }) => conversation_id === id).partner;
+  assert.deepEqual([partner().online, partner().last_seen_at], [false, null]);
+  const [hers, tess] = await inRoom("tess", id);
+  await until("she is there", () => partner().online);
+  for (const _key of range(1, 5)) tess.typing();
+  await until("he sees it", () => typed.length === 1);
+  tess.typing(false);
+  await until("and its end", () => typed.length === 2);
+  assert.deepEqual(typed.map((one) => [one.conversation_id, one.user_id, one.is_typing]), [[id, "tess", true], [id, "tess", false]]);
+  // She has no ear for it, and goes on.
+  sam.typing();
+  await sam.send("said");
+  await until("she hears him", () => contents(tess).length === 1);
+  await hers.close();
+  await until("she is gone", () => !partner().online && partner().last_seen_at !== null);
 });
