@@ -165,6 +165,8 @@ impl TestApp {
 
     /// Starts the server again on the same address and folder.
     pub async fn resume(&mut self) {
+        // Its file can be opened again only when nobody has it open.
+        self.other = None;
         let log = (self.pair == Pair::TwoFiles).then(|| {
             let log = Store::open(&StoreOptions::at(self.folder.path().join("log.db"))).unwrap();
             Arc::new(EmbeddedLog::new(log, Arc::clone(&self.clock))) as Arc<dyn Log>
