@@ -47,6 +47,10 @@ pub(super) async fn to_the_others_alone() {
     let options = ListenOptions { transport: Transport::WebSocket, ..ListenOptions::default() };
     let mut laptop = Device::open(&carol.client, options).await;
     laptop.catch_up().await;
+    let options =
+        ListenOptions { channels: vec![format!("conversation:{kitchen}")], ..ListenOptions::default() };
+    let mut narrowed = Device::open(&bob.client, options).await;
+    narrowed.catch_up().await;
 
     types(&alice, &kitchen, true).await;
     for device in [&mut his, &mut laptop] {
@@ -74,6 +78,11 @@ pub(super) async fn to_the_others_alone() {
     assert_eq!(who(&typing(&mut his).await), ("carol", true));
     types(&carol, &kitchen, true).await;
     assert_eq!(typing(&mut hers).await["conversation_id"], json!(kitchen));
+    // A device that asked for one conversation is shown that one alone.
+    for wanted in [("alice", true), ("alice", false), ("carol", true)] {
+        let data = typing(&mut narrowed).await;
+        assert_eq!((who(&data), &data["conversation_id"]), (wanted, &json!(kitchen)));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
