@@ -6,7 +6,7 @@ use tidings::{
     model::{ConversationId, EventId, MessageId, NewEvent, Timestamp, UserId},
 };
 
-use crate::model::{CONTENT_BYTES, Conversation, Message, status};
+use crate::model::{CONTENT_BYTES, Conversation, Message};
 
 /// What people say to each other, by conversation.
 pub(crate) const MESSAGES_TOPIC: &str = "chat-messages";
@@ -42,7 +42,7 @@ pub(crate) struct MessageStatus {
     pub(crate) message_id: MessageId,
     pub(crate) conversation_id: ConversationId,
     pub(crate) status: Status,
-    /// Who received or read it.
+    /// Who received or read it; of what was sent, who sent it.
     pub(crate) user_id: UserId,
     pub(crate) timestamp: Timestamp,
     /// Who is told of it.
@@ -102,6 +102,17 @@ pub(crate) enum Status {
     Read,
 }
 
+impl Status {
+    /// The word of its topic.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "SENT",
+            Self::Delivered => "DELIVERED",
+            Self::Read => "READ",
+        }
+    }
+}
+
 impl From<Word> for Status {
     fn from(word: Word) -> Self {
         match word {
@@ -134,17 +145,17 @@ pub(crate) fn said(conversation: &Conversation, message: &Message, trace_parent:
     }
 }
 
-/// The event that tells who sent a message how far somebody has come.
-pub(crate) fn came_so_far(
+/// The event that says how a message stands: that it was sent, or how far somebody has come.
+pub(crate) fn stands(
     id: EventId,
     message: &Message,
-    (user, word): (&UserId, Word),
+    (user, status): (&UserId, Status),
     now: Timestamp,
 ) -> NewEvent {
     let value = MessageStatus {
         message_id: message.id,
         conversation_id: message.conversation_id,
-        status: word.into(),
+        status,
         user_id: user.clone(),
         timestamp: now,
         sender_id: Some(message.sender_id.clone()),
@@ -152,7 +163,7 @@ pub(crate) fn came_so_far(
     NewEvent {
         id,
         topic: STATUS_TOPIC,
-        event_type: status(word),
+        event_type: status.as_str(),
         key: Some(message.sender_id.to_string()),
         payload: serde_json::to_vec(&value).unwrap_or_default(),
         time: now,

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use tidings::{
     api::{Code, Problem},
-    delivery::Word,
     model::{ConversationId, EventId, MessageId, Timestamp, UserId},
 };
 
@@ -135,14 +134,6 @@ impl Saying {
 /// Whether a text is one line of 1 to `max` bytes.
 pub(crate) fn is_line(text: &str, max: usize) -> bool {
     !text.trim().is_empty() && text.len() <= max && !text.chars().any(char::is_control)
-}
-
-/// The word of a status in the letter of its topic.
-pub(crate) const fn status(word: Word) -> &'static str {
-    match word {
-        Word::Delivered => "DELIVERED",
-        Word::Read => "READ",
-    }
 }
 
 #[cfg(test)]

@@ -89,7 +89,8 @@ pub(crate) async fn advance(
     let came_from = if planted::is("status_goes_back") { 0 } else { came_from };
     for newest in newest_of_others(tx, conversation, user, (came_from, seq)).await? {
         if let Some(message) = messages::at(tx, conversation, newest).await? {
-            tx.put_event(&events::came_so_far(ids.event(), &message, (user, word), now)).await?;
+            let status = (user, events::Status::from(word));
+            tx.put_event(&events::stands(ids.event(), &message, status, now)).await?;
         }
     }
     Ok(())

@@ -83,6 +83,7 @@ impl Handler for Statuses {
         let value = record.value.as_deref().ok_or_else(|| HandlerError::reject("the record has no value"))?;
         let event: MessageStatus = serde_json::from_slice(value).map_err(HandlerError::reject)?;
         let word = match event.status {
+            // Who sent it was answered so.
             Status::Sent => return Ok(()),
             Status::Delivered => Word::Delivered,
             Status::Read => Word::Read,

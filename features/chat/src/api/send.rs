@@ -1,4 +1,4 @@
-//! `POST /conversations/{id}/messages`: the message and its event are stored in one transaction.
+//! `POST /conversations/{id}/messages`: the message and its events are stored in one transaction.
 
 use axum::extract::State;
 use http::StatusCode;
@@ -8,7 +8,7 @@ use tidings::{
         Caller, Code, Problem, RawBody, Segment, TraceParent,
         idempotency::{Answer, IdempotencyKey},
     },
-    model::{ConversationId, MessageId},
+    model::{ConversationId, EventId, MessageId},
     store::Tx,
 };
 use utoipa::ToSchema;
@@ -72,7 +72,7 @@ pub(super) async fn send_message(
     body.limit(BODY_BYTES)?;
     let SendMessage { content, client_id } = body.parse()?;
     let new = chat.new_message(&caller, Saying { content, client_id })?;
-    let trace = trace.to_string();
+    let (status_id, trace) = (chat.deps.ids.event(), trace.to_string());
     chat.deps
         .store
         .transact(move |tx| async move {
@@ -80,7 +80,7 @@ pub(super) async fn send_message(
                 return Ok(answer);
             }
             let now = new.created_at;
-            let sent = Sent::from(say(&tx, id, new, Some(trace)).await?);
+            let sent = Sent::from(say(&tx, id, (new, status_id), Some(trace)).await?);
             let answer = Answer::new(StatusCode::CREATED, &sent);
             key.keep(&tx, &body.0, &answer, now).await?;
             Ok::<_, Problem>(answer)
@@ -96,7 +96,7 @@ impl Chat {
         id: ConversationId,
         saying: Saying,
     ) -> Result<Sent, Problem> {
-        let new = self.new_message(caller, saying)?;
+        let new = (self.new_message(caller, saying)?, self.deps.ids.event());
         self.deps.store.transact(move |tx| async move { Ok(say(&tx, id, new, None).await?.into()) }).await
     }
 
@@ -109,11 +109,11 @@ impl Chat {
     }
 }
 
-/// Stores a message with its event, as the next of its conversation; one of the same name is the same message.
+/// Stores a message with its events, as the next of its conversation; one of the same name is the same message.
 async fn say(
     tx: &Tx,
     id: ConversationId,
-    new: New,
+    (new, status_id): (New, EventId),
     trace_parent: Option<String>,
 ) -> Result<Message, Problem> {
     store::hold(tx, id).await?;
@@ -129,5 +129,7 @@ async fn say(
     }
     let message = messages::put(tx, &conversation, new).await?;
     tx.put_event(&events::said(&conversation, &message, trace_parent)).await?;
+    let sent = (&message.sender_id, Status::Sent);
+    tx.put_event(&events::stands(status_id, &message, sent, message.created_at)).await?;
     Ok(message)
 }

@@ -77,6 +77,17 @@ pub(super) async fn by_their_own_word_and_to_who_sent_alone() {
     for device in [&mut his, &mut other] {
         assert!(until(device, "three").await.is_empty(), "who reads is not told of it");
     }
+    // The topic has it all, for whoever else reads it.
+    let records = app.records("message-status-events").await;
+    let values =
+        records.iter().map(|record| serde_json::from_slice(record.value.as_deref().unwrap()).unwrap());
+    let values: Vec<Value> = values.collect();
+    let of = |message: &str| {
+        let of = values.iter().filter(|value| value["messageId"] == message);
+        of.map(|value| (value["status"].clone(), value["userId"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&first), [(json!("SENT"), json!("alice")), (json!("DELIVERED"), json!("bob"))]);
+    assert_eq!(of(&second), [(json!("SENT"), json!("alice")), (json!("READ"), json!("bob"))]);
     let stats = alice.get(&format!("/conversations/{theirs}/stats")).await;
     assert_eq!((&stats["sent"], &stats["delivered"], &stats["read"]), (&json!(3), &json!(2), &json!(2)));
     assert!(stats["median_delivered_ms"].is_u64() && stats["median_read_ms"].is_u64(), "{stats}");
