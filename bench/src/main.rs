@@ -64,7 +64,7 @@ struct Bench {
     /// Brokers of a Kafka cluster, for the scenarios that need one.
     #[arg(long, env = "TIDINGS_TEST_KAFKA")]
     brokers: Option<String>,
-    /// A PostgreSQL database with nothing in it, for the scenario that needs one.
+    /// A PostgreSQL database with nothing in it, for the scenarios that need one.
     #[arg(long, env = "TIDINGS_TEST_POSTGRES")]
     postgres: Option<String>,
     /// The reader on Sarama, if it was built.

@@ -1,5 +1,5 @@
-//! How many orders a second 64 clients place, each answered when the log has it: embedded, and with Kafka beside a plain
-//! service on Sarama that does nothing else.
+//! How many orders a second 64 clients place, each answered when the log has it: embedded, with Kafka, and with Kafka where
+//! other processes handle them; beside a plain service on Sarama that does nothing else.
 
 use std::{net::SocketAddr, process::Command, time::Duration};
 
@@ -36,6 +36,19 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
     let topic = format!("bench-orders-{}", std::process::id());
     let embedded = ours(bench, &[], long)?;
     let kafka = ours(bench, &[("KAFKA_BROKERS", brokers), ("KAFKA_TOPIC", &topic)], long)?;
+    let alone = match &bench.postgres {
+        Some(url) => Some(ours(
+            bench,
+            &[
+                ("KAFKA_BROKERS", brokers),
+                ("KAFKA_TOPIC", &topic),
+                ("DATABASE_URL", url),
+                ("TIDINGS_SERVER__ROLES", "api"),
+            ],
+            long,
+        )?),
+        None => None,
+    };
     let mut figures = Vec::new();
     if let Some(program) = &bench.sarama_ingest {
         let mut command = Command::new(program);
@@ -44,9 +57,13 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
         let sarama = orders(&process, address, long, |_client| Ok(String::new()))?;
         figures.extend(beside("Kafka", &kafka, &sarama));
         figures.extend(beside("embedded", &embedded, &sarama));
+        if let Some(alone) = &alone {
+            figures.extend(beside("Kafka, handled elsewhere", alone, &sarama));
+        }
     } else {
         figures.push(Figure::of("orders/s, Kafka", kafka.rate));
         figures.push(Figure::of("orders/s, embedded", embedded.rate));
+        figures.extend(alone.map(|alone| Figure::of("orders/s, Kafka, handled elsewhere", alone.rate)));
     }
     Ok(figures)
 }

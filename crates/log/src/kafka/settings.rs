@@ -216,7 +216,10 @@ pub(super) fn direct(settings: &KafkaSettings) -> Result<ClientConfig, LogError>
 /// The producer of signals: acknowledged by the leader alone, sent once, and given up while somebody might still care.
 pub(super) fn signals(settings: &KafkaSettings) -> Result<ClientConfig, LogError> {
     let mut config = producer(settings)?;
+    // Records may be held back for longer than a signal is worth anything. By either of its names.
+    config.remove("queue.buffering.max.ms");
     config
+        .set("linger.ms", "0")
         .set("acks", "1")
         .set("enable.idempotence", "false")
         .set("retries", "0")
@@ -358,9 +361,18 @@ mod tests {
     #[test]
     fn signals_are_sent_once_and_given_up_soon_whatever_the_settings_say() {
         let mut settings = KafkaSettings::at(["localhost:9092"]);
-        settings.producer.insert("queue.buffering.max.messages".to_owned(), "1000000".to_owned());
+        for (key, value) in [
+            ("queue.buffering.max.messages", "1000000"),
+            ("queue.buffering.max.ms", "14000"),
+            ("linger.ms", "14000"),
+        ] {
+            settings.producer.insert(key.to_owned(), value.to_owned());
+        }
         let config = signals(&settings).expect("it is allowed");
+        config.create_native_config().expect("it is one that librdkafka takes");
+        assert_eq!(config.get("queue.buffering.max.ms"), None, "the other name of the next");
         for (key, wanted) in [
+            ("linger.ms", "0"),
             ("acks", "1"),
             ("enable.idempotence", "false"),
             ("retries", "0"),
