@@ -102,9 +102,9 @@ async fn read_over_a_websocket_or_by_receipts_is_the_same_read() {
     let mut his = device(&bob, "phone").await;
     let mut stream = socket(&bob).await;
     let first = say(&alice, &theirs, "one").await;
+    next(&mut phone, "message.created").await;
     let reading = json!({ "type": "message.read", "ref": "1", "conversation_id": theirs, "up_to": first });
     assert_eq!(command(&mut stream, reading).await.outcome.unwrap(), json!({}));
-    next(&mut phone, "message.created").await;
     assert_eq!(status(&mut phone).await, told("READ", &first, "bob"));
     let second = say(&alice, &theirs, "two").await;
     next(&mut phone, "message.created").await;
