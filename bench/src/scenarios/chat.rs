@@ -31,7 +31,7 @@ const PEOPLE: usize = 200;
 /// Those of them who say something.
 const SPEAKERS: usize = 32;
 /// Messages of a load: two by two, and in the group.
-const MESSAGES: [usize; 2] = [20_000, 1_000];
+const MESSAGES: [usize; 2] = [20_000, 2_000];
 /// Between two confirmations of one person.
 const CONFIRM: Duration = Duration::from_millis(250);
 /// Connections that confirm.
@@ -49,7 +49,7 @@ struct Talk {
 
 /// What a load took.
 struct Load {
-    /// Messages a second.
+    /// Messages a second, until all were confirmed.
     rate: f64,
     /// From the sending of a message to each of its arrivals.
     delays: Samples,
@@ -84,12 +84,15 @@ fn measure(
         let full = load(&server, &crowd, &tokens, &talk, None)?;
         let half = load(&server, &crowd, &tokens, &talk, Some(full.rate / 2.0))?;
         let of = |what: &str| format!("{what}, {}, {pair}", talk.what);
+        let shown = Figure::of(of("confirmed on screens/s"), full.rate * screens);
+        let slowest = Figure::of(of("p99 at half of it, ms"), half.delays.p99()).beside(disk.p99());
+        let is_wanted = environment.is_empty();
         figures.extend([
             Figure::of(of("said/s"), full.rate),
-            Figure::of(of("on screens/s"), full.rate * screens).goal("≥ 10,000"),
+            if is_wanted { shown.goal("≥ 10,000") } else { shown },
             Figure::of(of("CPU of each, µs"), full.micros),
             Figure::of(of("p50 at half of it, ms"), half.delays.p50()).beside(disk.p50()),
-            Figure::of(of("p99 at half of it, ms"), half.delays.p99()).beside(disk.p99()).goal("< 50"),
+            if is_wanted { slowest.goal("< 50") } else { slowest },
         ]);
     }
     Ok(figures)
@@ -178,14 +181,15 @@ fn load(
         }
         Ok((said, arrivals))
     })?;
+    // What is only shown is not done: those who got it say so, and that is written.
+    let took = begun.elapsed();
     if arrivals.len() != expected {
         return Err(format!("{}: {} of {expected} came", talk.what, arrivals.len()).into());
     }
     said.sort_unstable_by_key(|(number, _at)| *number);
     let moments: Vec<Instant> = said.into_iter().map(|(_number, at)| at).collect();
-    let last = arrivals.iter().map(|arrival| arrival.at).max().unwrap_or(begun);
     Ok(Load {
-        rate: f64::from(u32::try_from(talk.messages)?) / (last - begun).as_secs_f64(),
+        rate: f64::from(u32::try_from(talk.messages)?) / took.as_secs_f64(),
         delays: crowd::delays(&arrivals, &moments).collect(),
         micros: server.process.cpu_since(before)?.as_secs_f64() * 1e6 / f64::from(u32::try_from(expected)?),
     })
