@@ -239,7 +239,7 @@ async fn a_member_that_waits_for_its_share_leaves_and_the_process_goes_on() {
         let until = |state: &'static str, members: usize| {
             let (log, group) = (&log, &group);
             let reached = async move {
-                while log.group(group).await.is_ok_and(|is| is.state != state || is.members.len() != members)
+                while !log.group(group).await.is_ok_and(|is| is.state == state && is.members.len() == members)
                 {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
