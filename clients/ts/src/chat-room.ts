@@ -6,6 +6,7 @@ import { answered, cut, entered, gap, saying, stands, withdrawn } from "./chat-m
 import type { Conversation } from "./chat-list.js";
 import { type TidingsError, asError } from "./error.js";
 import type { Answered } from "./outbox.js";
+import { View } from "./view.js";
 import { before, sleep } from "./wait.js";
 
 /** A conversation with its people. */
@@ -92,15 +93,11 @@ const KEPT = 5000;
 const TYPES_MS = 3000;
 
 /** An open conversation. */
-export class LiveRoom implements Room {
-  state: RoomState = { ...NOTHING, conversation: undefined, status: "loading", error: undefined };
+export class LiveRoom extends View<RoomState> implements Room {
   readonly id: string;
   readonly #host: RoomHost;
-  readonly #changed = new Set<(state: RoomState) => void>();
   readonly #path: string;
   #me = "";
-  #loading: Promise<void> | undefined;
-  #reloads = false;
   #older: Promise<void> | undefined;
   #readUpTo = 0;
   #readDue: { message: string; seq: number } | undefined;
@@ -108,23 +105,11 @@ export class LiveRoom implements Room {
   #typed = -Infinity;
 
   constructor(id: string, host: RoomHost) {
+    super({ ...NOTHING, conversation: undefined, status: "loading", error: undefined });
     this.id = id;
     this.#host = host;
     this.#path = `/api/v1/conversations/${encodeURIComponent(id)}`;
     void this.reload();
-  }
-
-  subscribe(changed: (state: RoomState) => void): () => void {
-    this.#changed.add(changed);
-    return () => this.#changed.delete(changed);
-  }
-
-  /** Loads who is in it and the newest messages, and what lies between them and those that are shown. */
-  async reload(): Promise<void> {
-    // What is being loaded may be older than the reason to load.
-    this.#reloads = true;
-    this.#loading ??= this.#load();
-    await this.#loading;
   }
 
   async older(): Promise<void> {
@@ -186,16 +171,16 @@ export class LiveRoom implements Room {
   }
 
   close(): void {
-    this.#changed.clear();
+    this.end();
     this.#host.isClosed(this.id);
   }
 
   /** Something was said in it. */
   said(message: MessageBody, me: string): void {
     this.#me = me;
-    this.#show(entered(this.state, me, [message]));
+    this.show(entered(this.state, me, [message]));
     const [first] = this.state.messages.slice(-KEPT);
-    if (this.state.messages.length > KEPT && first?.seq !== undefined) this.#show(cut(this.state, first.seq, true));
+    if (this.state.messages.length > KEPT && first?.seq !== undefined) this.show(cut(this.state, first.seq, true));
     // Who speaks and is not known came in meanwhile; a hole is closed from the history.
     const known = this.state.conversation?.member_ids.includes(message.sender_id) ?? true;
     if (!known || gap(this.state)) void this.reload();
@@ -203,45 +188,38 @@ export class LiveRoom implements Room {
 
   /** The server says how one's own messages stand. */
   stands(status: MessageStatus, me: string): void {
-    this.#show(stands(this.state, me, status));
+    this.show(stands(this.state, me, status));
   }
 
   /** Something is on its way, or was refused. */
   saying(said: Said, me: string): void {
-    this.#show(saying(this.state, me, said));
+    this.show(saying(this.state, me, said));
   }
 
   /** The server has what was said. */
   answered(said: Said, answer: Answered, me: string): void {
-    this.#show(answered(this.state, me, said, answer));
+    this.show(answered(this.state, me, said, answer));
     if (gap(this.state)) void this.reload();
   }
 
   /** What was refused is let go. */
   dropped(clientId: string): void {
-    this.#show(withdrawn(this.state, clientId));
+    this.show(withdrawn(this.state, clientId));
   }
 
-  async #load(): Promise<void> {
-    while (this.#reloads && !this.#host.signal.aborted) {
-      this.#reloads = false;
-      await this.#loadOnce();
-    }
-    this.#loading = undefined;
-  }
-
-  async #loadOnce(): Promise<void> {
+  /** Loads who is in it and the newest messages, and what lies between them and those that are shown. */
+  protected async load(): Promise<void> {
     try {
       this.#me = await this.#host.me();
       const { client } = this.#host;
-      for (const said of await this.#host.waiting(this.id)) this.#show(saying(this.state, this.#me, said));
+      for (const said of await this.#host.waiting(this.id)) this.show(saying(this.state, this.#me, said));
       const [conversation, page] = await Promise.all([client.json<WholeConversation>(this.#path), this.#page()]);
-      this.#show({ ...this.#with(page), conversation, status: "loaded", error: undefined });
+      this.show({ ...this.#with(page), conversation, status: "loaded", error: undefined });
       await this.#fill();
     } catch (cause) {
       const status = this.state.status === "loaded" ? "loaded" : "failed";
       const error = asError(cause);
-      this.#show({ ...this.state, status, error });
+      this.show({ ...this.state, status, error });
       if (error.problem?.status === 404) this.#host.isLeft(this.id);
     }
   }
@@ -251,13 +229,13 @@ export class LiveRoom implements Room {
     for (let pages = 0; ; pages += 1) {
       const above = gap(this.state);
       if (above?.message_id === undefined || above.seq === undefined) return;
-      if (pages === FILL_PAGES) return this.#show(cut(this.state, above.seq, true));
+      if (pages === FILL_PAGES) return this.show(cut(this.state, above.seq, true));
       const page = await this.#page(above.message_id);
-      this.#show(this.#with(page));
+      this.show(this.#with(page));
       // What the server no longer shows is not ours to see: we were out of it in between.
       if (gap(this.state)?.seq === above.seq || (page.next_cursor === null && gap(this.state))) {
         const from = page.items.at(-1)?.seq ?? above.seq;
-        this.#show(cut(this.state, from, page.next_cursor !== null));
+        this.show(cut(this.state, from, page.next_cursor !== null));
       }
     }
   }
@@ -267,9 +245,9 @@ export class LiveRoom implements Room {
     if (!this.state.older || oldest?.message_id === undefined) return;
     try {
       const page = await this.#page(oldest.message_id);
-      this.#show({ ...this.#with(page), error: undefined });
+      this.show({ ...this.#with(page), error: undefined });
     } catch (cause) {
-      this.#show({ ...this.state, error: asError(cause) });
+      this.show({ ...this.state, error: asError(cause) });
     }
   }
 
@@ -308,11 +286,5 @@ export class LiveRoom implements Room {
         attempt += 1;
       }
     }
-  }
-
-  #show(state: RoomState): void {
-    if (state === this.state) return;
-    this.state = state;
-    for (const changed of this.#changed) changed(state);
   }
 }

@@ -12,6 +12,7 @@ import type { Frame, SignalData } from "./frames.js";
 import { type ListenOptions, type ListenState, type Listener, listen } from "./listen.js";
 import { IndexedDbSaid, MemorySaid, Outbox, type SaidStore } from "./outbox.js";
 import { personOf } from "./person.js";
+import { PagedView } from "./view.js";
 
 export type { ChatState, Conversation, Partner } from "./chat-list.js";
 export type { ChatMessage, MessageState, Said } from "./chat-messages.js";
@@ -63,28 +64,24 @@ export function chat(options: ChatOptions): Chat {
 
 const LIMIT = 50;
 
-class LiveChat implements Chat {
-  state = EMPTY;
+class LiveChat extends PagedView<ChatState, ConversationPage> implements Chat {
   listening: ListenState = "connecting";
   readonly #options: ChatOptions;
   readonly #client: Client;
   readonly #listener: Listener;
   readonly #closed = new AbortController();
-  readonly #changed = new Set<(state: ChatState) => void>();
   readonly #rooms = new Map<string, LiveRoom>();
   readonly #me: Promise<string>;
   #named!: (user: string) => void;
   readonly #outbox: Promise<Outbox>;
   #tabs: Tabs | undefined;
-  #loading: Promise<void> | undefined;
-  #reloads = false;
-  #continuing: Promise<void> | undefined;
   readonly #asking = new Set<string>();
   /** Who its person is; the first frame of the stream names them. */
   #user = "";
   #names = { at: 0, count: 0 };
 
   constructor(options: ChatOptions) {
+    super(EMPTY);
     this.#options = options;
     this.#client = new Client(options);
     this.#me = new Promise((named) => (this.#named = named));
@@ -104,28 +101,11 @@ class LiveChat implements Chat {
     return this.#me;
   }
 
-  subscribe(changed: (state: ChatState) => void): () => void {
-    this.#changed.add(changed);
-    return () => this.#changed.delete(changed);
-  }
-
-  async reload(): Promise<void> {
-    // What is being loaded may be older than the reason to load.
-    this.#reloads = true;
-    this.#loading ??= this.#load();
-    await this.#loading;
-  }
-
-  async more(): Promise<void> {
-    this.#continuing ??= this.#continue().finally(() => (this.#continuing = undefined));
-    await this.#continuing;
-  }
-
   async start(members: readonly string[], title?: string): Promise<Conversation> {
     const headers = { "idempotency-key": randomName() };
     const body = { members, ...(title === undefined ? {} : { title }) };
     const found = await this.#client.json<Conversation>("/api/v1/conversations", { method: "POST", body, headers });
-    this.#show(put(this.state, found));
+    this.show(put(this.state, found));
     return found;
   }
 
@@ -137,7 +117,7 @@ class LiveChat implements Chat {
 
   async close(): Promise<void> {
     this.#closed.abort();
-    this.#changed.clear();
+    this.end();
     for (const room of [...this.#rooms.values()]) room.close();
     this.#tabs?.close();
     await this.#listener.close();
@@ -196,7 +176,7 @@ class LiveChat implements Chat {
         this.#wasRead(conversation, upTo);
         this.#tabs?.tell({ what: "read", conversation, upTo });
       },
-      isLeft: (id) => this.#show(left(this.state, id)),
+      isLeft: (id) => this.show(left(this.state, id)),
       isClosed: (id) => this.#rooms.delete(id),
     };
   }
@@ -217,33 +197,21 @@ class LiveChat implements Chat {
     return `${part(at, 9)}-${part(this.#names.count, 4)}-${randomName()}`;
   }
 
-  async #load(): Promise<void> {
-    while (this.#reloads && !this.#closed.signal.aborted) {
-      this.#reloads = false;
-      try {
-        const page = await this.#page();
-        this.#show(loaded(this.state, page));
-      } catch (cause) {
-        const status = this.state.status === "loaded" ? "loaded" : "failed";
-        this.#show({ ...this.state, status, error: asError(cause) });
-      }
-    }
-    this.#loading = undefined;
-  }
-
-  async #continue(): Promise<void> {
-    const { next } = this.state;
-    if (next === null) return;
+  protected async load(): Promise<void> {
     try {
-      const page = await this.#page(next);
-      // The list was loaded anew meanwhile: this page is not the next of it.
-      if (this.state.next === next) this.#show(continued(this.state, page));
+      const page = await this.page();
+      this.show(loaded(this.state, page));
     } catch (cause) {
-      this.#show({ ...this.state, error: asError(cause) });
+      const status = this.state.status === "loaded" ? "loaded" : "failed";
+      this.show({ ...this.state, status, error: asError(cause) });
     }
   }
 
-  #page(cursor?: string): Promise<ConversationPage> {
+  protected continued(page: ConversationPage): ChatState {
+    return continued(this.state, page);
+  }
+
+  protected page(cursor?: string): Promise<ConversationPage> {
     const query = new URLSearchParams({ limit: String(this.#options.limit ?? LIMIT) });
     if (cursor !== undefined) query.set("cursor", cursor);
     return this.#client.json(`/api/v1/conversations?${query}`);
@@ -256,10 +224,10 @@ class LiveChat implements Chat {
     try {
       const path = `/api/v1/conversations/${encodeURIComponent(id)}`;
       const { member_ids: _people, ...conversation } = await this.#client.json<WholeConversation>(path);
-      this.#show(put(this.state, conversation));
+      this.show(put(this.state, conversation));
     } catch (cause) {
       const error = asError(cause);
-      this.#show(error.problem?.status === 404 ? left(this.state, id) : { ...this.state, error });
+      this.show(error.problem?.status === 404 ? left(this.state, id) : { ...this.state, error });
     } finally {
       this.#asking.delete(id);
     }
@@ -277,14 +245,14 @@ class LiveChat implements Chat {
     } else if (frame.type === "message.created") {
       this.#rooms.get(frame.data.conversation_id)?.said(frame.data, this.#user);
       const after = said(this.state, this.#user, frame.data);
-      if (after) this.#show(after);
+      if (after) this.show(after);
       else void this.#ask(frame.data.conversation_id);
     } else if (frame.type === "message.status") {
       this.#rooms.get(frame.data.conversation_id)?.stands(frame.data, this.#user);
     } else if (frame.type === "typing") {
       this.#options.onTyping?.(frame.data);
     } else if (frame.type === "presence") {
-      this.#show(present(this.state, frame.data));
+      this.show(present(this.state, frame.data));
       this.#options.onPresence?.(frame.data);
     }
   }
@@ -296,14 +264,14 @@ class LiveChat implements Chat {
 
   #wasRead(conversation: string, upTo: number): void {
     const after = wasRead(this.state, conversation, upTo);
-    if (after) this.#show(after);
+    if (after) this.show(after);
     else void this.#ask(conversation);
   }
 
   #stands(listening: ListenState, why?: TidingsError): void {
     this.listening = listening;
     const error = listening === "live" ? this.state.error : (why ?? this.state.error);
-    this.#show({ ...this.state, live: listening === "live", error });
+    this.show({ ...this.state, live: listening === "live", error });
     if (listening === "live") {
       // What failed while the server was away is there now, and it hears again.
       if (this.state.status === "failed") void this.reload();
@@ -311,12 +279,6 @@ class LiveChat implements Chat {
       void this.#outbox.then((outbox) => outbox.wake());
     }
     this.#options.onState?.(listening, why);
-  }
-
-  #show(state: ChatState): void {
-    if (state === this.state) return;
-    this.state = state;
-    for (const changed of this.#changed) changed(state);
   }
 }
 

@@ -6,6 +6,7 @@ import type { Frame } from "./frames.js";
 import { EMPTY, type InboxItem, type InboxPage, type InboxState } from "./inbox-state.js";
 import { arrived, continued, expired, gone, isUnread, itemOf, loaded, wereRead } from "./inbox-state.js";
 import { type ListenOptions, type ListenState, type Listener, listen } from "./listen.js";
+import { PagedView } from "./view.js";
 
 /** Which inbox. */
 export interface InboxOptions extends Omit<ListenOptions, "onFrame"> {
@@ -70,23 +71,19 @@ const COUNT_PAUSE_MS = 1000;
 /** How often what has expired is looked for. */
 const EXPIRE_MS = 30_000;
 
-class LiveInbox implements Inbox {
-  state = EMPTY;
+class LiveInbox extends PagedView<InboxState, InboxPage> implements Inbox {
   listening: ListenState = "connecting";
   readonly #options: InboxOptions;
   readonly #client: Client;
   readonly #listener: Listener;
-  readonly #changed = new Set<(state: InboxState) => void>();
   readonly #pushed = new Map<string, { item: InboxItem; at: number }>();
   readonly #expiring: ReturnType<typeof setInterval>;
-  #loading: Promise<void> | undefined;
-  #reloads = false;
-  #continuing: Promise<void> | undefined;
   #counting: ReturnType<typeof setTimeout> | undefined;
   #countedAt = 0;
   #wasReady = false;
 
   constructor(options: InboxOptions) {
+    super(EMPTY);
     this.#options = options;
     this.#client = new Client(options);
     // First the stream, then the list, so that nothing falls between the two.
@@ -96,40 +93,23 @@ class LiveInbox implements Inbox {
       onState: (state, why) => this.#stands(state, why),
     });
     void this.reload();
-    this.#expiring = setInterval(() => this.#show(expired(this.state, Date.now())), EXPIRE_MS);
-  }
-
-  subscribe(changed: (state: InboxState) => void): () => void {
-    this.#changed.add(changed);
-    return () => this.#changed.delete(changed);
-  }
-
-  async reload(): Promise<void> {
-    // What is being loaded may be older than the reason to load.
-    this.#reloads = true;
-    this.#loading ??= this.#load();
-    await this.#loading;
-  }
-
-  async more(): Promise<void> {
-    this.#continuing ??= this.#continue().finally(() => (this.#continuing = undefined));
-    await this.#continuing;
+    this.#expiring = setInterval(() => this.show(expired(this.state, Date.now())), EXPIRE_MS);
   }
 
   async read(...ids: string[]): Promise<void> {
     const unread = ids.filter((id) => this.state.items.some((item) => item.id === id && isUnread(item)));
-    this.#show(wereRead(this.state, new Date().toISOString(), unread));
+    this.show(wereRead(this.state, new Date().toISOString(), unread));
     await this.#act(() => this.#post("/api/v1/receipts", { read: ids }));
   }
 
   async readAll(): Promise<void> {
-    this.#show(wereRead(this.state, new Date().toISOString()));
+    this.show(wereRead(this.state, new Date().toISOString()));
     await this.#act(() => this.#post("/api/v1/inbox/read-all"));
   }
 
   async remove(id: string): Promise<void> {
     this.#pushed.delete(id);
-    this.#show(gone(this.state, [id]));
+    this.show(gone(this.state, [id]));
     await this.#act(() => this.#client.request(`/api/v1/inbox/${encodeURIComponent(id)}`, { method: "DELETE" }));
   }
 
@@ -147,7 +127,7 @@ class LiveInbox implements Inbox {
   async close(): Promise<void> {
     clearInterval(this.#expiring);
     clearTimeout(this.#counting);
-    this.#changed.clear();
+    this.end();
     await this.#listener.close();
   }
 
@@ -157,7 +137,7 @@ class LiveInbox implements Inbox {
       await act();
     } catch (cause) {
       await this.reload();
-      this.#show({ ...this.state, error: asError(cause) });
+      this.show({ ...this.state, error: asError(cause) });
       throw cause;
     }
   }
@@ -167,38 +147,22 @@ class LiveInbox implements Inbox {
     await this.#client.request(path, { method: "POST", keepalive: true, ...(body === undefined ? {} : { body }) });
   }
 
-  async #load(): Promise<void> {
-    while (this.#reloads) {
-      this.#reloads = false;
-      await this.#loadOnce();
-    }
-    this.#loading = undefined;
-  }
-
-  async #loadOnce(): Promise<void> {
+  protected async load(): Promise<void> {
     try {
-      const [page, unread] = await Promise.all([this.#page(), this.#count()]);
+      const [page, unread] = await Promise.all([this.page(), this.#count()]);
       const pushed = [...this.#pushed.values()].filter(({ at }) => Date.now() - at < PUSHED_MS);
-      this.#show(loaded(this.state, page, unread, pushed.map(({ item }) => item)));
+      this.show(loaded(this.state, page, unread, pushed.map(({ item }) => item)));
     } catch (cause) {
       const status = this.state.status === "loaded" ? "loaded" : "failed";
-      this.#show({ ...this.state, status, error: asError(cause) });
+      this.show({ ...this.state, status, error: asError(cause) });
     }
   }
 
-  async #continue(): Promise<void> {
-    const { next } = this.state;
-    if (next === null) return;
-    try {
-      const page = await this.#page(next);
-      // The list was loaded anew meanwhile: this page is not the next of it.
-      if (this.state.next === next) this.#show(continued(this.state, page));
-    } catch (cause) {
-      this.#show({ ...this.state, error: asError(cause) });
-    }
+  protected continued(page: InboxPage): InboxState {
+    return continued(this.state, page);
   }
 
-  #page(cursor?: string): Promise<InboxPage> {
+  protected page(cursor?: string): Promise<InboxPage> {
     const query = new URLSearchParams({ limit: String(this.#options.limit ?? LIMIT) });
     if (cursor !== undefined) query.set("cursor", cursor);
     return this.#client.json(`/api/v1/inbox?${query}`);
@@ -215,7 +179,7 @@ class LiveInbox implements Inbox {
     this.#counting ??= setTimeout(async () => {
       this.#counting = undefined;
       const unread = await this.#count().catch(() => this.state.unread);
-      this.#show({ ...this.state, unread });
+      this.show({ ...this.state, unread });
     }, COUNT_PAUSE_MS);
   }
 
@@ -232,13 +196,13 @@ class LiveInbox implements Inbox {
     } else if (frame.type === "broadcast.removed" || frame.type === "post.removed") {
       this.#pushed.delete(frame.subject);
       const known = this.state.items.some(({ id }) => id === frame.subject);
-      this.#show(gone(this.state, [frame.subject]));
+      this.show(gone(this.state, [frame.subject]));
       // Whether it was unread only the server knows.
       if (!known && this.state.unread > 0) this.#recount();
     } else if (frame.type === "receipt.read") {
       const { ids, unread_count: unread } = frame.data;
       if (ids === undefined) void this.reload();
-      else this.#show(wereRead(this.state, frame.time, ids, unread));
+      else this.show(wereRead(this.state, frame.time, ids, unread));
       if (unread >= COUNTED_MAX) this.#recount();
     } else {
       const item = itemOf(frame);
@@ -251,8 +215,8 @@ class LiveInbox implements Inbox {
     this.#pushed.set(item.id, { item, at: Date.now() });
     const [oldest] = this.#pushed.keys();
     if (this.#pushed.size > PUSHED && oldest !== undefined) this.#pushed.delete(oldest);
-    this.#show(arrived(this.state, item));
-    const doubtful = this.#loading !== undefined || Date.now() - this.#countedAt < DOUBTFUL_MS;
+    this.show(arrived(this.state, item));
+    const doubtful = this.isLoading || Date.now() - this.#countedAt < DOUBTFUL_MS;
     if (!known && doubtful) this.#recount();
     if (!known) this.#options.onItem?.(item);
   }
@@ -260,15 +224,9 @@ class LiveInbox implements Inbox {
   #stands(listening: ListenState, why?: TidingsError): void {
     this.listening = listening;
     const error = listening === "live" ? this.state.error : (why ?? this.state.error);
-    this.#show({ ...this.state, live: listening === "live", error });
+    this.show({ ...this.state, live: listening === "live", error });
     // What failed while the server was away is there now.
     if (listening === "live" && this.state.status === "failed") void this.reload();
     this.#options.onState?.(listening, why);
-  }
-
-  #show(state: InboxState): void {
-    if (state === this.state) return;
-    this.state = state;
-    for (const changed of this.#changed) changed(state);
   }
 }
