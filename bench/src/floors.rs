@@ -3,6 +3,7 @@
 
 mod creates;
 mod fan_out;
+mod orders;
 
 use std::{io::Write as _, net::SocketAddr, path::PathBuf};
 
@@ -28,6 +29,15 @@ pub(crate) enum Floor {
         #[arg(long)]
         streams: usize,
     },
+    /// A bare route for orders.
+    Orders {
+        /// Where the brokers are; without them, an order is answered at once.
+        #[arg(long)]
+        brokers: Option<String>,
+        /// The topic, which is there.
+        #[arg(long, default_value = "")]
+        topic: String,
+    },
 }
 
 impl Floor {
@@ -36,6 +46,7 @@ impl Floor {
         match self {
             Self::Creates { folder, handlers } => creates::serve(&folder, handlers),
             Self::FanOut { streams } => fan_out::serve(streams),
+            Self::Orders { brokers, topic } => orders::serve(brokers.as_deref(), topic),
         }
     }
 }

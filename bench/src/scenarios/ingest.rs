@@ -1,5 +1,6 @@
 //! How many orders a second 64 clients place, each answered when the log has it: embedded, with Kafka, and with Kafka where
-//! other processes handle them; beside a plain service on Sarama that does nothing else.
+//! other processes handle them; beside a plain service on Sarama that does nothing else, and beside the most that this
+//! machine and its broker let any service answer.
 
 use std::{net::SocketAddr, process::Command, time::Duration};
 
@@ -49,12 +50,17 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
         )?),
         None => None,
     };
-    let mut figures = Vec::new();
+    let at_once = floor(&[], long)?;
+    let bare = floor(&["--brokers", brokers, "--topic", &topic], long)?;
+    let mut figures = vec![
+        Figure::of("orders/s of a bare route that answers at once", at_once.rate),
+        Figure::of("orders/s of a bare route on librdkafka", bare.rate),
+        Figure::of("CPU of an order there, µs", bare.micros),
+    ];
     if let Some(program) = &bench.sarama_ingest {
         let mut command = Command::new(program);
         command.args(["--brokers", brokers, "--topic", &format!("{topic}-sarama")]);
-        let (process, address) = Process::listening(&mut command)?;
-        let sarama = orders(&process, address, long, |_client| Ok(String::new()))?;
+        let sarama = plain(&mut command, long)?;
         figures.extend(beside("Kafka", &kafka, &sarama));
         figures.extend(beside("embedded", &embedded, &sarama));
         if let Some(alone) = &alone {
@@ -82,6 +88,17 @@ fn ours(bench: &Bench, environment: &[(&str, &str)], long: Duration) -> Result<O
     let server = Server::start_with(bench, environment)?;
     let token = |client| server.with_scope(&format!("customer-{client}"), "orders:write");
     orders(&server.process, server.address, long, token)
+}
+
+/// What a bare route did.
+fn floor(arguments: &[&str], long: Duration) -> Result<Orders, Failure> {
+    plain(Command::new(std::env::current_exe()?).args(["floor", "orders"]).args(arguments), long)
+}
+
+/// What a service did that asks nobody who they are.
+fn plain(command: &mut Command, long: Duration) -> Result<Orders, Failure> {
+    let (process, address) = Process::listening(command)?;
+    orders(&process, address, long, |_client| Ok(String::new()))
 }
 
 fn orders(
