@@ -8,6 +8,8 @@ const SECRET_BYTES: usize = 32;
 const MAX_PARTITIONS: u32 = 1000;
 /// The most times that a record is sent again.
 const MAX_RETRIES: u32 = 1000;
+/// The longest name of a group, in bytes.
+const MAX_GROUP_BYTES: usize = 200;
 /// The longest name of a topic, as in Kafka.
 const MAX_TOPIC_BYTES: usize = 249;
 
@@ -44,7 +46,8 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
         range(1, 100_000).as_str(),
     )?;
     holds(!config.logs.level.trim().is_empty(), "logs.level", "must name a level, for example info")?;
-    topics(config)
+    topics(config)?;
+    groups(config)
 }
 
 pub(crate) fn holds(holds: bool, key: &str, reason: &str) -> Result<(), ConfigError> {
@@ -185,6 +188,16 @@ fn topics(config: &Config) -> Result<(), ConfigError> {
             range(1, MAX_PARTITIONS.into()).as_str(),
         )?;
         holds(topic.retention_secs.unwrap_or(60) >= 60, &key("retention_secs"), "must be at least 60")?;
+    }
+    Ok(())
+}
+
+fn groups(config: &Config) -> Result<(), ConfigError> {
+    for (alias, group) in &config.groups {
+        let name = group.name.as_deref().unwrap_or(alias);
+        let named = (1..=MAX_GROUP_BYTES).contains(&name.len()) && !name.chars().any(char::is_control);
+        let key = format!("groups.\"{}\".name", alias.escape_debug());
+        holds(named, &key, "must have 1 to 200 bytes without control characters")?;
     }
     Ok(())
 }

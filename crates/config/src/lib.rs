@@ -16,7 +16,7 @@ pub use reference::{default_file, reference};
 pub use roles::{Role, UnknownRole};
 pub use section::Field;
 pub use sections::{
-    AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, GroupProtocol, IngestSettings,
-    KafkaConfig, LimitsConfig, LogFormat, LogKeeper, LogsConfig, RequiredAcks, RouteSettings, ServerConfig,
-    TestingConfig, TopicSettings,
+    AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, GroupProtocol, GroupSettings,
+    IngestSettings, KafkaConfig, LimitsConfig, LogFormat, LogKeeper, LogsConfig, RequiredAcks, RouteSettings,
+    ServerConfig, TestingConfig, TopicSettings,
 };

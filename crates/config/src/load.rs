@@ -119,10 +119,10 @@ fn key_of(name: &str) -> Result<Option<String>, ConfigError> {
     }
     if rest.contains("__") {
         let key = rest.to_ascii_lowercase().replace("__", ".");
-        if key.starts_with("topics.") {
+        if key.starts_with("topics.") || key.starts_with("groups.") {
             return Err(invalid(
                 name,
-                "topics are set in the file: their names do not fit a variable's".to_owned(),
+                "topics and groups are set in the file: their names do not fit a variable's".to_owned(),
             ));
         }
         if key.starts_with("routes.") || key.starts_with("ingest.") {

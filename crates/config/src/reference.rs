@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use toml::{Table, Value};
 
 use crate::{
-    AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, IngestSettings, KafkaConfig,
-    LimitsConfig, LogKeeper, LogsConfig, RouteSettings, ServerConfig, TestingConfig, TopicSettings,
+    AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, GroupSettings, IngestSettings,
+    KafkaConfig, LimitsConfig, LogKeeper, LogsConfig, RouteSettings, ServerConfig, TestingConfig,
+    TopicSettings,
     load::{WELL_KNOWN, variable_of},
     section::{Field, Section},
 };
@@ -36,8 +37,9 @@ const SECTIONS: [Shown; 9] = [
 ];
 
 /// Sections of which there may be many, with the heading of an example; they are set in the file alone.
-const REPEATED: [(Shown, &str); 3] = [
+const REPEATED: [(Shown, &str); 4] = [
     (shown::<TopicSettings>(), "[topics.\"broadcast-messages\"]"),
+    (shown::<GroupSettings>(), "[groups.\"broadcast-service-group\"]"),
     (shown::<RouteSettings>(), "[[routes]]"),
     (shown::<IngestSettings>(), "[[ingest]]"),
 ];

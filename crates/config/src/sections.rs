@@ -32,6 +32,8 @@ pub struct Config {
     pub testing: TestingConfig,
     /// Topics that are to differ from their defaults, by the name features know them by.
     pub topics: BTreeMap<String, TopicSettings>,
+    /// Consumer groups that are to be called otherwise, by the name features know them by.
+    pub groups: BTreeMap<String, GroupSettings>,
     /// Topics that are brought to screens.
     pub routes: Vec<RouteSettings>,
     /// Topics that are written over HTTP.
@@ -275,6 +277,14 @@ section! {
         partitions: Option<u32> = None;
         /// How long its records are kept, in seconds.
         retention_secs: Option<u64> = None;
+    }
+}
+
+section! {
+    /// One consumer group that is to have another name: `[groups."broadcast-service-group"]`, by the name features know it by. Under another name it begins anew, with the oldest records.
+    "groups.\"<name>\"" => GroupSettings {
+        /// Its name; `kafka.group_prefix` stands before it. The same where it is absent.
+        name: Option<String> = None;
     }
 }
 

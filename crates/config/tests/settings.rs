@@ -46,6 +46,7 @@ fn a_variable_is_read_as_its_default_is_written() {
     assert_eq!(config.database.url, "sqlite://elsewhere.db");
 }
 
+// covers O2
 #[test]
 fn the_names_that_people_know_set_how_orders_are_sent() {
     let file = "[kafka]\ntopic = \"teas\"\nretry_max = 1\n";
@@ -167,7 +168,7 @@ fn what_does_not_hold_is_refused_with_a_sentence() {
         ),
         ("", &[("TIDINGS_AUTH__HS256_SECRET_FILE", "/nowhere/at/all")], "cannot read /nowhere/at/all"),
         ("", &[("TIDINGS_LOGS__FORMAT", "xml")], "TIDINGS_LOGS__FORMAT: "),
-        ("", &[("TIDINGS_TOPICS__X__NAME", "y")], "topics are set in the file"),
+        ("", &[("TIDINGS_TOPICS__X__NAME", "y")], "topics and groups are set in the file"),
         ("[server]\nlisten = 3\n", &[], "tidings.toml: "),
         ("[server\n", &[], "line 1: "),
         (
@@ -185,6 +186,12 @@ fn what_does_not_hold_is_refused_with_a_sentence() {
             &topic("retention_secs = 1"),
             &[],
             "topics.\"broadcast-messages\".retention_secs must be at least 60",
+        ),
+        ("", &[("TIDINGS_GROUPS__X__NAME", "y")], "topics and groups are set in the file"),
+        (
+            "[groups.\"user-service\"]\nname = \"\"\n",
+            &[],
+            "groups.\"user-service\".name must have 1 to 200 bytes",
         ),
         (&topic("partition = 2"), &[], "did you mean `partitions`?"),
     ];

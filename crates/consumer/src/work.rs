@@ -116,6 +116,7 @@ impl Context {
             match attempt {
                 Attempt::Done(done, window) => {
                     (report.done, report.window) = (done, window);
+                    told(claim, handler.name(), &records[..done]);
                     // Cut short by its rows: whoever failed behind it comes again.
                     failure = failure.filter(|_| done == take);
                     break;
@@ -374,6 +375,20 @@ async fn note(
             let removed = parked::remove(tx, claim, line, last).await?;
             Ok((removed == records.len() as u64).then_some(None))
         }
+    }
+}
+
+/// A line of the log for each record that is done. What it says may be of people, so its value is in the finest lines alone.
+fn told(claim: &Claim, handler: &str, records: &[Arc<Taken>]) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let (group, topic, partition) = (&*claim.group, &*claim.at.topic, claim.at.partition);
+    for taken in records {
+        let (offset, id) = (taken.record.offset, taken.record.event_id());
+        tracing::debug!(group, handler, topic, partition, offset, event.id = %id, "a record is done");
+        let value = taken.record.value.as_deref().map(String::from_utf8_lossy);
+        tracing::trace!(group, topic, partition, offset, value = value.as_deref(), "the value of a record");
     }
 }
 

@@ -18,6 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     consumers::{self, Consumers},
+    groups::name_groups,
     housekeeping, identity, kafka_settings, keepers,
     presence::{self, Whereabouts},
     roster::Roster,
@@ -124,7 +125,8 @@ impl Server {
             ids: Arc::clone(&ids),
             faults,
         };
-        let features = features(&deps, &config, &clock)?;
+        let mut features = features(&deps, &config, &clock)?;
+        name_groups(&mut features, &config)?;
         let commands = commands(&features)?;
         let accounts = features.iter().flat_map(|feature| feature.accounts.iter().map(Arc::clone)).collect();
         let witnesses: Witnesses =

@@ -2,6 +2,7 @@
 
 mod build;
 mod consumers;
+mod groups;
 mod housekeeping;
 mod identity;
 mod kafka;

@@ -211,6 +211,7 @@ async fn who_got_it_is_told_by_state_and_as_a_file() {
     );
 }
 
+// covers B5, B12
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broadcast_whose_delivery_is_a_dead_letter_has_failed_until_it_is_sent_through_again() {
     let clock = std::sync::Arc::new(tidings_model::SystemClock);

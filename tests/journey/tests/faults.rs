@@ -30,6 +30,7 @@ async fn redrive(operator: &Person, id: &str) -> Value {
     operator.post(&format!("/dead-letters/{}/redrive", id.replace('/', "%2F")), json!({})).await
 }
 
+// covers B13
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broadcast_whose_step_fails_twice_is_delivered_all_the_same() {
     let app = testing().await;

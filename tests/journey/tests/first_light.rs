@@ -93,6 +93,7 @@ async fn the_same_key_makes_one_broadcast_also_after_a_restart() {
     assert_eq!(list["items"].as_array().unwrap().len(), 1);
 }
 
+// covers B14
 #[tokio::test(flavor = "multi_thread")]
 async fn a_selected_audience_larger_than_a_slice_reaches_all_of_it() {
     let app = TestApp::start().await;

@@ -18,4 +18,5 @@ mod posts;
 mod preferences;
 mod resume;
 mod routes;
+mod topics;
 mod why;

@@ -158,3 +158,22 @@ fn the_log_tells_one_trace_from_the_request_to_the_push() {
         Some(())
     });
 }
+
+// covers B10
+#[test]
+fn the_log_has_a_line_for_each_record_with_its_place() {
+    let demo = Demo::start_with(Folder::new(), &[("RUST_LOG", "warn,tidings_consumer=trace")]);
+    eventually("a record of a broadcast has its line", || {
+        let said = demo.server.err();
+        let line = said.lines().find(|line| {
+            line.contains("a record is done") && line.contains("broadcast-service-group-lifecycle")
+        })?;
+        for field in ["topic=", "broadcast-messages", "partition=", "offset=", "event.id="] {
+            assert!(line.contains(field), "{field} is missing: {line}");
+        }
+        Some(())
+    });
+    let said = demo.server.err();
+    let value = said.lines().find(|line| line.contains("the value of a record") && line.contains("content"));
+    assert!(value.is_some(), "what it said is in the finest lines");
+}
