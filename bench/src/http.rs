@@ -13,6 +13,9 @@ use crate::Failure;
 /// How long an answer may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// Lines that are sent at once, in bytes.
+const CHUNK: usize = 64 << 10;
+
 /// A connection to a server.
 #[derive(Debug)]
 pub(crate) struct Http {
@@ -66,6 +69,32 @@ impl Http {
              Content-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}",
             body.len()
         ))
+    }
+
+    /// A PUT of lines, sent as they are made.
+    pub(crate) fn put_lines(
+        &mut self,
+        path: &str,
+        token: &str,
+        lines: impl Iterator<Item = String>,
+    ) -> Result<Answer, Failure> {
+        write!(
+            self.stream,
+            "PUT {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )?;
+        let mut chunk = String::new();
+        for line in lines {
+            chunk.push_str(&line);
+            if chunk.len() >= CHUNK {
+                write!(self.stream, "{:x}\r\n{chunk}\r\n", chunk.len())?;
+                chunk.clear();
+            }
+        }
+        if !chunk.is_empty() {
+            write!(self.stream, "{:x}\r\n{chunk}\r\n", chunk.len())?;
+        }
+        self.ask("0\r\n\r\n")
     }
 
     fn ask(&mut self, request: &str) -> Result<Answer, Failure> {

@@ -11,6 +11,7 @@ mod pace;
 mod receipts;
 mod relay;
 mod selected;
+mod sizes;
 
 use clap::ValueEnum;
 
@@ -37,13 +38,15 @@ pub(crate) enum Scenario {
     Relay,
     /// Orders, answered when the log has them.
     Ingest,
+    /// What grows with an installation: people, receipts, an inbox.
+    Sizes,
     /// What people say to each other, two by two and in a group of 200.
     Chat,
 }
 
 impl Scenario {
     /// All, in the order of a run.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::OnTheWire,
         Self::Creates,
         Self::FanOut,
@@ -53,6 +56,7 @@ impl Scenario {
         Self::Consumer,
         Self::Relay,
         Self::Ingest,
+        Self::Sizes,
         Self::Chat,
     ];
 
@@ -68,6 +72,7 @@ impl Scenario {
             Self::Consumer => "Records of Kafka, read",
             Self::Relay => "Events, from PostgreSQL to Kafka",
             Self::Ingest => "Orders, 64 clients",
+            Self::Sizes => "10,000,000 people, 1,000,000 receipts, an inbox of 10,000",
             Self::Chat => "Chat, said → on the other's screen, receipts on",
         }
     }
@@ -84,6 +89,7 @@ impl Scenario {
             Self::Consumer => consumer::run(bench),
             Self::Relay => relay::run(bench),
             Self::Ingest => ingest::run(bench),
+            Self::Sizes => sizes::run(bench),
             Self::Chat => chat::run(bench),
         }
     }

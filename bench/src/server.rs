@@ -19,7 +19,7 @@ const SECRET: &str = "a secret of the benches, forty bytes long";
 /// How long the server may take to answer after its start.
 const READY: Duration = Duration::from_mins(1);
 /// Between two looks.
-const LOOK: Duration = Duration::from_millis(10);
+pub(crate) const LOOK: Duration = Duration::from_millis(10);
 /// How long tokens are valid.
 const LIFE: Duration = Duration::from_hours(2);
 

@@ -28,10 +28,34 @@ async fn states(admin: &Person, id: &str) -> Vec<String> {
     page["items"].as_array().expect("a page").iter().map(line).collect()
 }
 
-async fn put_list(admin: &Person, name: &str, lines: String) -> Answer {
+async fn put_lines(admin: &Person, path: &str, lines: String) -> Answer {
     let media = [(header::CONTENT_TYPE, "application/x-ndjson")];
-    let path = format!("/api/v1/audiences/{name}");
+    let path = format!("/api/v1{path}");
     admin.client.send(Method::PUT, &path, &media, Some(lines.into())).await.expect("an answer")
+}
+
+async fn put_list(admin: &Person, name: &str, lines: String) -> Answer {
+    put_lines(admin, &format!("/audiences/{name}"), lines).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_import_enters_everybody_once_and_the_last_line_of_somebody_holds() {
+    const PEOPLE: usize = 1000;
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    let line =
+        |number: usize, group: &str| format!("{{\"user_id\":\"p{number}\",\"groups\":[\"{group}\"]}}\n");
+    let mut lines: String = (0..PEOPLE).map(|number| line(number, "first")).collect();
+    // The same people again: two of them at once, and one while their first line may still be on its way.
+    lines.extend([line(7, "second"), line(7, "third"), line(PEOPLE - 1, "second")]);
+    let answer = put_lines(&admin, "/directory/users", lines).await;
+    let said: Value = serde_json::from_slice(&answer.body).expect("JSON");
+    assert_eq!((&said["accepted"], &said["failed_count"]), (&json!(PEOPLE + 3), &json!(0)), "{said}");
+    for (group, count) in [("first", PEOPLE - 2), ("second", 1), ("third", 1)] {
+        let target = json!({ "type": "group", "ids": [group] });
+        let preview = admin.post("/audiences/preview", json!({ "target": target })).await;
+        assert_eq!(preview["count"], count, "{group}: {preview}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! `/directory/users`, `/channels/{name}/members/{user}`: who there is, and who listens to what.
 
+use std::collections::{HashSet, VecDeque};
+
 use axum::{
     Json,
     extract::{Path, Request, State},
@@ -7,15 +9,16 @@ use axum::{
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tidings_api::{
-    Caller, FailedLines, Lines, Page, PageQuery, Params, Problem, RawBody, Scope, Segment, encode_page,
+    Caller, Code, FailedLines, Lines, Page, PageQuery, Params, Problem, RawBody, Scope, Segment, encode_page,
 };
 use tidings_model::{Channel, UserId};
 use tidings_store::Lane;
+use tokio::task::JoinHandle;
 use utoipa::{IntoParams, ToSchema};
 
 use super::DeliveryApi;
 use crate::{
-    change::{self, Wish},
+    change::{self, ChangeError, Wish},
     directory::{self, DirectoryUser},
 };
 
@@ -24,7 +27,12 @@ const LIST: &str = "directory";
 /// The most bytes of one person.
 const BODY_BYTES: usize = 64 << 10;
 /// People that one transaction enters.
-const SLICE: usize = 50;
+const SLICE: usize = 100;
+/// Bytes of their names, roles, groups and channels that one transaction enters, or one person more: it is one record of
+/// the log.
+const SLICE_BYTES: usize = 128 << 10;
+/// Transactions of one import on their way at once: they share commits, and the waits for what comes back from the log.
+const AT_ONCE: usize = 8;
 /// The most roles, groups or app channels of one person.
 const MAX_CHANNELS: usize = 200;
 /// The longest name that is shown, in bytes.
@@ -132,19 +140,36 @@ pub(super) async fn import_users(
 ) -> Result<Json<Imported>, Problem> {
     caller.require(Scope::DirectoryWrite)?;
     let mut lines = Lines::of(request)?;
-    let mut import = Import { api, imported: Imported::default(), slice: Vec::new() };
+    let mut import =
+        Import { api, imported: Imported::default(), slice: Slice::default(), sent: VecDeque::new() };
     while let Some((line, said)) = lines.next::<ImportLine>().await? {
         import.take(line, said).await?;
     }
-    import.flush().await?;
+    import.send();
+    import.await_all().await?;
     Ok(Json(import.imported))
 }
 
-/// An import on its way: it holds a line and a slice, never the body.
+/// An import on its way: it holds a line and some slices, never the body.
 struct Import {
     api: DeliveryApi,
     imported: Imported,
-    slice: Vec<Wish>,
+    slice: Slice,
+    sent: VecDeque<Sent>,
+}
+
+/// People that one transaction is to enter.
+#[derive(Default)]
+struct Slice {
+    people: HashSet<UserId>,
+    wishes: Vec<Wish>,
+    bytes: usize,
+}
+
+/// A slice whose transaction runs.
+struct Sent {
+    people: HashSet<UserId>,
+    changed: JoinHandle<Result<Vec<DirectoryUser>, ChangeError>>,
 }
 
 impl Import {
@@ -157,22 +182,64 @@ impl Import {
         match checked {
             Ok((user_id, user)) => {
                 // Somebody who comes twice: the second line is said of what the first made of them.
-                if self.slice.iter().any(|wish| wish.user_id == user_id) {
-                    self.flush().await?;
+                if self.slice.people.contains(&user_id) {
+                    self.send();
+                }
+                if self.sent.iter().any(|sent| sent.people.contains(&user_id)) {
+                    self.await_all().await?;
                 }
                 self.slice.push(user.wish(user_id));
             }
             Err(problem) => self.imported.failed.note(line, &problem),
         }
-        if self.slice.len() == SLICE { self.flush().await } else { Ok(()) }
+        if self.slice.is_full() {
+            self.send();
+        }
+        while self.sent.len() >= AT_ONCE {
+            self.await_first().await?;
+        }
+        Ok(())
     }
 
-    async fn flush(&mut self) -> Result<(), Problem> {
-        let (slice, now) = (std::mem::take(&mut self.slice), self.api.clock.now());
-        let count = slice.len() as u64;
-        change::change(&self.api.store, Lane::Bulk, slice, now).await?;
-        self.imported.accepted += count;
+    /// Lets the slice's transaction run.
+    fn send(&mut self) {
+        let Slice { people, wishes, bytes: _ } = std::mem::take(&mut self.slice);
+        if wishes.is_empty() {
+            return;
+        }
+        let (store, now) = (self.api.store.clone(), self.api.clock.now());
+        let changed = tokio::spawn(async move { change::change(&store, Lane::Bulk, wishes, now).await });
+        self.sent.push_back(Sent { people, changed });
+    }
+
+    async fn await_all(&mut self) -> Result<(), Problem> {
+        while !self.sent.is_empty() {
+            self.await_first().await?;
+        }
         Ok(())
+    }
+
+    async fn await_first(&mut self) -> Result<(), Problem> {
+        let Some(Sent { people, changed }) = self.sent.pop_front() else { return Ok(()) };
+        let ended =
+            changed.await.map_err(|_ended| Problem::new(Code::Unavailable, "the server is stopping"))?;
+        ended?;
+        self.imported.accepted += people.len() as u64;
+        Ok(())
+    }
+}
+
+impl Slice {
+    fn push(&mut self, wish: Wish) {
+        let channels = [&wish.roles, &wish.groups, &wish.apps].into_iter().flatten().flatten();
+        let names = wish.user_id.as_str().len() + wish.display_name.as_ref().map_or(0, String::len);
+        self.bytes += names + channels.map(|channel| channel.name().len()).sum::<usize>();
+        self.people.insert(wish.user_id.clone());
+        self.wishes.push(wish);
+    }
+
+    fn is_full(&self) -> bool {
+        self.wishes.len() >= SLICE || self.bytes >= SLICE_BYTES
     }
 }
 
