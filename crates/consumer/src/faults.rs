@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use tidings_model::Record;
 use tidings_store::{Row, StoreError, Tx, params};
 
-use crate::{Handler, HandlerError};
+use crate::{Handler, HandlerError, Options};
 
 /// Attempts that a transient fault lets fail.
 pub const TRANSIENT_ATTEMPTS: u32 = 2;
@@ -150,6 +150,14 @@ impl Handler for Faulty {
 
     fn batch(&self) -> usize {
         self.inner.batch()
+    }
+
+    fn options(&self, options: Options) -> Options {
+        self.inner.options(options)
+    }
+
+    async fn reach_out(&self, record: &Record) -> Result<(), HandlerError> {
+        self.inner.reach_out(record).await
     }
 
     async fn handle(&self, record: &Record, tx: &Tx) -> Result<(), HandlerError> {

@@ -1,8 +1,12 @@
 //! What a feature writes: code for the records of one topic.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use tidings_model::Record;
 use tidings_store::{StoreError, Tx};
+
+use crate::{Options, headers, line::Taken};
 
 /// What became of a record that was not handled.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +42,11 @@ impl HandlerError {
         }
     }
 
+    /// Whether the database, not the record, is at fault.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(self, Self::Store(source) if source.is_unavailable())
+    }
+
     /// The causes, outermost first. They may quote a record, and PostgreSQL keeps no U+0000 in text.
     pub(crate) fn chain(&self) -> String {
         let mut causes = Vec::new();
@@ -52,8 +61,8 @@ impl HandlerError {
 
 /// Code for the records of one topic, run by one group.
 ///
-/// `handle` runs inside the transaction that moves the group past the record, and awaits nothing but it.
-/// It may run again for the same record, so its effects must not add up.
+/// `handle` runs inside the transaction that moves the group past the record, and awaits nothing but it; what must
+/// await something else is done by `reach_out` before. It may run again for the same record, so its effects must not add up.
 #[async_trait]
 pub trait Handler: Send + Sync {
     /// What it does, for logs, metrics and dead letters: `broadcast-lifecycle`.
@@ -71,6 +80,20 @@ pub trait Handler: Send + Sync {
         2_000
     }
 
+    /// How its group works, where it is to differ from others: `options` is how they do.
+    fn options(&self, options: Options) -> Options {
+        options
+    }
+
+    /// Does for a record what no transaction may wait for, such as a call of another system: before `handle`, and
+    /// outside of any transaction. An error is a failed attempt of the record, as one of `handle` is.
+    ///
+    /// It runs again whenever its record does. So whoever reaches out takes records one by one (`batch` is 1): none is
+    /// called for again because another one failed.
+    async fn reach_out(&self, _record: &Record) -> Result<(), HandlerError> {
+        Ok(())
+    }
+
     /// Handles one record.
     async fn handle(&self, record: &Record, tx: &Tx) -> Result<(), HandlerError>;
 
@@ -79,4 +102,18 @@ pub trait Handler: Send + Sync {
     async fn gave_up(&self, _record: &Record, _tx: &Tx) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// What the handler does outside of the transaction for records of a group; or which one could not have it done, and why.
+pub(crate) async fn reach_out(
+    handler: &dyn Handler,
+    group: &str,
+    records: &[Arc<Taken>],
+) -> Result<(), (usize, HandlerError)> {
+    for (at, taken) in records.iter().enumerate() {
+        if !taken.is_repeat && headers::is_for(group, &taken.record) {
+            handler.reach_out(&taken.record).await.map_err(|error| (at, error))?;
+        }
+    }
+    Ok(())
 }

@@ -13,6 +13,11 @@ pub const ATTEMPTS: &str = "tidings-attempts";
 /// What our own transactions write as an event's source.
 pub(crate) const OWN_SOURCE: &str = "tidings";
 
+/// Whether a group is meant by a record: one that was sent through again names the group that gave it up.
+pub(crate) fn is_for(group: &str, record: &Record) -> bool {
+    record.header(REDRIVE_GROUP).is_none_or(|wanted| wanted == group)
+}
+
 /// Whether a record, or the one that it follows from, was sent through again: what it leads to comes behind what was
 /// said since.
 pub fn is_late(record: &Record) -> bool {

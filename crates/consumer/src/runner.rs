@@ -101,7 +101,8 @@ struct Running {
 
 impl Consumer {
     /// Runs until `stop`; a record is then either committed or will be read again.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), ConsumerError> {
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), ConsumerError> {
+        self.options = self.handlers.iter().fold(self.options, |options, handler| handler.options(options));
         let group = Arc::clone(&self.group);
         let topics: Vec<String> = self.handlers.iter().map(|handler| handler.topic().to_owned()).collect();
         let member = self.log.join(&group, &topics, Start::Earliest).await;

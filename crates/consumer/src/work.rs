@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::{
     Event, Handler, HandlerError, Observer, Options,
     backoff::chance,
-    dead_letter, headers,
+    dead_letter, handler, headers,
     job::{Failed, Job, Landed, Parking, Report, Task},
     line::{Line, Taken},
     parked,
@@ -111,7 +111,10 @@ impl Context {
         let mut take = records.len();
         while take > 0 {
             planted::crash_point("before_handle");
-            let attempt = self.attempt(claim, handler, source.clone(), records[..take].to_vec()).await;
+            let attempt = match handler::reach_out(&**handler, &claim.group, &records[..take]).await {
+                Ok(()) => self.attempt(claim, handler, source.clone(), records[..take].to_vec()).await,
+                Err((at, error)) => Attempt::Failed(at, error),
+            };
             planted::crash_point("after_handle");
             match attempt {
                 Attempt::Done(done, window) => {
@@ -126,11 +129,11 @@ impl Context {
             }
         }
         let Some(error) = failure else { return report };
-        if is_away(&error) {
+        if error.is_away() {
             return Report { away: self.away(claim, &error.chain()).away, ..report };
         }
-        let before = if report.done == 0 { attempts } else { 0 };
-        self.decide(claim, handler, source, (&records[report.done], error, before + 1), report).await
+        let attempts = 1 + if report.done == 0 { attempts } else { 0 };
+        self.decide(claim, handler, source, (&records[report.done], error, attempts), report).await
     }
 
     /// One transaction: the effects of a run of records and the progress past them. It ends early when they have
@@ -182,7 +185,7 @@ impl Context {
         handler: &dyn Handler,
         (record, now): (&Record, Timestamp),
     ) -> Result<(), HandlerError> {
-        if record.header(headers::REDRIVE_GROUP).is_some_and(|wanted| wanted != group) {
+        if !headers::is_for(group, record) {
             return Ok(());
         }
         if seen::note(tx, group, record, self.options.repeats, now).await? {
@@ -390,9 +393,4 @@ fn told(claim: &Claim, handler: &str, records: &[Arc<Taken>]) {
         let value = taken.record.value.as_deref().map(String::from_utf8_lossy);
         tracing::trace!(group, topic, partition, offset, value = value.as_deref(), "the value of a record");
     }
-}
-
-/// Whether the database, not the record, is at fault.
-fn is_away(error: &HandlerError) -> bool {
-    matches!(error, HandlerError::Store(source) if source.is_unavailable())
 }

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use tidings::Feature;
 use tidings_config::Config;
-use tidings_consumer::{Handler, HandlerError};
+use tidings_consumer::{Handler, HandlerError, Options};
 use tidings_model::Record;
 use tidings_store::{StoreError, Tx};
 
@@ -68,6 +68,14 @@ impl Handler for Named {
 
     fn batch(&self) -> usize {
         self.inner.batch()
+    }
+
+    fn options(&self, options: Options) -> Options {
+        self.inner.options(options)
+    }
+
+    async fn reach_out(&self, record: &Record) -> Result<(), HandlerError> {
+        self.inner.reach_out(record).await
     }
 
     async fn handle(&self, record: &Record, tx: &Tx) -> Result<(), HandlerError> {
