@@ -57,6 +57,7 @@ nightly: ## 100,000 seeds of the simulator, 10,000 reasons compared with what ha
 	@for bug in a_reader a_status a_delivered a_typist an_absence; do \
 	  scripts/cargo test --package tidings-tests-journey --features planted-bugs --test journey -- --ignored chat::planted::$$bug || exit 1; \
 	done
+	@scripts/cargo test --package tidings-tests-journey --features planted-bugs --test journey -- --ignored webhook::planted
 
 fmt: ## format the code
 	@scripts/cargo fmt --all

@@ -1,6 +1,6 @@
 //! What the values must be, each with a sentence that names the key.
 
-use crate::{Config, ConfigError, GatewayConfig, KafkaConfig};
+use crate::{Config, ConfigError, GatewayConfig, KafkaConfig, WebhookConfig};
 
 /// The shortest secret, in bytes.
 const SECRET_BYTES: usize = 32;
@@ -45,6 +45,7 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
         "limits.messages_per_second",
         range(1, 100_000).as_str(),
     )?;
+    webhook(&config.webhook)?;
     holds(!config.logs.level.trim().is_empty(), "logs.level", "must name a level, for example info")?;
     topics(config)?;
     groups(config)
@@ -85,6 +86,22 @@ fn websocket(gateway: &GatewayConfig) -> Result<(), ConfigError> {
     )?;
     holds(gateway.resumes_per_second >= 1, "gateway.resumes_per_second", "must be at least 1")?;
     holds(gateway.database_resumes >= 1, "gateway.database_resumes", "must be at least 1")
+}
+
+/// What its address, its secret and its networks must be says the feature that uses them.
+fn webhook(webhook: &WebhookConfig) -> Result<(), ConfigError> {
+    holds(
+        webhook.url.is_some() == webhook.secret.is_some(),
+        if webhook.url.is_some() { "webhook.secret" } else { "webhook.url" },
+        "must be set: a webhook has an address and a secret",
+    )?;
+    holds((1..=10_080).contains(&webhook.after_minutes), "webhook.after_minutes", &range(1, 10_080))?;
+    holds((1..=60).contains(&webhook.timeout_secs), "webhook.timeout_secs", &range(1, 60))?;
+    holds(
+        webhook.retry_secs.len() <= 20 && webhook.retry_secs.iter().all(|secs| (1..=86_400).contains(secs)),
+        "webhook.retry_secs",
+        "must be at most 20 pauses between 1 and 86400",
+    )
 }
 
 fn kafka(kafka: &KafkaConfig) -> Result<(), ConfigError> {

@@ -18,5 +18,5 @@ pub use section::Field;
 pub use sections::{
     AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, GroupProtocol, GroupSettings,
     IngestSettings, KafkaConfig, LimitsConfig, LogFormat, LogKeeper, LogsConfig, RequiredAcks, RouteSettings,
-    ServerConfig, TestingConfig, TopicSettings,
+    ServerConfig, TestingConfig, TopicSettings, WebhookConfig,
 };

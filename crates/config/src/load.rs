@@ -97,6 +97,8 @@ pub fn load(
     let mut config = shape(&table, "settings")?;
     let auth = &mut config.auth;
     read_secret(&mut auth.hs256_secret, auth.hs256_secret_file.as_deref(), "auth.hs256_secret")?;
+    let webhook = &mut config.webhook;
+    read_secret(&mut webhook.secret, webhook.secret_file.as_deref(), "webhook.secret")?;
     let kafka = &mut config.kafka;
     read_secret(&mut kafka.sasl_password, kafka.sasl_password_file.as_deref(), "kafka.sasl_password")?;
     check::holds(
@@ -196,9 +198,10 @@ fn typed(text: &str, default: Option<&Value>) -> Result<Value, String> {
     match default {
         Some(Value::Integer(_)) => text.parse().map(Value::Integer).map_err(|_cause| wrong("a whole number")),
         Some(Value::Boolean(_)) => text.parse().map(Value::Boolean).map_err(|_cause| wrong("true or false")),
-        Some(Value::Array(_)) => Ok(Value::Array(
-            text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect(),
-        )),
+        Some(Value::Array(items)) => {
+            let texts = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            texts.map(|text| typed(text, items.first())).collect::<Result<_, _>>().map(Value::Array)
+        }
         Some(Value::Table(_)) => Err("is a table: set it in the file".to_owned()),
         Some(Value::String(_) | Value::Float(_) | Value::Datetime(_)) | None => {
             Ok(Value::String(text.to_owned()))

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use crate::{
     AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, GroupSettings, IngestSettings,
     KafkaConfig, LimitsConfig, LogKeeper, LogsConfig, RouteSettings, ServerConfig, TestingConfig,
-    TopicSettings,
+    TopicSettings, WebhookConfig,
     load::{WELL_KNOWN, variable_of},
     section::{Field, Section},
 };
@@ -24,7 +24,7 @@ const fn shown<S: Section>() -> Shown {
 }
 
 /// All sections with fixed names, in the order of the file.
-const SECTIONS: [Shown; 9] = [
+const SECTIONS: [Shown; 10] = [
     shown::<ServerConfig>(),
     shown::<AdminConfig>(),
     shown::<DatabaseConfig>(),
@@ -32,6 +32,7 @@ const SECTIONS: [Shown; 9] = [
     shown::<AuthConfig>(),
     shown::<LimitsConfig>(),
     shown::<GatewayConfig>(),
+    shown::<WebhookConfig>(),
     shown::<LogsConfig>(),
     shown::<TestingConfig>(),
 ];

@@ -28,7 +28,12 @@ pub(crate) const fn key(field: &'static str) -> &'static str {
     }
 }
 
-/// Declares a section. A field whose name ends in `_secret` or `_password` is never shown by `Debug`.
+/// Whether what a field holds is for nobody's eyes.
+pub(crate) fn is_secret(field: &str) -> bool {
+    ["secret", "password", "private_key"].iter().any(|end| field.ends_with(end))
+}
+
+/// Declares a section. A field whose name ends in `secret`, `password` or `private_key` is never shown by `Debug`.
 macro_rules! section {
     (
         $(#[doc = $about:literal])+
@@ -52,7 +57,7 @@ macro_rules! section {
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 let mut shown = f.debug_struct(stringify!($name));
-                $(if stringify!($field).ends_with("_secret") || stringify!($field).ends_with("_password") {
+                $(if $crate::section::is_secret(stringify!($field)) {
                     shown.field($crate::section::key(stringify!($field)), &"…");
                 } else {
                     shown.field($crate::section::key(stringify!($field)), &self.$field);

@@ -26,6 +26,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Connections.
     pub gateway: GatewayConfig,
+    /// Who is called for what stays pending.
+    pub webhook: WebhookConfig,
     /// What the server tells about itself.
     pub logs: LogsConfig,
     /// What is for tests alone.
@@ -236,6 +238,26 @@ section! {
         resumes_per_second: u32 = 2000;
         /// Clients that may read what they missed from the database at once.
         database_resumes: usize = 50;
+    }
+}
+
+section! {
+    /// Who is called for what a person has not confirmed: one signed `POST` for each message and person, as Standard Webhooks says.
+    "webhook" => WebhookConfig {
+        /// Where to: `https://`, or `http://` to an address of `allowed_networks`. Nobody is called where it is absent.
+        url: Option<String> = None;
+        /// What calls are signed with: `whsec_` and base64 of 24 to 64 bytes. While it is replaced, the new one and the old one with a space between them.
+        secret: Option<String> = None;
+        /// A file that holds the secret.
+        secret_file: Option<String> = None;
+        /// How long after a message was said who has not confirmed it is called for, in minutes.
+        after_minutes: u64 = 10;
+        /// How long a call may take, in seconds.
+        timeout_secs: u64 = 10;
+        /// Pauses before a call that failed is tried again, in seconds; behind the last one it is a dead letter.
+        retry_secs: Vec<u64> = vec![5, 60, 600, 3600, 21_600];
+        /// Networks that are called although they are private, such as `10.1.0.0/16`. Other loopback, private, link-local and reserved addresses are refused.
+        allowed_networks: Vec<String> = Vec::new();
     }
 }
 

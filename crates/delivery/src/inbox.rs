@@ -12,7 +12,7 @@ use tidings_delivery_core::{
     self as core, Moment, Place,
     interval::Ranges,
     session::{Opening, Session},
-    verdict::{Verdict, Withheld},
+    verdict::{Until, Verdict, Withheld, verdict},
 };
 use tidings_model::{Audience, Channel, EventId, Timestamp, UserId};
 use tidings_store::{Row, StoreError, Tx, params};
@@ -172,13 +172,13 @@ fn item(row: &Row, rank: Rank) -> Result<InboxItem, StoreError> {
 }
 
 /// Asks the verdict, as if the person came now with a new device.
-struct Judge {
+pub(crate) struct Judge {
     person: core::Person,
     session: Session,
 }
 
 impl Judge {
-    async fn new(tx: &Tx, user: &UserId, now: Timestamp) -> Result<Self, StoreError> {
+    pub(crate) async fn new(tx: &Tx, user: &UserId, now: Timestamp) -> Result<Self, StoreError> {
         let person = directory::history(tx, user).await?;
         // The place that comes next: who joined just now is a member from there on.
         let at = Moment { place: deliver::head(tx).await?.next(), time: now };
@@ -190,11 +190,32 @@ impl Judge {
         let wrong = StoreError::Row { column: 9, found: "another text", wanted: "a delivery record" };
         let record: DeliveryRecord =
             serde_json::from_slice(&row.get::<Vec<u8>>(9)?).map_err(|_cause| wrong)?;
-        let verdict = self.session.verdict(&self.person, &record.facts(place, None));
-        // Quiet hours keep screens dark; whoever looks into their inbox sees all the same what lies in it.
-        let quiet = matches!(verdict, Verdict::Withheld { reason: Withheld::QuietHours, .. });
-        Ok(verdict.is_offered() || quiet)
+        Ok(self.lists(&record.facts(place, None)))
     }
+
+    /// Whether a record stands in the person's inbox.
+    pub(crate) fn lists(&self, record: &core::DeliveryRecord) -> bool {
+        is_listed(self.session.verdict(&self.person, record))
+    }
+
+    /// Whether a record was theirs at its own moment.
+    pub(crate) fn listed_at_once(&self, record: &core::DeliveryRecord) -> bool {
+        is_listed(verdict(&self.person, record, record.moment()))
+    }
+
+    /// The end of their quiet hours, if they keep a record from the screens now.
+    pub(crate) fn quiet_until(&self, record: &core::DeliveryRecord) -> Option<Timestamp> {
+        match self.session.verdict(&self.person, record) {
+            Verdict::Withheld { reason: Withheld::QuietHours, until: Until::At(until) } => Some(until),
+            Verdict::Offered | Verdict::Withheld { .. } | Verdict::NotAddressed { .. } => None,
+        }
+    }
+}
+
+/// Quiet hours keep screens dark; whoever looks into their inbox sees all the same what lies in it.
+fn is_listed(verdict: Verdict) -> bool {
+    let quiet = matches!(verdict, Verdict::Withheld { reason: Withheld::QuietHours, .. });
+    verdict.is_offered() || quiet
 }
 
 /// How many items somebody did not read, up to `limit`.

@@ -29,6 +29,7 @@ pub mod seen;
 pub mod sessions;
 mod signal;
 pub mod trace;
+pub mod unconfirmed;
 pub mod why;
 mod witness;
 

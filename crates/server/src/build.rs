@@ -335,6 +335,7 @@ pub fn migrations() -> Vec<Migration> {
         tidings_orders::MIGRATIONS,
         tidings_community::MIGRATIONS,
         tidings_chat::MIGRATIONS,
+        tidings_webhook::MIGRATIONS,
     ]
     .concat()
 }
@@ -353,8 +354,8 @@ fn features(deps: &Deps, config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<
         tidings_chat::feature(deps, &config.limits),
     ];
     let shows: Vec<_> = features.iter().flat_map(|feature| feature.shows.clone()).collect();
-    let routes = tidings_routes::feature(deps, &config.routes, &shows, &config.ingest);
-    features.push(routes.map_err(|invalid| StartError::Setting(invalid.to_string()))?);
+    features.push(tidings_routes::feature(deps, &config.routes, &shows, &config.ingest)?);
+    features.extend(tidings_webhook::feature(deps, &config.webhook)?);
     Ok(features)
 }
 

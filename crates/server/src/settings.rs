@@ -7,11 +7,23 @@ use crate::StartError;
 
 /// Says what does not hold of the features' settings.
 pub fn check(config: &Config) -> Result<(), StartError> {
-    tidings_routes::check(&config.routes, &config.ingest)
-        .map_err(|invalid| StartError::Setting(invalid.to_string()))
+    tidings_routes::check(&config.routes, &config.ingest)?;
+    Ok(tidings_webhook::check(&config.webhook)?)
 }
 
 /// The routes that the settings name, for who tries them out.
 pub fn routes_of(config: &Config) -> Result<Vec<Route>, StartError> {
-    tidings_routes::routes(&config.routes).map_err(|invalid| StartError::Setting(invalid.to_string()))
+    Ok(tidings_routes::routes(&config.routes)?)
+}
+
+impl From<tidings_routes::InvalidSetting> for StartError {
+    fn from(invalid: tidings_routes::InvalidSetting) -> Self {
+        Self::Setting(invalid.to_string())
+    }
+}
+
+impl From<tidings_webhook::InvalidSetting> for StartError {
+    fn from(invalid: tidings_webhook::InvalidSetting) -> Self {
+        Self::Setting(invalid.to_string())
+    }
 }

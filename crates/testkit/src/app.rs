@@ -73,7 +73,9 @@ impl Pair {
         let own = TOPICS.iter().map(|alias| (*alias).to_owned());
         let routed = config.routes.iter().map(|route| route.topic.clone());
         let ingested = config.ingest.iter().map(|way| way.topic.clone());
-        for alias in own.chain(routed).chain(ingested).collect::<BTreeSet<String>>() {
+        // It is there only where somebody is called.
+        let called = config.webhook.url.iter().map(|_url| "tidings-webhook".to_owned());
+        for alias in own.chain(routed).chain(ingested).chain(called).collect::<BTreeSet<String>>() {
             let name = format!("t{:016x}-{alias}", fastrand::u64(..));
             let mut topic = config.topics.get(&alias).cloned().unwrap_or_default();
             topic.name.get_or_insert(name);

@@ -12,7 +12,7 @@ pub use tidings_model as model;
 pub use tidings_store as store;
 /// Handlers of records.
 pub mod consumer {
-    pub use tidings_consumer::{Handler, HandlerError, faults, headers};
+    pub use tidings_consumer::{Backoff, Handler, HandlerError, Limits, Options, faults, headers};
 }
 /// Topics that a feature asks for, and records that its ingest port takes.
 pub mod log {
@@ -20,7 +20,7 @@ pub mod log {
 }
 /// Settings that a feature reads.
 pub mod config {
-    pub use tidings_config::{IngestSettings, LimitsConfig, RouteSettings};
+    pub use tidings_config::{IngestSettings, LimitsConfig, RouteSettings, WebhookConfig};
 }
 pub use utoipa_axum::{router::OpenApiRouter, routes};
 

@@ -19,4 +19,5 @@ mod preferences;
 mod resume;
 mod routes;
 mod topics;
+mod webhook;
 mod why;

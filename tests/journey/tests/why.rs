@@ -37,7 +37,7 @@ fn tell(text: &str) {
 async fn differing(pairs: usize) -> Vec<String> {
     let seed = fastrand::u64(..);
     tell(&format!("{pairs} pairs of seed {seed}"));
-    let world = World::made(Size::of_pairs(pairs), seed).await;
+    let world = Box::pin(World::made(Size::of_pairs(pairs), seed)).await;
     let sample = world.sample(pairs);
     assert_eq!(sample.len(), pairs, "there are as many pairs");
     let mut differing = Vec::new();
