@@ -25,7 +25,7 @@ pub(crate) async fn open(folder: &Path, clock: &Arc<dyn Clock>) -> Result<(Store
     let store = Store::open(&options)?;
     let log: Arc<dyn Log> = Arc::new(EmbeddedLog::new(store.clone(), Arc::clone(clock)));
     let ids = Arc::new(Ids::new(Arc::clone(clock), 0));
-    let broadcast = tidings_broadcast::feature(&Deps {
+    let deps = Deps {
         store: store.clone(),
         ingest: Ingest::default(),
         signals: Signals::default(),
@@ -33,7 +33,8 @@ pub(crate) async fn open(folder: &Path, clock: &Arc<dyn Clock>) -> Result<(Store
         clock: Arc::clone(clock),
         ids,
         faults: false,
-    });
+    };
+    let broadcast = tidings_broadcast::feature(&deps, None);
     let mut topics = vec![TopicConfig::from(&DELIVERIES_TOPIC)];
     topics.extend(broadcast.topics.iter().map(TopicConfig::from));
     log.ensure_topics(&topics).await?;

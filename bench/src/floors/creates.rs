@@ -49,7 +49,7 @@ pub(super) fn serve(folder: &Path, handlers: bool) -> Result<(), Failure> {
 
 /// The handlers of broadcasts, as the server starts them.
 fn start_handlers(deps: &Deps, log: &Arc<dyn Log>, consumers: &mut JoinSet<()>) {
-    for handler in tidings_broadcast::feature(deps).handlers {
+    for handler in tidings_broadcast::feature(deps, None).handlers {
         let group: Arc<str> = handler.group().into();
         let consumer = Consumer {
             group: Arc::clone(&group),

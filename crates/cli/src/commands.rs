@@ -1,4 +1,4 @@
-//! The commands. `serve`, `migrate`, `config` and `token` need no server; with `--brokers`, `topics`, `consume`,
+//! The commands. `serve`, `migrate`, `config`, `token` and `proof verify` need no server; with `--brokers`, `topics`, `consume`,
 //! `produce`, `groups`, `dead-letters` and `routes test` speak to Kafka; the others speak HTTP to a server.
 
 mod chat;
@@ -9,6 +9,7 @@ mod groups;
 mod listen;
 mod migrate;
 mod produce;
+mod proof;
 mod routes;
 mod send;
 mod serve;
@@ -48,6 +49,8 @@ enum Command {
     Chat(chat::Chat),
     /// Say whether somebody got a message, and why not.
     Why(why::Why),
+    /// Fetch the signed proof of who got a broadcast, or check one.
+    Proof(proof::Proof),
     /// Show the topics of the log.
     Topics(topics::Topics),
     /// Print the records of a topic.
@@ -75,6 +78,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Listen(listen) => wait_for(listen.run()),
         Command::Chat(chat) => wait_for(chat.run()),
         Command::Why(why) => wait_for(why.run()),
+        Command::Proof(proof) => wait_for(proof.run()),
         Command::Topics(topics) => wait_for(topics.run()),
         Command::Consume(consume) => wait_for(consume.run()),
         Command::DeadLetters(letters) => wait_for(letters.run()),

@@ -68,6 +68,17 @@ pub(crate) async fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Res
     Ok(granted(answer)?.json()?)
 }
 
+/// GET of something long, piece by piece.
+pub(crate) async fn download(
+    client: &Client,
+    path: &str,
+    mut piece: impl FnMut(&[u8]) -> std::io::Result<()>,
+) -> Result<(), Failure> {
+    let answer = client.download(path, |bytes| piece(bytes).map_err(Failure::from)).await;
+    let answer = answer.map_err(|failure| unreached_as(client, failure))?;
+    granted(answer).map(drop)
+}
+
 /// An answer, read as JSON if it is a success.
 pub(crate) fn read<T: DeserializeOwned>(answer: Answer) -> Result<T, Failure> {
     Ok(granted(answer)?.json()?)
@@ -98,8 +109,12 @@ pub(crate) fn segment(name: &str) -> String {
 
 /// Adds the next step to the failure of a server that is not there.
 pub(crate) fn unreached(client: &Client, cause: ClientError) -> Failure {
+    unreached_as(client, Failure::from(cause))
+}
+
+fn unreached_as(client: &Client, failure: Failure) -> Failure {
     let at = client.url("/").map(|url| url.to_string()).unwrap_or_default();
-    Failure::from(cause).said(Kind::Unreachable, |why| {
+    failure.said(Kind::Unreachable, |why| {
         format!(
             "no server at {}: start it with `make run`, or name another with --server and --admin ({why})",
             at.trim_end_matches('/')

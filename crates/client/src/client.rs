@@ -146,6 +146,30 @@ impl Client {
         tokio::time::timeout(ANSWER, answering).await.unwrap_or(Err(ClientError::Timeout { after: ANSWER }))
     }
 
+    /// GET of something long: each piece of a successful answer as it comes. What is no success is answered whole.
+    pub async fn download<E: From<ClientError>>(
+        &self,
+        path: &str,
+        mut piece: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<Answer, E> {
+        let request = self.request(Method::GET, path)?.body(Full::default()).map_err(ClientError::from)?;
+        let late = |_elapsed| ClientError::Timeout { after: ANSWER };
+        let response = tokio::time::timeout(ANSWER, self.http.request(request)).await.map_err(late)?;
+        let (parts, mut body) = response.map_err(unreachable)?.into_parts();
+        let mut answer = Answer { status: parts.status, headers: parts.headers, body: Bytes::new() };
+        if !answer.status.is_success() {
+            let rest = tokio::time::timeout(ANSWER, Limited::new(body, ANSWER_BYTES).collect());
+            answer.body = rest.await.map_err(late)?.map_err(ClientError::Cut)?.to_bytes();
+            return Ok(answer);
+        }
+        while let Some(frame) = tokio::time::timeout(ANSWER, body.frame()).await.map_err(late)? {
+            if let Some(data) = frame.map_err(|cause| ClientError::Cut(cause.into()))?.data_ref() {
+                piece(data)?;
+            }
+        }
+        Ok(answer)
+    }
+
     /// A request that carries the token.
     pub(crate) fn request(&self, method: Method, path: &str) -> Result<http::request::Builder, ClientError> {
         let mut request = Request::builder().method(method).uri(self.url(path)?);

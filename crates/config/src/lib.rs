@@ -17,6 +17,6 @@ pub use roles::{Role, UnknownRole};
 pub use section::Field;
 pub use sections::{
     AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, GroupProtocol, GroupSettings,
-    IngestSettings, KafkaConfig, LimitsConfig, LogFormat, LogKeeper, LogsConfig, RequiredAcks, RouteSettings,
-    ServerConfig, TestingConfig, TopicSettings, WebhookConfig,
+    IngestSettings, KafkaConfig, LimitsConfig, LogFormat, LogKeeper, LogsConfig, ProofConfig, RequiredAcks,
+    RouteSettings, ServerConfig, TestingConfig, TopicSettings, WebhookConfig,
 };

@@ -99,6 +99,8 @@ pub fn load(
     read_secret(&mut auth.hs256_secret, auth.hs256_secret_file.as_deref(), "auth.hs256_secret")?;
     let webhook = &mut config.webhook;
     read_secret(&mut webhook.secret, webhook.secret_file.as_deref(), "webhook.secret")?;
+    let proof = &mut config.proof;
+    read_secret(&mut proof.signing_key, proof.signing_key_file.as_deref(), "proof.signing_key")?;
     let kafka = &mut config.kafka;
     read_secret(&mut kafka.sasl_password, kafka.sasl_password_file.as_deref(), "kafka.sasl_password")?;
     check::holds(

@@ -6,8 +6,8 @@ use toml::{Table, Value};
 
 use crate::{
     AdminConfig, AuthConfig, Config, DatabaseConfig, GatewayConfig, GroupSettings, IngestSettings,
-    KafkaConfig, LimitsConfig, LogKeeper, LogsConfig, RouteSettings, ServerConfig, TestingConfig,
-    TopicSettings, WebhookConfig,
+    KafkaConfig, LimitsConfig, LogKeeper, LogsConfig, ProofConfig, RouteSettings, ServerConfig,
+    TestingConfig, TopicSettings, WebhookConfig,
     load::{WELL_KNOWN, variable_of},
     section::{Field, Section},
 };
@@ -24,7 +24,7 @@ const fn shown<S: Section>() -> Shown {
 }
 
 /// All sections with fixed names, in the order of the file.
-const SECTIONS: [Shown; 10] = [
+const SECTIONS: [Shown; 11] = [
     shown::<ServerConfig>(),
     shown::<AdminConfig>(),
     shown::<DatabaseConfig>(),
@@ -33,6 +33,7 @@ const SECTIONS: [Shown; 10] = [
     shown::<LimitsConfig>(),
     shown::<GatewayConfig>(),
     shown::<WebhookConfig>(),
+    shown::<ProofConfig>(),
     shown::<LogsConfig>(),
     shown::<TestingConfig>(),
 ];

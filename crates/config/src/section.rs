@@ -30,10 +30,10 @@ pub(crate) const fn key(field: &'static str) -> &'static str {
 
 /// Whether what a field holds is for nobody's eyes.
 pub(crate) fn is_secret(field: &str) -> bool {
-    ["secret", "password", "private_key"].iter().any(|end| field.ends_with(end))
+    ["secret", "password", "signing_key"].iter().any(|end| field.ends_with(end))
 }
 
-/// Declares a section. A field whose name ends in `secret`, `password` or `private_key` is never shown by `Debug`.
+/// Declares a section. A field whose name ends in `secret`, `password` or `signing_key` is never shown by `Debug`.
 macro_rules! section {
     (
         $(#[doc = $about:literal])+

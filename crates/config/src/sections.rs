@@ -28,6 +28,8 @@ pub struct Config {
     pub gateway: GatewayConfig,
     /// Who is called for what stays pending.
     pub webhook: WebhookConfig,
+    /// Who signs proofs.
+    pub proof: ProofConfig,
     /// What the server tells about itself.
     pub logs: LogsConfig,
     /// What is for tests alone.
@@ -258,6 +260,16 @@ section! {
         retry_secs: Vec<u64> = vec![5, 60, 600, 3600, 21_600];
         /// Networks that are called although they are private, such as `10.1.0.0/16`. Other loopback, private, link-local and reserved addresses are refused.
         allowed_networks: Vec<String> = Vec::new();
+    }
+}
+
+section! {
+    /// Who signs proofs of who got a broadcast.
+    "proof" => ProofConfig {
+        /// The private key: Ed25519, PKCS #8 in PEM, as `openssl genpkey -algorithm ed25519` makes it. Nothing is signed where it is absent.
+        signing_key: Option<String> = None;
+        /// A file that holds the key.
+        signing_key_file: Option<String> = None;
     }
 }
 

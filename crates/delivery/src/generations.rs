@@ -68,7 +68,7 @@ async fn stored(tx: &Tx) -> Result<Vec<Generation>, StoreError> {
 }
 
 /// The generation that is current.
-pub(crate) async fn current(tx: &Tx) -> Result<GenerationId, StoreError> {
+pub async fn current(tx: &Tx) -> Result<GenerationId, StoreError> {
     let stored = stored(tx).await?;
     Ok(stored.last().map_or(GenerationId(0), |generation| generation.id))
 }

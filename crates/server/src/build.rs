@@ -348,7 +348,7 @@ fn features(deps: &Deps, config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<
         logins_per_minute: config.limits.logins_per_minute,
     };
     let mut features = vec![
-        tidings_broadcast::feature(deps),
+        tidings_broadcast::feature(deps, crate::settings::signer(config)?),
         tidings_orders::feature(deps),
         tidings_community::feature(deps, entrance),
         tidings_chat::feature(deps, &config.limits),

@@ -1,5 +1,8 @@
 //! What features say of their settings, without a server.
 
+use std::sync::Arc;
+
+use tidings::proof::Signer;
 use tidings_config::Config;
 use tidings_routes::Route;
 
@@ -8,7 +11,15 @@ use crate::StartError;
 /// Says what does not hold of the features' settings.
 pub fn check(config: &Config) -> Result<(), StartError> {
     tidings_routes::check(&config.routes, &config.ingest)?;
-    Ok(tidings_webhook::check(&config.webhook)?)
+    tidings_webhook::check(&config.webhook)?;
+    signer(config).map(drop)
+}
+
+/// Signs proofs, if the settings name a key.
+pub(crate) fn signer(config: &Config) -> Result<Option<Arc<Signer>>, StartError> {
+    let read = config.proof.signing_key.as_deref().map(Signer::from_pem).transpose();
+    read.map(|signer| signer.map(Arc::new))
+        .map_err(|invalid| StartError::Setting(format!("proof.signing_key {invalid}")))
 }
 
 /// The routes that the settings name, for who tries them out.

@@ -9,6 +9,7 @@ use tidings_model::{Clock, Ids};
 pub use tidings_api as api;
 pub use tidings_delivery as delivery;
 pub use tidings_model as model;
+pub use tidings_proof as proof;
 pub use tidings_store as store;
 /// Handlers of records.
 pub mod consumer {

@@ -7,16 +7,18 @@ mod deliveries;
 mod edit;
 mod get;
 mod list;
+mod proof;
 mod stats;
 mod target;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tidings::{
     Deps, OpenApiRouter,
     model::{BroadcastId, Priority, Timestamp, UserId},
+    proof::Signer,
     routes,
 };
 use utoipa::ToSchema;
@@ -26,7 +28,12 @@ use crate::model::{Broadcast, Status};
 /// How long a broadcast without `expires_at` lives: 30 days.
 pub(crate) const DEFAULT_LIFE: Duration = Duration::from_hours(30 * 24);
 
-pub(crate) fn routes(deps: Deps) -> OpenApiRouter {
+pub(crate) fn routes(deps: Deps, signer: Option<Arc<Signer>>) -> OpenApiRouter {
+    let proofs = proof::Proofs { deps: deps.clone(), signer };
+    let proofs = OpenApiRouter::new()
+        .routes(routes!(proof::get_proof))
+        .routes(routes!(proof::get_proof_keys))
+        .with_state(proofs);
     OpenApiRouter::new()
         .routes(routes!(create::create_broadcast, list::list_broadcasts))
         .routes(routes!(get::get_broadcast, edit::edit_broadcast))
@@ -37,6 +44,7 @@ pub(crate) fn routes(deps: Deps) -> OpenApiRouter {
         .routes(routes!(audiences::list_audiences))
         .routes(routes!(audiences::put_audience, audiences::delete_audience))
         .with_state(deps)
+        .merge(proofs)
 }
 
 /// A broadcast as callers see it.

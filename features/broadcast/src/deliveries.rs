@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use tidings::{
-    delivery::receipts,
+    delivery::{core::Moment, generations, head, receipts, trace, why},
     model::{Timestamp, UserId},
     store::{StoreError, Tx},
 };
 use utoipa::ToSchema;
 
 use crate::{
-    audience,
+    account, audience,
     failures::Failures,
     model::{Broadcast, Status},
     store,
@@ -97,6 +97,37 @@ pub(crate) async fn page(
         after = people.into_iter().next_back();
     }
     Ok((found, after))
+}
+
+/// A delivery, and why the person does not have it.
+#[derive(Clone, Debug)]
+pub(crate) struct Reasoned {
+    pub(crate) delivery: Delivery,
+    /// As a word; none for who has it.
+    pub(crate) reason: Option<&'static str>,
+}
+
+/// Adds why people do not have it: the words of `tidings why`.
+pub(crate) async fn reasons(
+    tx: &Tx,
+    broadcast: &Broadcast,
+    page: Vec<Delivery>,
+    now: Timestamp,
+) -> Result<Vec<Reasoned>, StoreError> {
+    let generation = generations::current(tx).await?;
+    let at = Moment { place: head(tx).await?, time: now };
+    let failures = Failures::of(tx, broadcast).await?;
+    let mut reasoned = Vec::with_capacity(page.len());
+    for delivery in page {
+        let mut reason = None;
+        if delivery.delivered_at.is_none() {
+            let trace = trace::of(tx, generation, &broadcast.id.to_string(), &delivery.user_id).await?;
+            let told = account::told(tx, broadcast, &failures, &delivery.user_id).await?;
+            reason = why::standing(&trace, Some(&told), None, at).reason;
+        }
+        reasoned.push(Reasoned { delivery, reason });
+    }
+    Ok(reasoned)
 }
 
 async fn of(

@@ -20,6 +20,7 @@ use std::{sync::Arc, time::Duration};
 use tidings::{
     Deps, Feature,
     log::{Durability, TopicSpec},
+    proof::Signer,
     store::Migration,
 };
 
@@ -39,8 +40,8 @@ pub const MIGRATIONS: &[Migration] = &[
 
 const WEEK: Duration = Duration::from_hours(7 * 24);
 
-/// What broadcasts add to the server.
-pub fn feature(deps: &Deps) -> Feature {
+/// What broadcasts add to the server; `signer` signs proofs of who got them.
+pub fn feature(deps: &Deps, signer: Option<Arc<Signer>>) -> Feature {
     let topic = |name: &'static str, key| TopicSpec {
         name: name.into(),
         partitions: 10,
@@ -50,7 +51,7 @@ pub fn feature(deps: &Deps) -> Feature {
     };
     Feature {
         name: "broadcast",
-        routes: api::routes(deps.clone()),
+        routes: api::routes(deps.clone(), signer),
         topics: vec![
             topic(events::LIFECYCLE_TOPIC, "broadcast id"),
             topic(events::SELECTED_TOPIC, "user id"),

@@ -16,6 +16,7 @@ mod orders;
 mod people;
 mod posts;
 mod preferences;
+mod proof;
 mod resume;
 mod routes;
 mod topics;

@@ -8,6 +8,7 @@ mod failing;
 mod kafka;
 mod listening;
 mod operating;
+mod proving;
 mod routes;
 mod running;
 mod sending;

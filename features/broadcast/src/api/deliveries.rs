@@ -13,12 +13,13 @@ use tidings::{
     Deps,
     api::{Caller, Code, Page, PageQuery, Params, Problem, Scope, Segment, encode_page},
     delivery::retention,
-    model::{BroadcastId, UserId},
+    model::{BroadcastId, Timestamp, UserId},
 };
 use utoipa::IntoParams;
 
 use crate::{
     deliveries::{self, Delivery, DeliveryState},
+    model::Broadcast,
     store,
 };
 
@@ -76,11 +77,9 @@ pub(super) async fn list_deliveries(
 ) -> Result<Response, Problem> {
     caller.require(Scope::BroadcastRead)?;
     let (limit, after) = (page.limit()?, page.after::<UserId>(LIST)?);
-    let forgotten = deps.clock.now().minus(retention::KEPT);
     let broadcast = deps.store.read(move |tx| async move { store::find(&tx, id).await }).await?;
-    if broadcast.is_some_and(|broadcast| broadcast.ended_at.is_some_and(|ended_at| ended_at <= forgotten)) {
-        let sentence = "it ended more than 30 days ago: who got it is forgotten, its counts are kept";
-        return Err(Problem::new(Code::NotFound, sentence));
+    if let Some(broadcast) = broadcast {
+        kept(&broadcast, deps.clock.now())?;
     }
     let first = read(&deps, id, query.state, after, limit).await?;
     match Form::wanted(&headers) {
@@ -91,6 +90,16 @@ pub(super) async fn list_deliveries(
         }
         form @ (Form::Csv | Form::Lines) => Ok(file(deps, id, query.state, form)),
     }
+}
+
+/// Refuses what ended so long ago that who got it is forgotten.
+pub(super) fn kept(broadcast: &Broadcast, now: Timestamp) -> Result<(), Problem> {
+    let forgotten = now.minus(retention::KEPT);
+    if broadcast.ended_at.is_some_and(|ended_at| ended_at <= forgotten) {
+        let sentence = "it ended more than 30 days ago: who got it is forgotten, its counts are kept";
+        return Err(Problem::new(Code::NotFound, sentence));
+    }
+    Ok(())
 }
 
 async fn read(
@@ -155,8 +164,7 @@ fn write(text: &mut String, row: &Delivery, form: Form) {
         text.push('\n');
         return;
     }
-    let time =
-        |time: Option<tidings::model::Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
+    let time = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
     let cells = [
         cell(row.user_id.as_str()),
         row.state.as_str().to_owned(),
