@@ -54,6 +54,7 @@ nightly: ## 100,000 seeds of the simulator, 10,000 reasons compared with what ha
 	@TIDINGS_SIM_SEEDS=100000 scripts/cargo test --release --package tidings-delivery-core --test simulator
 	@TIDINGS_WHY_PAIRS=10000 scripts/cargo test --package tidings-tests-journey --test journey -- why::the_reason
 	@scripts/cargo test --package tidings-tests-journey --features planted-bugs --test journey -- --ignored why::a_planted
+	@scripts/cargo test --package tidings-tests-journey --features planted-bugs --test journey -- --ignored keys::a_planted
 	@for bug in a_reader a_status a_delivered a_typist an_absence; do \
 	  scripts/cargo test --package tidings-tests-journey --features planted-bugs --test journey -- --ignored chat::planted::$$bug || exit 1; \
 	done

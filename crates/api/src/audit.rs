@@ -20,7 +20,7 @@ pub struct Peer(pub SocketAddr);
 /// Who acts, and from where.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    /// The person or service.
+    /// The person, or the id of the service's key.
     pub who: UserId,
     /// The address of their connection.
     pub from: Option<IpAddr>,

@@ -1,4 +1,4 @@
-//! Callers: somebody who has shown who they are, by a bearer token or by a stream ticket.
+//! Callers: somebody who has shown who they are, by a bearer token, a service key or a stream ticket.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -13,8 +13,11 @@ use crate::{Code, Identity, Problem, Scope, Tickets, tickets};
 /// Somebody who has shown who they are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Caller {
-    /// The person or service.
+    /// The person, or the id of the service's key.
     pub user_id: UserId,
+    /// Whether it is a service.
+    #[serde(default)]
+    pub service: bool,
     /// Whether the role `admin` gives every scope.
     pub admin: bool,
     /// Scopes of the token.
@@ -61,6 +64,17 @@ impl Caller {
         Err(Problem::new(Code::Forbidden, format!("the token needs the scope `{scope}`")))
     }
 
+    /// Refuses a service: nobody delivers to it, and it speaks in nobody's name.
+    pub fn require_person(&self) -> Result<(), Problem> {
+        if !self.service {
+            return Ok(());
+        }
+        Err(Problem::new(
+            Code::Forbidden,
+            "a service key opens only what its scopes name; this is for people, with a token of their own",
+        ))
+    }
+
     /// A claim replaces the directory's word, an absent one leaves it; the scopes of a role follow from that.
     pub(crate) fn resolve(mut self, standing: Standing) -> Result<Self, Problem> {
         if standing.disabled {
@@ -77,6 +91,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
         let missing = || Problem::new(Code::Unauthorized, "send `Authorization: Bearer <token>`");
         Self::brought(parts).await?.ok_or_else(missing)
+    }
+}
+
+/// A caller who is a person: who calls a route that names no scope.
+#[derive(Clone, Debug)]
+pub struct Somebody(pub Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for Somebody {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        caller.require_person()?;
+        Ok(Self(caller))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who calls: tokens, verified with the configured keys and by rules that no token can soften.
+//! Who calls: tokens, verified with the configured keys and by rules that no token can soften, and service keys.
 
 mod claims;
 mod keys;
@@ -8,13 +8,14 @@ use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::{Algorithm, Validation};
 use serde::Deserialize;
-use tidings_model::{Channel, Clock, Timestamp, UserId};
+use tidings_model::{Channel, Clock, KeyId, Timestamp, UserId};
 use tidings_telemetry::TokenRefused;
 
 use crate::{
     Caller, Code, Problem,
     caller::Standings,
     identity::{keys::Key, ring::KeyRing},
+    service_keys::ServiceKeys,
 };
 
 use claims::InvalidToken;
@@ -45,6 +46,7 @@ pub struct Identity {
     validations: [Validation; 4],
     trust_claims: bool,
     standings: Arc<dyn Standings>,
+    service_keys: ServiceKeys,
     clock: Arc<dyn Clock>,
 }
 
@@ -60,15 +62,19 @@ impl Identity {
         source: KeySource,
         rules: &TokenRules,
         standings: Arc<dyn Standings>,
+        service_keys: ServiceKeys,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, String> {
         let keys = KeyRing::load(source, Arc::clone(&clock)).await?;
         let validations = keys::ALGORITHMS.map(|algorithm| validation(algorithm, rules));
-        Ok(Self { keys, validations, trust_claims: rules.trust_claims, standings, clock })
+        Ok(Self { keys, validations, trust_claims: rules.trust_claims, standings, service_keys, clock })
     }
 
-    /// The caller that a token names, with their standing of now.
+    /// The caller that a token or a service key names, with their standing of now.
     pub async fn caller(&self, token: &str) -> Result<Caller, Problem> {
+        if ServiceKeys::is_one(token) {
+            return self.service_keys.caller(token).await?.map_err(|cause| refused(&cause));
+        }
         let verified = match self.verify(token) {
             // The issuer may have new keys since the set was read.
             Err(InvalidToken::UnknownKey) if self.keys.renew().await => self.verify(token),
@@ -77,11 +83,7 @@ impl Identity {
                 verified
             }
         };
-        let caller = verified.map_err(|cause| {
-            TokenRefused { cause: &cause }.emit();
-            Problem::new(Code::Unauthorized, "the token does not hold; get a new one")
-        })?;
-        self.admit(caller).await
+        self.admit(verified.map_err(|cause| refused(&cause))?).await
     }
 
     /// Refuses who may no longer come in, and gives them what the directory adds to their token.
@@ -129,10 +131,15 @@ impl Identity {
 
     fn named(&self, claims: TokenClaims) -> Result<Caller, InvalidToken> {
         let user_id: UserId = claims.sub.parse().map_err(|_cause| InvalidToken::Subject)?;
+        // The name of a service key is nobody else's: keys of requests, rates and the audit go by it.
+        if claims.sub.parse::<KeyId>().is_ok() {
+            return Err(InvalidToken::Subject);
+        }
         let trusted = |claim: Option<Vec<String>>| claim.filter(|_| self.trust_claims);
         let roles = trusted(claims.roles);
         Ok(Caller {
             user_id,
+            service: false,
             admin: roles.as_ref().is_some_and(|roles| roles.iter().any(|role| role == "admin")),
             scopes: claims.scope.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect(),
             roles: channels(roles, Channel::Role),
@@ -142,6 +149,12 @@ impl Identity {
             issued_at: Timestamp(claims.iat.unwrap_or(0).saturating_mul(1000)),
         })
     }
+}
+
+/// The log learns why, the caller only that it does not hold.
+fn refused(cause: &dyn std::error::Error) -> Problem {
+    TokenRefused { cause }.emit();
+    Problem::new(Code::Unauthorized, "the token does not hold; get a new one")
 }
 
 fn validation(algorithm: Algorithm, rules: &TokenRules) -> Validation {

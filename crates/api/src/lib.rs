@@ -12,6 +12,7 @@ mod frame;
 pub mod idempotency;
 mod identity;
 mod json;
+mod kept;
 mod lines;
 mod mint;
 mod pace;
@@ -19,18 +20,20 @@ mod paging;
 mod problem;
 mod reference;
 mod scope;
+pub mod service_keys;
 pub mod tickets;
 mod trace;
 
 use tidings_store::Migration;
 
 pub use body::{Body, Params, RawBody, Segment, Values};
-pub use caller::{Caller, Standing, Standings};
+pub use caller::{Caller, Somebody, Standing, Standings};
 pub use command::Command;
 pub use cors::Cors;
 pub use frame::{Frame, frame};
 pub use identity::{Identity, KeySource, TokenClaims, TokenRules};
 pub use json::parse as parse_json;
+pub use kept::Kept;
 pub use lines::{FailedLines, Lines};
 pub use mint::Mint;
 pub use pace::Pace;
@@ -53,5 +56,10 @@ pub const MIGRATIONS: &[Migration] = &[
         owner: "api",
         name: "0003_audit",
         sqlite: include_str!("../migrations/sqlite/0003_audit.sql"),
+    },
+    Migration {
+        owner: "api",
+        name: "0004_service_keys",
+        sqlite: include_str!("../migrations/sqlite/0004_service_keys.sql"),
     },
 ];

@@ -28,7 +28,11 @@ fn reference(declared: &OpenApi) -> Value {
         "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
     });
     file["components"]["securitySchemes"] = json!({
-        "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The JWT of a person, or on routes that name a scope a service key (`tdk_…`).",
+        },
     });
     for (name, schema) in [("Problem", ProblemBody::schema()), ("FieldError", FieldError::schema())] {
         file["components"]["schemas"][name] = serde_json::to_value(schema).unwrap_or_default();
@@ -45,7 +49,6 @@ fn reference(declared: &OpenApi) -> Value {
 /// Adds what follows from an operation's shape: who may call it, and which problems it may answer.
 fn complete(operation: &mut Map<String, Value>) {
     let security = operation.entry("security").or_insert_with(|| json!([{ "token": [] }])).clone();
-    let scopes = security[0]["token"].as_array().map_or(0, Vec::len);
     let anonymous = security[0].as_object().is_none_or(Map::is_empty);
     let given = |place: &str| {
         let parameters = operation.get("parameters").and_then(Value::as_array);
@@ -55,7 +58,7 @@ fn complete(operation: &mut Map<String, Value>) {
     let problems = [
         ("400", body || given("query"), "the request is not as documented"),
         ("401", !anonymous, "no token, or one that does not hold"),
-        ("403", scopes > 0, "the token does not allow this"),
+        ("403", !anonymous, "the token does not allow this"),
         ("404", given("path"), "missing, or somebody else's"),
         ("413", body, "the body is too large"),
         ("415", body, "the body is not of this media type"),

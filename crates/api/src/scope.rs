@@ -21,6 +21,10 @@ pub enum Scope {
     DeadLetterWrite,
     /// Pause, resume and reset groups.
     OpsWrite,
+    /// See service keys.
+    KeysRead,
+    /// Make service keys, and revoke them.
+    KeysWrite,
 }
 
 impl Scope {
@@ -36,6 +40,8 @@ impl Scope {
             Self::DeadLetterRead => "dlt:read",
             Self::DeadLetterWrite => "dlt:write",
             Self::OpsWrite => "ops:write",
+            Self::KeysRead => "keys:read",
+            Self::KeysWrite => "keys:write",
         }
     }
 }

@@ -14,7 +14,7 @@ use tidings_store::{Store, StoreError, Tx, params};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Caller, Code, Problem};
+use crate::{Caller, Code, Problem, Somebody};
 
 /// How long a ticket is good.
 const LIFE: Duration = Duration::from_mins(1);
@@ -58,7 +58,7 @@ pub fn routes(tickets: Tickets) -> OpenApiRouter {
 )]
 async fn create_stream_ticket(
     State(tickets): State<Tickets>,
-    caller: Caller,
+    Somebody(caller): Somebody,
 ) -> Result<(StatusCode, Json<Ticket>), Problem> {
     Ok((StatusCode::CREATED, Json(tickets.give(caller).await?)))
 }

@@ -6,6 +6,7 @@ mod config;
 mod consume;
 mod dead_letters;
 mod groups;
+mod keys;
 mod listen;
 mod migrate;
 mod produce;
@@ -67,6 +68,8 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Mint a token for somebody.
     Token(token::Token),
+    /// Make keys for services, list and revoke them.
+    Keys(keys::Keys),
     /// Show or check the settings.
     Config(config::Settings),
 }
@@ -87,6 +90,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Groups(groups) => wait_for(groups.run()),
         Command::Migrate(migrate) => migrate.run(),
         Command::Token(token) => token.run(),
+        Command::Keys(keys) => wait_for(keys.run()),
         Command::Config(settings) => settings.run(),
     }
 }

@@ -3,6 +3,7 @@
 mod bookmark;
 mod commands;
 mod demo;
+mod expiry;
 mod failure;
 mod kafka;
 mod reach;

@@ -123,7 +123,7 @@ fn unreached_as(client: &Client, failure: Failure) -> Failure {
 }
 
 /// The answer if it is a success, or what the server refused, value by value, with the next step.
-fn granted(answer: Answer) -> Result<Answer, Failure> {
+pub(crate) fn granted(answer: Answer) -> Result<Answer, Failure> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Problem {
@@ -146,7 +146,9 @@ fn granted(answer: Answer) -> Result<Answer, Failure> {
         says = [problem.detail, problem.title].into_iter().filter(|text| !text.is_empty()).take(1).collect();
     }
     let next = match answer.status {
-        StatusCode::UNAUTHORIZED => "; mint one with `tidings token`",
+        StatusCode::UNAUTHORIZED => {
+            "; mint one with `tidings token`, or make a key with `tidings keys create`"
+        }
         StatusCode::NOT_FOUND if says.is_empty() => "; is that the address of a Tidings server?",
         _other => "",
     };

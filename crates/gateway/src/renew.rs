@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{Json, extract::State};
 use serde::Serialize;
-use tidings_api::{Caller, Code, Problem, Segment};
+use tidings_api::{Caller, Code, Problem, Segment, Somebody};
 use tidings_model::{SessionId, Timestamp};
 use utoipa::ToSchema;
 
@@ -32,7 +32,7 @@ pub(crate) struct Renewed {
 )]
 pub(crate) async fn renew(
     State(gateway): State<Gateway>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Segment(session_id): Segment<SessionId>,
 ) -> Result<Json<Renewed>, Problem> {
     let mut streams = gateway.hub.of(&caller.user_id);

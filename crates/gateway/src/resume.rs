@@ -54,6 +54,7 @@ impl Gateway {
         hello: Hello,
         (wire, outlet): (Wire, Arc<dyn Outlet>),
     ) -> Result<Arc<Connection>, Problem> {
+        caller.require_person()?;
         let user = caller.user_id.clone();
         let narrowing = hello.channels.as_ref().map_or(Narrowing::NONE, Narrowing::to);
         let cursor = self.cursor(hello.cursor.as_deref(), narrowing).await?;

@@ -39,6 +39,7 @@ async fn upgrade(gateway: Gateway, request: Request) -> Result<Response, Respons
     })?;
     // A token or ticket in the handshake is judged before the upgrade; without one, `hello` brings a token.
     let caller = Caller::brought(&mut parts).await.map_err(Problem::into_response)?;
+    caller.iter().try_for_each(Caller::require_person).map_err(Problem::into_response)?;
     let asked = parts.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
     let speaks = asked
         .flat_map(|list| list.as_bytes().split(|&byte| byte == b','))

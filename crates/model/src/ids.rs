@@ -131,6 +131,8 @@ ids! {
     ListId = "lst";
     /// People who speak with each other.
     ConversationId = "cnv";
+    /// A service key.
+    KeyId = "key";
 }
 
 macro_rules! text_ids {
@@ -203,6 +205,13 @@ text_ids! {
     SessionId, "a session id", 64;
 }
 
+impl From<KeyId> for UserId {
+    /// A service acts under the name of its key.
+    fn from(id: KeyId) -> Self {
+        Self(id.to_string().into())
+    }
+}
+
 /// Makes ids from the clock and the generator it was given; two ids of one source never go back.
 #[derive(Debug)]
 pub struct Ids {
@@ -264,6 +273,11 @@ impl Ids {
     /// A new id of an entry of the audit.
     pub fn audit(&self) -> AuditId {
         AuditId(self.next())
+    }
+
+    /// A new id of a service key.
+    pub fn key(&self) -> KeyId {
+        KeyId(self.next())
     }
 
     /// A new post id.

@@ -15,7 +15,7 @@ pub use channel::{Channel, InvalidChannel};
 pub use event::{Headers, NewEvent, Record, SOURCE, header};
 pub use frame::{Kind, Priority};
 pub use ids::{
-    AuditId, BroadcastId, ConversationId, EventId, Ids, InvalidId, ListId, MessageId, NotificationId,
+    AuditId, BroadcastId, ConversationId, EventId, Ids, InvalidId, KeyId, ListId, MessageId, NotificationId,
     OrderId, PostId, SessionId, UserId,
 };
 pub use time::{Clock, InvalidTimestamp, ManualClock, SystemClock, Timestamp};

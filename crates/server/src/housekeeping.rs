@@ -1,8 +1,8 @@
-//! What is over its time and nobody asks for is forgotten: answers of idempotency keys, tickets, deliveries.
+//! What is over its time and nobody asks for is forgotten: answers of idempotency keys, tickets, service keys, deliveries.
 
 use std::{sync::Arc, time::Duration};
 
-use tidings_api::{idempotency, tickets};
+use tidings_api::{idempotency, service_keys, tickets};
 use tidings_delivery::retention;
 use tidings_model::Clock;
 use tidings_store::{Lane, Store, StoreError};
@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 const PAUSE: Duration = Duration::from_mins(1);
 /// How long an idempotency key gives the same answer.
 const ANSWERS: Duration = Duration::from_hours(24);
+/// How long a service key that does not hold any more is still listed.
+const SERVICE_KEYS: Duration = Duration::from_hours(30 * 24);
 
 /// Looks once a minute until `stop`; what is in hand is finished.
 pub(crate) async fn run(store: Store, clock: Arc<dyn Clock>, stop: CancellationToken) {
@@ -33,7 +35,8 @@ async fn look(store: &Store, clock: &dyn Clock) -> Result<(), StoreError> {
         let forgotten = store
             .transact_in(Lane::Bulk, move |tx| async move {
                 let answers = idempotency::forget(&tx, now.minus(ANSWERS)).await?;
-                Ok::<_, StoreError>(answers + tickets::forget(&tx, now).await?)
+                let keys = service_keys::forget(&tx, now.minus(SERVICE_KEYS)).await?;
+                Ok::<_, StoreError>(answers + keys + tickets::forget(&tx, now).await?)
             })
             .await?;
         if forgotten == 0 {

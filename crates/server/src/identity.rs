@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidings_api::{Identity, KeySource, Mint, TokenRules};
+use tidings_api::{Identity, KeySource, Mint, TokenRules, service_keys::ServiceKeys};
 use tidings_config::AuthConfig;
 use tidings_model::Clock;
 use tidings_store::Store;
@@ -16,7 +16,8 @@ pub(crate) async fn open(
     clock: &Arc<dyn Clock>,
 ) -> Result<Identity, StartError> {
     let standings = Arc::new(DirectoryStandings::new(store.clone(), Arc::clone(clock)));
-    Identity::new(source(auth)?, &rules(auth), standings, Arc::clone(clock))
+    let service_keys = ServiceKeys::new(store.clone(), Arc::clone(clock));
+    Identity::new(source(auth)?, &rules(auth), standings, service_keys, Arc::clone(clock))
         .await
         .map_err(StartError::Setting)
 }

@@ -8,6 +8,7 @@ mod find;
 mod groups;
 pub(crate) mod health;
 mod journey;
+mod keys;
 pub(crate) mod metrics;
 mod outbox;
 mod purge;
@@ -70,6 +71,8 @@ pub(crate) fn operators(faults: bool) -> OpenApiRouter<Operators> {
         .routes(routes!(redrive::redrive_dead_letters))
         .routes(routes!(purge::purge_dead_letters))
         .routes(routes!(audit::list_audit))
+        .routes(routes!(keys::list_keys, keys::create_key))
+        .routes(routes!(keys::revoke_key))
         .routes(routes!(journey::get_journey))
         .routes(routes!(outbox::get_outbox))
 }

@@ -9,6 +9,7 @@ mod first_light;
 mod follows;
 mod inbox;
 mod ingest;
+mod keys;
 mod late;
 mod life;
 mod messages;

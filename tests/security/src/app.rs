@@ -94,6 +94,27 @@ impl App {
         self.token(sub, None, None)
     }
 
+    /// A service key with these scopes: its id and itself.
+    pub async fn key(&self, scopes: &[&str]) -> (String, String) {
+        self.made(&serde_json::json!({ "name": "a service", "scopes": scopes })).await
+    }
+
+    /// A service key as an administrator asks for it: its id and itself.
+    pub async fn made(&self, body: &serde_json::Value) -> (String, String) {
+        let headers = ["Content-Type: application/json"];
+        let answer = self
+            .admin_send("POST", "/api/v1/keys", &self.admin(), &headers, body.to_string().as_bytes())
+            .await;
+        assert_eq!(answer.status, 201, "{}", answer.json());
+        let text = |name: &str| answer.json()[name].as_str().expect("a text").to_owned();
+        (text("id"), text("key"))
+    }
+
+    /// Takes a service key back.
+    pub async fn revoke(&self, id: &str) -> u16 {
+        self.admin_send("DELETE", &format!("/api/v1/keys/{id}"), &self.admin(), &[], b"").await.status
+    }
+
     /// Sends a request without a body.
     pub async fn get(&self, path: &str, token: &str) -> Answer {
         self.send("GET", path, token, &[], b"").await

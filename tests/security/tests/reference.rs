@@ -1,7 +1,10 @@
 //! Every route answers as the reference says: generated from the reference itself, so that none is forgotten.
 
-use serde_json::Value;
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
 use tidings_api::TokenClaims;
+use tidings_model::{Clock as _, ManualClock, SystemClock};
 use tidings_tests_security::{Answer, App};
 
 const JSON: &str = "Content-Type: application/json";
@@ -18,7 +21,8 @@ impl Operation {
     fn path(&self) -> String {
         let path = self.path.replace("{name}", "nothing").replace("{user}", "nobody");
         let path = path.replace("{message}", "nothing");
-        let kinds = [("/broadcasts/", "brd"), ("/orders/", "ord"), ("/conversations/", "cnv")];
+        let kinds =
+            [("/broadcasts/", "brd"), ("/orders/", "ord"), ("/conversations/", "cnv"), ("/keys/", "key")];
         let id = match kinds.into_iter().find(|(of, _)| path.contains(of)) {
             Some((_, kind)) => format!("{kind}_{:026}", 0),
             None => "nothing".to_owned(),
@@ -107,8 +111,16 @@ async fn the_public_reference_names_no_operators_route_and_knows_problems() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_lets_in_whom_the_reference_names_and_nobody_else() {
-    let app = App::start().await;
+    let clock = Arc::new(ManualClock::at(SystemClock.now()));
+    let app = App::start_at(Arc::<ManualClock>::clone(&clock), |_config| {}).await;
     let expired = app.sign(&TokenClaims { exp: 1_000_000_000, ..TokenClaims::of("alice") });
+    let (id, revoked) = app.made(&json!({ "name": "r", "roles": ["admin"] })).await;
+    assert_eq!(app.revoke(&id).await, 204);
+    let end = clock.now().plus(Duration::from_secs(1));
+    let (_, over) = app.made(&json!({ "name": "e", "roles": ["admin"], "expires_at": end })).await;
+    clock.advance(Duration::from_secs(1));
+    let (_, everything) = app.made(&json!({ "name": "a", "roles": ["admin"] })).await;
+    let (_, other) = app.key(&["something:else"]).await;
     for operation in operations(&app).await {
         let call = async |token: &str| {
             app.admin_send(&operation.method, &operation.whole_path(), token, &[JSON], b"null").await
@@ -124,19 +136,28 @@ async fn every_route_lets_in_whom_the_reference_names_and_nobody_else() {
             assert_eq!(call("").await.status, 426, "{name}");
             continue;
         }
-        for token in ["", "a.b.c", &expired] {
+        for token in ["", "a.b.c", &expired, &revoked, &over, "tdk_", &format!("{everything}x")] {
             let answer = call(token).await;
             assert_eq!((answer.status, answer.not_a_problem()), (401, None), "{name}");
+        }
+        let answer = call(&other).await;
+        assert_eq!((answer.status, answer.not_a_problem()), (403, None), "{name}: a key without its scope");
+        if operation.scope().is_none() {
+            let answer = call(&everything).await;
+            assert_eq!((answer.status, answer.not_a_problem()), (403, None), "{name}: a key among people");
         }
         if operation.is_a_stream() {
             continue;
         }
         if let Some(scope) = operation.scope() {
+            let (_, key) = app.key(&[scope]).await;
             for (token, allowed) in [
                 (app.user("alice"), false),
                 (app.token("bob", Some(&["editor"]), Some("inbox:read")), false),
                 (app.token("carol", Some(&[]), Some(scope)), true),
                 (app.admin(), true),
+                (key, true),
+                (everything.clone(), true),
             ] {
                 let answer = call(&token).await;
                 assert_eq!(answer.status != 403, allowed, "{name}");

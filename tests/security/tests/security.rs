@@ -3,6 +3,7 @@
 mod dead_letters;
 mod directory;
 mod identity;
+mod keys;
 mod messages;
 mod operators;
 mod problems;

@@ -72,6 +72,6 @@ pub(super) enum InvalidToken {
     #[error("its times do not hold")]
     Times,
     /// Its `sub` names nobody.
-    #[error("its `sub` is not a user id")]
+    #[error("its `sub` is not the id of a person")]
     Subject,
 }

@@ -1,13 +1,12 @@
 //! `tidings send`.
 
-use std::{str::FromStr, time::Duration};
-
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tidings_model::{Channel, Clock, SystemClock, Timestamp};
+use tidings_model::{Channel, Timestamp};
 
 use crate::{
+    expiry::Expiry,
     failure::{Failure, Kind},
     reach::{self, Reach},
     terminal::{Paint, harmless, remark, say, say_json},
@@ -47,34 +46,6 @@ enum Priority {
     Normal,
     High,
     Urgent,
-}
-
-/// When a broadcast ends: a moment, or so long after now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Expiry {
-    At(Timestamp),
-    In(Duration),
-}
-
-impl FromStr for Expiry {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(at) = text.parse() {
-            return Ok(Self::At(at));
-        }
-        let wrong = || "use a time like 2026-01-31T09:30:00Z, or 90s, 45m, 2h, 30d".to_owned();
-        let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
-        let count: u64 = digits.parse().map_err(|_cause| wrong())?;
-        let unit = match text.strip_prefix(digits) {
-            Some("s") => 1,
-            Some("m") => 60,
-            Some("h") => 3600,
-            Some("d") => 86_400,
-            _other => return Err(wrong()),
-        };
-        Ok(Self::In(Duration::from_secs(count.saturating_mul(unit))))
-    }
 }
 
 /// The request's `target`.
@@ -134,10 +105,7 @@ pub(super) fn fresh_key() -> Result<String, Failure> {
 impl Send {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let paint = Paint::stdout();
-        let expires_at = self.expires.map(|expiry| match expiry {
-            Expiry::At(at) => at,
-            Expiry::In(life) => SystemClock.now().plus(life),
-        });
+        let expires_at = self.expires.map(Expiry::at);
         let body = Broadcast {
             content: &self.content,
             title: self.title.as_deref(),
@@ -177,16 +145,6 @@ impl Send {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_end_is_a_time_or_so_long_from_now() {
-        assert_eq!("2h".parse(), Ok(Expiry::In(Duration::from_hours(2))));
-        assert_eq!("30d".parse(), Ok(Expiry::In(Duration::from_hours(720))));
-        assert_eq!("1970-01-01T00:00:01Z".parse(), Ok(Expiry::At(Timestamp(1000))));
-        for wrong in ["", "2", "h", "2 h", "-2h", "2hh", "tomorrow", "2026-01-31", "ä"] {
-            assert!(wrong.parse::<Expiry>().is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn an_audience_is_of_one_kind() {

@@ -49,7 +49,7 @@ fn the_tour_of_the_readme_works_as_written() {
     let shown = demo.server.out();
     let id = shown.split_whitespace().find(|word| word.starts_with("brd_")).unwrap();
     // What each block of lines must have shown at its end.
-    let ends = ["The canteen closes at two today.", "9 receipt", "event: ready"];
+    let ends = ["The canteen closes at two today.", "9 receipt", "event: ready", "billing"];
     assert_eq!(blocks.len(), ends.len(), "{tour}");
     for (block, end) in blocks.into_iter().zip(ends) {
         let block = block.replace("http://127.0.0.1:8080", &demo.url).replace("brd_…", id);

@@ -6,6 +6,7 @@ mod dead_letters_on_kafka;
 mod demo;
 mod failing;
 mod kafka;
+mod keys;
 mod listening;
 mod operating;
 mod proving;

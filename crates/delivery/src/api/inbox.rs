@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tidings_api::{Caller, Page, PageQuery, Params, Problem, Segment, encode_page};
+use tidings_api::{Caller, Page, PageQuery, Params, Problem, Segment, Somebody, encode_page};
 use tidings_delivery_core::Place;
 use tidings_model::{Timestamp, UserId};
 use tidings_store::StoreError;
@@ -118,7 +118,7 @@ impl From<InboxItem> for ItemBody {
 )]
 pub(super) async fn list_inbox(
     State(api): State<DeliveryApi>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Params(query): Params<InboxParams>,
     Params(KindParam { kind }): Params<KindParam>,
     Params(page): Params<PageQuery>,
@@ -133,7 +133,7 @@ pub(super) async fn list_inbox(
 )]
 pub(super) async fn count_unread(
     State(api): State<DeliveryApi>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Params(KindParam { kind }): Params<KindParam>,
 ) -> Result<Json<UnreadCount>, Problem> {
     api.unread(&caller, kind).await
@@ -146,7 +146,7 @@ pub(super) async fn count_unread(
 )]
 pub(super) async fn read_item(
     State(api): State<DeliveryApi>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Segment(id): Segment<String>,
 ) -> Result<StatusCode, Problem> {
     api.read_one(&caller, id, None).await
@@ -157,7 +157,10 @@ pub(super) async fn read_item(
     post, path = "/api/v1/inbox/read-all", tag = "inbox",
     responses((status = 204, description = "nothing of it is unread"))
 )]
-pub(super) async fn read_all(State(api): State<DeliveryApi>, caller: Caller) -> Result<StatusCode, Problem> {
+pub(super) async fn read_all(
+    State(api): State<DeliveryApi>,
+    Somebody(caller): Somebody,
+) -> Result<StatusCode, Problem> {
     api.read_every(&caller, None).await
 }
 
@@ -168,7 +171,7 @@ pub(super) async fn read_all(State(api): State<DeliveryApi>, caller: Caller) -> 
 )]
 pub(super) async fn delete_item(
     State(api): State<DeliveryApi>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Segment(id): Segment<String>,
 ) -> Result<StatusCode, Problem> {
     api.remove(&caller, id, None).await
@@ -181,7 +184,7 @@ pub(super) async fn delete_item(
 )]
 pub(super) async fn list_notifications(
     State(api): State<DeliveryApi>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Params(query): Params<InboxParams>,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<ItemBody>>, Problem> {
@@ -195,7 +198,7 @@ pub(super) async fn list_notifications(
 )]
 pub(super) async fn count_unread_notifications(
     State(api): State<DeliveryApi>,
-    caller: Caller,
+    Somebody(caller): Somebody,
 ) -> Result<Json<UnreadCount>, Problem> {
     api.unread(&caller, Some(NOTIFICATION.to_owned())).await
 }
@@ -207,7 +210,7 @@ pub(super) async fn count_unread_notifications(
 )]
 pub(super) async fn read_notification(
     State(api): State<DeliveryApi>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Segment(id): Segment<String>,
 ) -> Result<StatusCode, Problem> {
     api.read_one(&caller, id, Some(NOTIFICATION)).await
@@ -220,7 +223,7 @@ pub(super) async fn read_notification(
 )]
 pub(super) async fn read_all_notifications(
     State(api): State<DeliveryApi>,
-    caller: Caller,
+    Somebody(caller): Somebody,
 ) -> Result<StatusCode, Problem> {
     api.read_every(&caller, Some(NOTIFICATION)).await
 }
@@ -232,7 +235,7 @@ pub(super) async fn read_all_notifications(
 )]
 pub(super) async fn delete_notification(
     State(api): State<DeliveryApi>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Segment(id): Segment<String>,
 ) -> Result<StatusCode, Problem> {
     api.remove(&caller, id, Some(NOTIFICATION)).await

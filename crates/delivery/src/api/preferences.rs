@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
-use tidings_api::{Body, Caller, Problem};
+use tidings_api::{Body, Problem, Somebody};
 use tidings_store::Lane;
 use utoipa::ToSchema;
 
@@ -63,7 +63,7 @@ impl PreferencesBody {
 )]
 pub(super) async fn get_preferences(
     State(api): State<DeliveryApi>,
-    caller: Caller,
+    Somebody(caller): Somebody,
 ) -> Result<Json<PreferencesBody>, Problem> {
     let user = caller.user_id;
     let preferences = api.store.read(move |tx| async move { preferences::of(&tx, &user).await }).await?;
@@ -77,7 +77,7 @@ pub(super) async fn get_preferences(
 )]
 pub(super) async fn put_preferences(
     State(api): State<DeliveryApi>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Body(body): Body<PreferencesBody>,
 ) -> Result<Json<PreferencesBody>, Problem> {
     let wished = body.check()?;

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
-use tidings_api::{Body, Caller, Code, Problem};
+use tidings_api::{Body, Caller, Code, Problem, Somebody};
 use tidings_delivery_core::Cursor;
 use tidings_model::{SessionId, Timestamp};
 use utoipa::ToSchema;
@@ -44,7 +44,7 @@ pub(super) struct Receipts {
 )]
 pub(super) async fn post_receipts(
     State(api): State<DeliveryApi>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Body(body): Body<Receipts>,
 ) -> Result<StatusCode, Problem> {
     for (pointer, ids) in [("/delivered", &body.delivered), ("/read", &body.read)] {

@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use tidings::{
     api::{
-        Caller, FieldError, Problem, RawBody,
+        Caller, FieldError, Problem, RawBody, Somebody,
         idempotency::{Answer, IdempotencyKey},
     },
     delivery::{
@@ -49,7 +49,7 @@ pub(super) struct CreateConversation {
 )]
 pub(super) async fn create_conversation(
     State(chat): State<Chat>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     key: IdempotencyKey,
     body: RawBody,
 ) -> Result<Answer, Problem> {

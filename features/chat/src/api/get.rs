@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use serde::Serialize;
 use tidings::{
-    api::{Caller, Problem, Segment},
+    api::{Problem, Segment, Somebody},
     model::{ConversationId, UserId},
 };
 use utoipa::ToSchema;
@@ -27,7 +27,7 @@ pub(super) struct WholeConversation {
 )]
 pub(super) async fn get_conversation(
     State(chat): State<Chat>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Segment(id): Segment<ConversationId>,
 ) -> Result<Json<WholeConversation>, Problem> {
     let found = chat.deps.store.read(move |tx| async move {

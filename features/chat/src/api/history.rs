@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use serde::Deserialize;
 use tidings::{
-    api::{Caller, Page, PageQuery, Params, Problem, Segment, encode_page},
+    api::{Page, PageQuery, Params, Problem, Segment, Somebody, encode_page},
     model::{ConversationId, MessageId},
 };
 use utoipa::IntoParams;
@@ -30,7 +30,7 @@ pub(super) struct HistoryQuery {
 )]
 pub(super) async fn list_messages(
     State(chat): State<Chat>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Segment(id): Segment<ConversationId>,
     Params(query): Params<HistoryQuery>,
     Params(page): Params<PageQuery>,

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use tidings::{
-    api::{Caller, Page, PageQuery, Params, Problem, encode_page},
+    api::{Page, PageQuery, Params, Problem, Somebody, encode_page},
     model::{ConversationId, Timestamp},
     store::StoreError,
 };
@@ -20,7 +20,7 @@ const LIST: &str = "conversations";
 )]
 pub(super) async fn list_conversations(
     State(chat): State<Chat>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<ConversationBody>>, Problem> {
     let limit = page.limit()?;

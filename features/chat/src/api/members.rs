@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use http::StatusCode;
 use tidings::{
-    api::{Caller, Code, Problem},
+    api::{Code, Problem, Somebody},
     delivery::change::{Wish, change_with},
     model::{ConversationId, UserId},
     store::Lane,
@@ -41,7 +41,7 @@ fn group(conversation: &Conversation) -> Result<(), Problem> {
 )]
 pub(super) async fn join_conversation(
     State(chat): State<Chat>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Path(path): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let (id, user) = ids(path)?;
@@ -76,7 +76,7 @@ pub(super) async fn join_conversation(
 )]
 pub(super) async fn leave_conversation(
     State(chat): State<Chat>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Path(path): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let (id, user) = ids(path)?;

@@ -4,7 +4,7 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
 use tidings::{
-    api::{Body, Caller, Problem, Segment},
+    api::{Body, Problem, Segment, Somebody},
     delivery::{Word, directory, receipts::delivered},
     model::{ConversationId, MessageId, UserId},
 };
@@ -33,7 +33,7 @@ pub(super) struct ReadUpTo {
 )]
 pub(super) async fn read_conversation(
     State(chat): State<Chat>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Segment(id): Segment<ConversationId>,
     Body(ReadUpTo { up_to }): Body<ReadUpTo>,
 ) -> Result<StatusCode, Problem> {

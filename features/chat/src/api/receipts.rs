@@ -6,7 +6,7 @@ use axum::{
 };
 use serde::Serialize;
 use tidings::{
-    api::{Caller, Problem},
+    api::{Problem, Somebody},
     model::{ConversationId, MessageId, Timestamp, UserId},
 };
 use utoipa::ToSchema;
@@ -53,7 +53,7 @@ struct MemberReceipt {
 )]
 pub(super) async fn message_receipts(
     State(chat): State<Chat>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Path((id, message)): Path<(String, String)>,
 ) -> Result<Json<MessageReceipts>, Problem> {
     let id: ConversationId = id.parse().map_err(|_none| missing())?;

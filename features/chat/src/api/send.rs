@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tidings::{
     api::{
-        Caller, Code, Problem, RawBody, Segment, TraceParent,
+        Caller, Code, Problem, RawBody, Segment, Somebody, TraceParent,
         idempotency::{Answer, IdempotencyKey},
     },
     model::{ConversationId, EventId, MessageId},
@@ -63,7 +63,7 @@ impl From<Message> for Sent {
 )]
 pub(super) async fn send_message(
     State(chat): State<Chat>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Segment(id): Segment<ConversationId>,
     key: IdempotencyKey,
     trace: TraceParent,

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use serde::Serialize;
 use tidings::{
-    api::{Caller, Problem, Segment},
+    api::{Problem, Segment, Somebody},
     model::ConversationId,
 };
 use utoipa::ToSchema;
@@ -33,7 +33,7 @@ pub(super) struct ConversationStats {
 )]
 pub(super) async fn conversation_stats(
     State(chat): State<Chat>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Segment(id): Segment<ConversationId>,
 ) -> Result<Json<ConversationStats>, Problem> {
     let stats = chat.deps.store.read(move |tx| async move {

@@ -4,7 +4,7 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
 use tidings::{
-    api::{Body, Caller, Problem, Segment},
+    api::{Body, Problem, Segment, Somebody},
     model::{ConversationId, UserId},
 };
 use utoipa::ToSchema;
@@ -27,7 +27,7 @@ pub(super) struct SetTyping {
 )]
 pub(super) async fn type_in_conversation(
     State(chat): State<Chat>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Segment(id): Segment<ConversationId>,
     Body(SetTyping { is_typing }): Body<SetTyping>,
 ) -> Result<StatusCode, Problem> {

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::Serialize;
 use tidings::{
     Deps,
-    api::{Caller, Code, Problem, Segment, TraceParent},
+    api::{Caller, Code, Problem, Segment, Somebody, TraceParent},
     delivery::change,
     model::UserId,
     store::Lane,
@@ -34,7 +34,7 @@ pub(super) struct Following {
 )]
 pub(super) async fn follow(
     State(deps): State<Deps>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Segment(id): Segment<UserId>,
     trace: TraceParent,
 ) -> Result<Json<Following>, Problem> {
@@ -63,7 +63,7 @@ pub(super) async fn follow(
 )]
 pub(super) async fn unfollow(
     State(deps): State<Deps>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Segment(id): Segment<UserId>,
     trace: TraceParent,
 ) -> Result<StatusCode, Problem> {

@@ -7,7 +7,7 @@ use serde_json::json;
 use tidings::{
     Deps,
     api::{
-        Caller, Page, PageQuery, Params, Problem, RawBody, Segment, TraceParent, encode_page,
+        Page, PageQuery, Params, Problem, RawBody, Segment, Somebody, TraceParent, encode_page,
         idempotency::{Answer, IdempotencyKey},
     },
     delivery::{DeliveryRecord, End, deliver, end_item},
@@ -71,7 +71,7 @@ impl From<Post> for PostBody {
 )]
 pub(super) async fn create_post(
     State(deps): State<Deps>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     key: IdempotencyKey,
     trace: TraceParent,
     body: RawBody,
@@ -113,7 +113,7 @@ pub(super) struct OfAuthor {
 )]
 pub(super) async fn list_posts(
     State(deps): State<Deps>,
-    _caller: Caller,
+    _caller: Somebody,
     Params(OfAuthor { author }): Params<OfAuthor>,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<PostBody>>, Problem> {
@@ -133,7 +133,7 @@ pub(super) async fn list_posts(
 )]
 pub(super) async fn delete_post(
     State(deps): State<Deps>,
-    caller: Caller,
+    Somebody(caller): Somebody,
     Segment(id): Segment<PostId>,
     trace: TraceParent,
 ) -> Result<StatusCode, Problem> {

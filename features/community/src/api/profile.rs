@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use tidings::{
     Deps,
-    api::{Caller, Problem, Segment},
+    api::{Problem, Segment, Somebody},
     model::{Timestamp, UserId},
 };
 use utoipa::ToSchema;
@@ -43,7 +43,7 @@ impl From<Profile> for ProfileBody {
 )]
 pub(super) async fn get_profile(
     State(deps): State<Deps>,
-    _caller: Caller,
+    _caller: Somebody,
     Segment(id): Segment<UserId>,
 ) -> Result<Json<ProfileBody>, Problem> {
     let found = deps.store.read(move |tx| async move { people::profile(&tx, &id).await }).await?;
