@@ -64,6 +64,9 @@ impl Server {
                 .env("TIDINGS_AUTH__HS256_SECRET", SECRET)
                 .env("DATABASE_URL", format!("sqlite://{}", database(folder.path()).display()))
                 .env("RUST_LOG", "warn")
+                // The load is the test.
+                .env("TIDINGS_LIMITS__REQUESTS_PER_SECOND", "100000")
+                .env("TIDINGS_LIMITS__BROADCASTS_PER_MINUTE", "6000000")
                 .envs(environment.iter().copied())
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())

@@ -35,6 +35,9 @@ export class Server {
       TIDINGS_SERVER__LISTEN: "127.0.0.1:0",
       TIDINGS_ADMIN__LISTEN: "127.0.0.1:0",
       TIDINGS_GATEWAY__HEARTBEAT_SECS: "1",
+      // Who looks again and again until something is so is no crowd.
+      TIDINGS_LIMITS__REQUESTS_PER_SECOND: "100000",
+      TIDINGS_LIMITS__BROADCASTS_PER_MINUTE: "6000000",
       ...env,
     };
     await server.again();

@@ -3,7 +3,10 @@
 //! An entry is written in the transaction of what it tells, or, where that is many transactions, before the first and
 //! after the last. No route changes or removes one.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+};
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -16,6 +19,22 @@ use crate::{Caller, Problem};
 /// The address of the connection that a request came by; the server puts it into each request.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
+
+impl Peer {
+    /// Whom a request came from: the connection says it, never a header. Where nothing does, all who ask so are one.
+    pub(crate) fn of(parts: &Parts) -> Self {
+        let nobody = Self(SocketAddr::from(([0, 0, 0, 0], 0)));
+        parts.extensions.get().copied().unwrap_or(nobody)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Peer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(parts))
+    }
+}
 
 /// Who acts, and from where.
 #[derive(Clone, Debug)]

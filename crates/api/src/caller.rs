@@ -108,12 +108,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Somebody {
     }
 }
 
+/// What came of a request's token, so that it is judged once.
+#[derive(Clone)]
+struct Known(Result<Option<Caller>, Problem>);
+
 impl Caller {
     /// The caller that a request brings, by token or by ticket; none where it brings neither.
     pub async fn brought(parts: &mut Parts) -> Result<Option<Self>, Problem> {
-        if let Some(known) = parts.extensions.get::<Self>() {
-            return Ok(Some(known.clone()));
+        if let Some(Known(known)) = parts.extensions.get::<Known>() {
+            return known.clone();
         }
+        let known = Self::shown(parts).await;
+        parts.extensions.insert(Known(known.clone()));
+        known
+    }
+
+    async fn shown(parts: &Parts) -> Result<Option<Self>, Problem> {
         let unbuilt = || Problem::new(Code::Internal, "the server was built without an identity");
         let identity = parts.extensions.get::<Arc<Identity>>().ok_or_else(unbuilt)?;
         let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
@@ -130,7 +140,6 @@ impl Caller {
                 identity.caller(token.ok_or_else(wrong)?).await?
             }
         };
-        parts.extensions.insert(caller.clone());
         Ok(Some(caller))
     }
 }

@@ -17,7 +17,8 @@ use tidings_telemetry::{Metrics, RequestAnswered, RoutePanicked};
 use tracing::Instrument as _;
 
 use crate::{
-    Code, Cors, Identity, Problem, Tickets,
+    Code, Cors, Identity, Problem, Rates, Tickets,
+    rates::{self, Told},
     trace::{TRACEPARENT, Traces},
 };
 
@@ -30,6 +31,8 @@ pub struct Frame {
     pub tickets: Tickets,
     /// Names requests that bring no trace.
     pub traces: Traces,
+    /// How much each may ask.
+    pub rates: Arc<Rates>,
     /// Which pages may call.
     pub cors: Cors,
     /// Counts requests.
@@ -45,7 +48,8 @@ const SAFETY: [(HeaderName, HeaderValue); 3] = [
 
 /// Puts the frame around routes.
 pub fn frame(routes: Router, frame: Arc<Frame>) -> Router {
-    let routes = routes.layer(middleware::from_fn(note_route)).fallback(|| async {
+    let measured = middleware::from_fn_with_state(Arc::clone(&frame.rates), rates::measure);
+    let routes = routes.layer(measured).layer(middleware::from_fn(note_route)).fallback(|| async {
         Problem::new(Code::NotFound, "no such path; the paths are listed at /api/v1/openapi.json")
     });
     // Around the whole router: a layer of the router itself would stand inside the answer 405 and its `Allow`.
@@ -75,7 +79,11 @@ async fn around(State(frame): State<Arc<Frame>>, mut request: Request, next: Nex
     };
     let mut response = answered.instrument(span.clone()).await;
     let route = response.extensions_mut().remove::<Route>();
+    let told = response.extensions_mut().remove::<Told>();
     let mut response = named(response, instance);
+    if let Some(told) = told {
+        told.write(response.headers_mut());
+    }
     for (name, value) in SAFETY {
         response.headers_mut().entry(name).or_insert(value);
     }

@@ -26,6 +26,15 @@ pub struct Pace<Who> {
     entries: Mutex<Entries<Who>>,
 }
 
+/// What is left after one was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// How many more at once.
+    pub count: u32,
+    /// When all are free again.
+    pub whole_in: Duration,
+}
+
 /// In microseconds since 1970.
 #[derive(Debug)]
 struct Entries<Who> {
@@ -41,8 +50,8 @@ impl<Who: Eq + Hash> Pace<Who> {
         Self { each, ahead: each.saturating_mul(i64::from(burst.max(1))), entries: Mutex::new(entries) }
     }
 
-    /// Takes one, or says how long to wait for it.
-    pub fn take(&self, who: Who, now: Timestamp) -> Result<(), Duration> {
+    /// Takes one and says what is left, or how long to wait for it.
+    pub fn take(&self, who: Who, now: Timestamp) -> Result<Left, Duration> {
         let now = now.millis().saturating_mul(1000);
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         // A crowd does not make it look through all of them each time.
@@ -59,8 +68,14 @@ impl<Who: Eq + Hash> Pace<Who> {
             return Err(micros(at - now - self.ahead));
         }
         entries.free_at.insert(who, at);
-        Ok(())
+        let count = u32::try_from((self.ahead - (at - now)) / self.each).unwrap_or(0);
+        Ok(Left { count, whole_in: micros(at - now) })
     }
+}
+
+/// Seconds that are not less than a wait.
+pub(crate) fn whole_seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
 }
 
 fn micros(wait: i64) -> Duration {
@@ -80,6 +95,8 @@ mod tests {
     #[test]
     fn so_many_at_once_then_the_pace_and_nobody_pays_for_another() {
         let pace = Pace::new(40, Duration::from_millis(50));
+        let left = Left { count: 39, whole_in: Duration::from_millis(50) };
+        assert_eq!(pace.take("carol", START), Ok(left));
         assert_eq!(taken(&pace, "alice", 100, START), 40);
         assert_eq!(pace.take("alice", START), Err(Duration::from_millis(50)));
         assert_eq!(taken(&pace, "bob", 1, START), 1);

@@ -1,11 +1,15 @@
 //! Problems: RFC 9457 answers that say what is wrong, where, and what to do.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use tidings_store::StoreError;
 use tidings_telemetry::DatabaseAway;
 use utoipa::ToSchema;
+
+use crate::pace::whole_seconds;
 
 /// What is wrong, as a stable word for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +176,14 @@ impl Problem {
     /// A record that the log did not take, and what became of it.
     pub fn publish_failed(outcome: Outcome, detail: impl Into<String>) -> Self {
         Self { outcome: Some(outcome), ..Self::new(Code::PublishFailed, detail) }
+    }
+
+    /// More than somebody may have: how much that is, and when there is more of it.
+    pub fn too_many(limit: &str, wait: Duration) -> Self {
+        let seconds = whole_seconds(wait).max(1);
+        let unit = if seconds == 1 { "second" } else { "seconds" };
+        let detail = format!("{limit}; wait {seconds} {unit}, then try again");
+        Self::new(Code::TooManyRequests, detail).retry_after(seconds)
     }
 
     /// Missing, or somebody else's: both look the same.

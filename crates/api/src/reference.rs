@@ -5,7 +5,10 @@ use http::header;
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema as _, openapi::OpenApi};
 
-use crate::problem::{FieldError, ProblemBody};
+use crate::{
+    problem::{FieldError, ProblemBody},
+    rates,
+};
 
 /// Where the reference is served.
 pub const REFERENCE_PATH: &str = "/api/v1/openapi.json";
@@ -37,17 +40,30 @@ fn reference(declared: &OpenApi) -> Value {
     for (name, schema) in [("Problem", ProblemBody::schema()), ("FieldError", FieldError::schema())] {
         file["components"]["schemas"][name] = serde_json::to_value(schema).unwrap_or_default();
     }
-    let paths = file["paths"].as_object_mut().into_iter().flatten();
-    for operation in paths.flat_map(|(_, path)| path.as_object_mut().into_iter().flatten()) {
-        if let Some(operation) = operation.1.as_object_mut() {
-            complete(operation);
+    file["components"]["headers"] = json!({
+        "RateLimit": {
+            "description": "What is left of each policy: `r` of its quota, `t` seconds until all of it is back, or the next one where nothing is left.",
+            "schema": { "type": "string" }, "example": "\"requests\";r=99;t=1",
+        },
+        "RateLimit-Policy": {
+            "description": "How much may be asked: a quota of `q`, which comes back within `w` seconds.",
+            "schema": { "type": "string" }, "example": "\"requests\";q=100;w=2",
+        },
+        "Retry-After": { "description": "Seconds to wait.", "schema": { "type": "integer" } },
+    });
+    for (path, operations) in file["paths"].as_object_mut().into_iter().flatten() {
+        let measured = rates::are_measured(path);
+        for (_, operation) in operations.as_object_mut().into_iter().flatten() {
+            if let Some(operation) = operation.as_object_mut() {
+                complete(operation, measured);
+            }
         }
     }
     file
 }
 
 /// Adds what follows from an operation's shape: who may call it, and which problems it may answer.
-fn complete(operation: &mut Map<String, Value>) {
+fn complete(operation: &mut Map<String, Value>, measured: bool) {
     let security = operation.entry("security").or_insert_with(|| json!([{ "token": [] }])).clone();
     let anonymous = security[0].as_object().is_none_or(Map::is_empty);
     let given = |place: &str| {
@@ -62,6 +78,7 @@ fn complete(operation: &mut Map<String, Value>) {
         ("404", given("path"), "missing, or somebody else's"),
         ("413", body, "the body is too large"),
         ("415", body, "the body is not of this media type"),
+        ("429", measured, "too much of it; wait as long as `Retry-After` says"),
         ("500", !anonymous || body, "our fault"),
         ("503", !anonymous || body, "something that is needed is away; try again soon"),
     ];
@@ -75,5 +92,14 @@ fn complete(operation: &mut Map<String, Value>) {
         json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
     for (_, response) in responses.iter_mut().filter(|(status, _)| status.starts_with(['4', '5'])) {
         response["content"] = content.clone();
+    }
+    let header = |name: &str| json!({ "$ref": format!("#/components/headers/{name}") });
+    for (status, response) in responses.iter_mut().filter(|_| measured) {
+        for name in ["RateLimit", "RateLimit-Policy"] {
+            response["headers"][name] = header(name);
+        }
+        if status == "429" {
+            response["headers"]["Retry-After"] = header("Retry-After");
+        }
     }
 }

@@ -23,7 +23,7 @@ const BYTES: usize = 32;
 /// The most tickets that one person may have open.
 const MAX_OPEN: u64 = 100;
 /// Where a ticket is taken.
-const PATHS: [&str; 2] = ["/api/v1/stream", "/api/v1/ws"];
+pub(crate) const PATHS: [&str; 2] = ["/api/v1/stream", "/api/v1/ws"];
 
 /// Gives out tickets and takes them back.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! What the values must be, each with a sentence that names the key.
 
-use crate::{Config, ConfigError, GatewayConfig, KafkaConfig, WebhookConfig};
+use crate::{Config, ConfigError, GatewayConfig, KafkaConfig, LimitsConfig, WebhookConfig};
 
 /// The shortest secret, in bytes.
 const SECRET_BYTES: usize = 32;
@@ -28,8 +28,7 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
     config.roles()?;
     kafka(&config.kafka)?;
     auth(config)?;
-    let logins = config.limits.logins_per_minute;
-    holds((1..=60_000).contains(&logins), "limits.logins_per_minute", range(1, 60_000).as_str())?;
+    limits(&config.limits)?;
     holds((1..=300).contains(&gateway.heartbeat_secs), "gateway.heartbeat_secs", range(1, 300).as_str())?;
     holds(gateway.queue_frames >= 2, "gateway.queue_frames", "must be at least 2")?;
     holds(
@@ -40,11 +39,6 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
     holds(gateway.connections_per_user >= 1, "gateway.connections_per_user", "must be at least 1")?;
     holds((1..=1000).contains(&gateway.catch_up_max), "gateway.catch_up_max", range(1, 1000).as_str())?;
     websocket(gateway)?;
-    holds(
-        (1..=100_000).contains(&config.limits.messages_per_second),
-        "limits.messages_per_second",
-        range(1, 100_000).as_str(),
-    )?;
     webhook(&config.webhook)?;
     holds(!config.logs.level.trim().is_empty(), "logs.level", "must name a level, for example info")?;
     topics(config)?;
@@ -57,6 +51,20 @@ pub(crate) fn holds(holds: bool, key: &str, reason: &str) -> Result<(), ConfigEr
 
 fn range(first: u64, last: u64) -> String {
     format!("must lie between {first} and {last}")
+}
+
+fn limits(limits: &LimitsConfig) -> Result<(), ConfigError> {
+    for (key, rate, most) in [
+        ("limits.requests_per_second", limits.requests_per_second, 100_000),
+        ("limits.key_requests_per_second", limits.key_requests_per_second, 100_000),
+        ("limits.broadcasts_per_minute", limits.broadcasts_per_minute, 6_000_000),
+        ("limits.key_broadcasts_per_minute", limits.key_broadcasts_per_minute, 6_000_000),
+        ("limits.logins_per_minute", limits.logins_per_minute, 60_000),
+        ("limits.messages_per_second", limits.messages_per_second, 100_000),
+    ] {
+        holds((1..=most).contains(&rate), key, &range(1, most.into()))?;
+    }
+    Ok(())
 }
 
 fn database(config: &Config) -> Result<(), ConfigError> {

@@ -206,6 +206,14 @@ section! {
 section! {
     /// How much may be asked of one process. What is too much is answered 429 with the time to wait.
     "limits" => LimitsConfig {
+        /// Requests of one person in a second, and of one address (of IPv6: one network) without a token; twice as many at once.
+        requests_per_second: u32 = 50;
+        /// Requests of one service key in a second; twice as many at once.
+        key_requests_per_second: u32 = 1_000;
+        /// Broadcasts of one person in a minute.
+        broadcasts_per_minute: u32 = 60;
+        /// Broadcasts of one service key in a minute.
+        key_broadcasts_per_minute: u32 = 30_000;
         /// Attempts to log in with one user name in a minute, and from one address (of IPv6: one network).
         logins_per_minute: u32 = 10;
         /// Messages of chat that one person may send in a second; twice as many at once.

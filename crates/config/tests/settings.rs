@@ -168,6 +168,11 @@ fn what_does_not_hold_is_refused_with_a_sentence() {
         ),
         ("", &[("TIDINGS_AUTH__HS256_SECRET_FILE", "/nowhere/at/all")], "cannot read /nowhere/at/all"),
         ("", &[("TIDINGS_LOGS__FORMAT", "xml")], "TIDINGS_LOGS__FORMAT: "),
+        (
+            "",
+            &[("TIDINGS_LIMITS__REQUESTS_PER_SECOND", "0")],
+            "limits.requests_per_second must lie between 1 and 100000",
+        ),
         ("", &[("TIDINGS_TOPICS__X__NAME", "y")], "topics and groups are set in the file"),
         ("[server]\nlisten = 3\n", &[], "tidings.toml: "),
         ("[server\n", &[], "line 1: "),

@@ -19,7 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     consumers::{self, Consumers},
     groups::name_groups,
-    housekeeping, identity, kafka_settings, keepers,
+    housekeeping, identity, kafka_settings, keepers, limits,
     presence::{self, Whereabouts},
     roster::Roster,
     routes::{
@@ -259,6 +259,7 @@ impl Server {
         let cors = Cors::new(&config.server.origins).map_err(StartError::Setting)?;
         let (public, admin) = served.framed(Frame {
             identity: identity.map(Arc::new),
+            rates: limits::rates(&config.limits, &tickets.clock),
             tickets,
             traces: Traces::new(seed),
             cors,

@@ -135,6 +135,9 @@ impl Node {
             .env_clear()
             .env("TIDINGS_AUTH__HS256_SECRET", SECRET)
             .env("DATABASE_URL", database)
+            // The load is the test.
+            .env("TIDINGS_LIMITS__REQUESTS_PER_SECOND", "100000")
+            .env("TIDINGS_LIMITS__BROADCASTS_PER_MINUTE", "6000000")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 use serde::Serialize;
 use tidings::{
     Deps, OpenApiRouter,
-    api::{Caller, Code, Pace, Problem},
+    api::{Caller, Pace, Problem},
     delivery::{
         directory,
         seen::{self, Seen},
@@ -56,10 +56,10 @@ impl Chat {
     /// Takes one message of somebody into account, or refuses it.
     fn pace(&self, caller: &Caller, now: Timestamp) -> Result<(), Problem> {
         let limit = self.per_second;
-        self.pace.take(caller.user_id.clone(), now).map_err(|_wait| {
-            let detail = format!("at most {limit} messages a second; wait a moment and send it again");
-            Problem::new(Code::TooManyRequests, detail).retry_after(1)
-        })
+        let taken = self.pace.take(caller.user_id.clone(), now);
+        let told =
+            |wait| Problem::too_many(&format!("{limit} messages a second are what one person may say"), wait);
+        taken.map(|_left| ()).map_err(told)
     }
 }
 

@@ -1,20 +1,14 @@
 //! Attempts to log in: so many in a minute with one user name, and so many from one address.
 
-use std::{
-    net::{IpAddr, Ipv6Addr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tidings::{
-    api::{Code, Pace, Problem},
+    api::{Pace, Problem, network},
     model::{Clock, UserId},
 };
 
 /// The time in which all attempts come back.
 const WINDOW: Duration = Duration::from_mins(1);
-/// The bits of an IPv6 address that one customer of a network has for themselves.
-const OWN_BITS: u32 = 64;
 
 /// Whose attempts are counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,27 +38,18 @@ impl Attempts {
     }
 
     fn one(&self, whose: Whose, of: &str) -> Result<(), Problem> {
-        self.pace.take(whose, self.clock.now()).map_err(|wait| {
-            let wait = u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX);
-            let detail = format!(
-                "{} attempts to log in {of} in a minute are enough; wait {wait} seconds, then try again",
-                self.per_minute
-            );
-            Problem::new(Code::TooManyRequests, detail).retry_after(wait)
-        })
-    }
-}
-
-/// An address, or of IPv6 the network that it is one of very many of.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> OWN_BITS << OWN_BITS).into(),
+        let limit = self.per_minute;
+        let told = |wait| {
+            Problem::too_many(&format!("{limit} attempts to log in {of} in a minute are enough"), wait)
+        };
+        self.pace.take(whose, self.clock.now()).map(|_left| ()).map_err(told)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use tidings::model::{ManualClock, Timestamp};
 
     use super::*;

@@ -98,6 +98,9 @@ impl Server {
             .env("TIDINGS_AUTH__HS256_SECRET", SECRET)
             .env("DATABASE_URL", format!("sqlite://{}", self.database().display()))
             .env("RUST_LOG", "info")
+            // The load is the test.
+            .env("TIDINGS_LIMITS__REQUESTS_PER_SECOND", "100000")
+            .env("TIDINGS_LIMITS__BROADCASTS_PER_MINUTE", "6000000")
             .envs(self.settings.iter().map(|(name, value)| (*name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

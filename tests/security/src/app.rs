@@ -201,6 +201,9 @@ async fn start(
     config.admin.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     config.database.url = format!("sqlite://{}", folder.path().join("tidings.db").display());
     config.auth.hs256_secret = Some(SECRET.to_owned());
+    // One caller tries everything in a few seconds; tests of rates set their own.
+    config.limits.requests_per_second = 100_000;
+    config.limits.broadcasts_per_minute = 6_000_000;
     change(&mut config);
     Server::start(config, clock, 7).await
 }

@@ -7,5 +7,6 @@ mod keys;
 mod messages;
 mod operators;
 mod problems;
+mod rates;
 mod reference;
 mod tickets;

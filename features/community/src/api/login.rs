@@ -2,9 +2,9 @@
 //!
 //! Whether there is no such account or the password is another one, the answer is the same and takes as long.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
-use axum::{Extension, Json, extract::State};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use tidings::{
     api::{Code, Problem, RawBody, audit::Peer},
@@ -48,7 +48,7 @@ pub(super) struct LoggedIn {
 )]
 pub(super) async fn log_in(
     State(door): State<Door>,
-    peer: Option<Extension<Peer>>,
+    Peer(from): Peer,
     body: RawBody,
 ) -> Result<Json<LoggedIn>, Problem> {
     body.limit(DOOR_BYTES)?;
@@ -58,8 +58,7 @@ pub(super) async fn log_in(
         return Err(Problem::field("/password", wrong));
     }
     let mint = door.mint()?;
-    let from = peer.map_or(IpAddr::from([0, 0, 0, 0]), |Extension(Peer(address))| address.ip());
-    door.attempts.take(&user_id, from)?;
+    door.attempts.take(&user_id, from.ip())?;
     let asked = user_id.clone();
     let kept = door.deps.store.read(move |tx| async move { people::password_of(&tx, &asked).await }).await?;
     if !door.passwords.matches(password, kept).await? {
