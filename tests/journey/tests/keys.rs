@@ -1,8 +1,8 @@
 //! A service with a key of its own says something, and people have it.
 
 use serde_json::json;
-use tidings_client::Client;
-use tidings_testkit::{TestApp, eventually};
+use tidings_client::{Client, ClientError, ListenOptions, Transport};
+use tidings_testkit::{LIMIT, TestApp, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_says_something_with_its_key_until_that_is_revoked() {
@@ -32,6 +32,19 @@ async fn until_it_is_revoked() {
     assert_eq!(inbox["items"][0]["title"], "Invoice 42");
     let own = service(&app).get("/api/v1/inbox").await.expect("an answer");
     assert_eq!(own.status, 403, "it has no inbox");
+    let refused = service(&app).listen(&ListenOptions::default()).await.expect_err("it has no stream");
+    assert!(matches!(&refused, ClientError::Refused(refusal) if refusal.status == 403), "{refused}");
+    let options = ListenOptions { transport: Transport::WebSocket, ..ListenOptions::default() };
+    let mut socket = service(&app).listen(&options).await.expect("a socket on which nothing was said yet");
+    let ended = async {
+        loop {
+            if let Err(end) = socket.next().await {
+                return end;
+            }
+        }
+    };
+    let end = tokio::time::timeout(LIMIT, ended).await.expect("an end in time");
+    assert!(matches!(end, ClientError::Closed { code: 3501, .. }), "{end}");
 
     app.stop().await;
     app.resume().await;

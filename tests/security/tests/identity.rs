@@ -9,7 +9,7 @@ use tidings_tests_security::{App, Issuer, KeyServer, forgeries};
 const REST: &str = "/api/v1/inbox/unread-count";
 const IN: u16 = 200;
 /// What makes a request a WebSocket handshake.
-const HANDSHAKE: [&str; 4] = [
+pub(crate) const HANDSHAKE: [&str; 4] = [
     "Upgrade: websocket",
     "Connection: upgrade, close",
     "Sec-WebSocket-Version: 13",

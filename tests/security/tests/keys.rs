@@ -7,6 +7,8 @@ use tidings_api::service_keys;
 use tidings_model::{Clock as _, KeyId, ManualClock, SystemClock};
 use tidings_tests_security::{Answer, App};
 
+use crate::identity::HANDSHAKE;
+
 const KEYS: &str = "/api/v1/keys";
 const BROADCASTS: &str = "/api/v1/broadcasts";
 const JSON: &str = "Content-Type: application/json";
@@ -154,6 +156,14 @@ async fn a_key_is_named_in_the_audit_and_what_it_says_once_is_its_own() {
     assert!(who.starts_with("key_") && who != first, "{who}");
     assert_eq!((&entries[0]["subject"], &entries[2]["subject"]), (&json!(first), &json!(first)));
     assert_eq!(entries[2]["who"], "root");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_told_before_the_upgrade_that_it_has_no_stream() {
+    let app = App::start().await;
+    let (_, key) = app.made(&json!({ "name": "n", "roles": ["admin"] })).await;
+    let answer = app.send("GET", "/api/v1/ws", &key, &HANDSHAKE, b"").await;
+    assert_eq!((answer.status, answer.not_a_problem()), (403, None));
 }
 
 #[tokio::test(flavor = "multi_thread")]
