@@ -1,6 +1,6 @@
 //! `/directory/users`, `/channels/{name}/members/{user}`: who there is, and who listens to what.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 
 use axum::{
     Json,
@@ -13,7 +13,7 @@ use tidings_api::{
 };
 use tidings_model::{Channel, UserId};
 use tidings_store::Lane;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use utoipa::{IntoParams, ToSchema};
 
 use super::DeliveryApi;
@@ -140,8 +140,13 @@ pub(super) async fn import_users(
 ) -> Result<Json<Imported>, Problem> {
     caller.require(Scope::DirectoryWrite)?;
     let mut lines = Lines::of(request)?;
-    let mut import =
-        Import { api, imported: Imported::default(), slice: Slice::default(), sent: VecDeque::new() };
+    let mut import = Import {
+        api,
+        imported: Imported::default(),
+        slice: Slice::default(),
+        on_their_way: HashSet::new(),
+        sent: JoinSet::new(),
+    };
     while let Some((line, said)) = lines.next::<ImportLine>().await? {
         import.take(line, said).await?;
     }
@@ -155,7 +160,9 @@ struct Import {
     api: DeliveryApi,
     imported: Imported,
     slice: Slice,
-    sent: VecDeque<Sent>,
+    // The people of all slices whose transactions run; each answers whom it entered.
+    on_their_way: HashSet<UserId>,
+    sent: JoinSet<Result<Vec<DirectoryUser>, ChangeError>>,
 }
 
 /// People that one transaction is to enter.
@@ -164,12 +171,6 @@ struct Slice {
     people: HashSet<UserId>,
     wishes: Vec<Wish>,
     bytes: usize,
-}
-
-/// A slice whose transaction runs.
-struct Sent {
-    people: HashSet<UserId>,
-    changed: JoinHandle<Result<Vec<DirectoryUser>, ChangeError>>,
 }
 
 impl Import {
@@ -185,7 +186,7 @@ impl Import {
                 if self.slice.people.contains(&user_id) {
                     self.send();
                 }
-                if self.sent.iter().any(|sent| sent.people.contains(&user_id)) {
+                if self.on_their_way.contains(&user_id) {
                     self.await_all().await?;
                 }
                 self.slice.push(user.wish(user_id));
@@ -196,7 +197,7 @@ impl Import {
             self.send();
         }
         while self.sent.len() >= AT_ONCE {
-            self.await_first().await?;
+            self.await_one().await?;
         }
         Ok(())
     }
@@ -208,23 +209,24 @@ impl Import {
             return;
         }
         let (store, now) = (self.api.store.clone(), self.api.clock.now());
-        let changed = tokio::spawn(async move { change::change(&store, Lane::Bulk, wishes, now).await });
-        self.sent.push_back(Sent { people, changed });
+        self.on_their_way.extend(people);
+        self.sent.spawn(async move { change::change(&store, Lane::Bulk, wishes, now).await });
     }
 
     async fn await_all(&mut self) -> Result<(), Problem> {
         while !self.sent.is_empty() {
-            self.await_first().await?;
+            self.await_one().await?;
         }
         Ok(())
     }
 
-    async fn await_first(&mut self) -> Result<(), Problem> {
-        let Some(Sent { people, changed }) = self.sent.pop_front() else { return Ok(()) };
-        let ended =
-            changed.await.map_err(|_ended| Problem::new(Code::Unavailable, "the server is stopping"))?;
-        ended?;
-        self.imported.accepted += people.len() as u64;
+    async fn await_one(&mut self) -> Result<(), Problem> {
+        let Some(ended) = self.sent.join_next().await else { return Ok(()) };
+        let entered = ended.map_err(|_ended| Problem::new(Code::Unavailable, "the server is stopping"))??;
+        for user in &entered {
+            self.on_their_way.remove(&user.user_id);
+        }
+        self.imported.accepted += entered.len() as u64;
         Ok(())
     }
 }
