@@ -5,13 +5,16 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::{Caller, Problem};
+use crate::{Caller, Problem, SpokenCommand};
 
 /// What clients may say on a WebSocket, beside what every stream understands (`ack`, `read`, `auth`, `ping`).
 #[async_trait]
 pub trait Command: Send + Sync + std::fmt::Debug {
     /// The `type` of its frames: `announce`. No two commands share one.
     fn name(&self) -> &'static str;
+
+    /// What clients are told of it.
+    fn spoken(&self) -> SpokenCommand;
 
     /// Does what a caller said; the answer is the `data` of `ok`. `text` is the frame as it came: JSON of at most
     /// `gateway.message_bytes`, with `type` and perhaps `ref` among its keys.

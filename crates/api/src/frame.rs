@@ -50,7 +50,10 @@ const SAFETY: [(HeaderName, HeaderValue); 3] = [
 pub fn frame(routes: Router, frame: Arc<Frame>) -> Router {
     let measured = middleware::from_fn_with_state(Arc::clone(&frame.rates), rates::measure);
     let routes = routes.layer(measured).layer(middleware::from_fn(note_route)).fallback(|| async {
-        Problem::new(Code::NotFound, "no such path; the paths are listed at /api/v1/openapi.json")
+        Problem::new(
+            Code::NotFound,
+            "no such path; the paths are listed at /docs and in /api/v1/openapi.json",
+        )
     });
     // Around the whole router: a layer of the router itself would stand inside the answer 405 and its `Allow`.
     Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(frame, around))

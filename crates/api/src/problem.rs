@@ -47,6 +47,25 @@ pub enum Code {
 }
 
 impl Code {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::BadRequest,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Conflict,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::IdempotencyKeyReused,
+        Self::UpgradeRequired,
+        Self::TooManyRequests,
+        Self::ConnectionLimit,
+        Self::Internal,
+        Self::PublishFailed,
+        Self::Unavailable,
+    ];
+
     /// Status, word and title.
     const fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
@@ -82,6 +101,16 @@ impl Code {
             }
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not now; try again soon"),
         }
+    }
+
+    /// What kind of problem it is, in words.
+    pub const fn title(self) -> &'static str {
+        self.parts().2
+    }
+
+    /// Its status.
+    pub const fn status(self) -> StatusCode {
+        self.parts().0
     }
 
     /// The word for programs.

@@ -1,26 +1,74 @@
 //! The reference of the API: `OpenAPI` 3.1, written from the same declarations that serve the routes.
 
-use axum::{Router, response::IntoResponse, routing::get};
+use std::{collections::BTreeSet, sync::Arc};
+
+use axum::{Router, response::IntoResponse as _, routing::get};
 use http::header;
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema as _, openapi::OpenApi};
 
 use crate::{
-    problem::{FieldError, ProblemBody},
+    example::{Side, example},
+    page,
+    problem::{Code, FieldError, Outcome, Problem, ProblemBody},
     rates,
 };
 
 /// Where the reference is served.
 pub const REFERENCE_PATH: &str = "/api/v1/openapi.json";
+/// Where the reference of streams and topics is served.
+pub const SPOKEN_PATH: &str = "/api/v1/asyncapi.json";
 
-/// Serves the reference of these routes beside them. Whoever has no token may read it.
-pub fn with_reference(routes: Router, declared: &OpenApi) -> Router {
-    let text = reference(declared).to_string();
-    let answer = move || async move { ([(header::CONTENT_TYPE, "application/json")], text).into_response() };
-    routes.route(REFERENCE_PATH, get(answer))
+/// Serves the reference of these routes beside them, that of streams and topics, and the page that shows both to people.
+/// Whoever has no token may read them.
+pub fn with_reference(routes: Router, declared: &OpenApi, spoken: &Value) -> Router {
+    let served = |file: &Value| {
+        let text: Arc<str> = file.to_string().into();
+        get(async move || ([(header::CONTENT_TYPE, "application/json")], text.to_string()).into_response())
+    };
+    let routes = routes.route(REFERENCE_PATH, served(&reference(declared)));
+    routes.route(SPOKEN_PATH, served(spoken)).merge(page::routes())
 }
 
-/// The reference: what was declared, and with it the problems that every route of its kind may answer.
+/// What the paths of each tag are about.
+const TAGS: [(&str, &str); 11] = [
+    ("broadcasts", "One message to everybody, to roles, to groups, or to people; and who got it."),
+    ("messages", "What an application says under types of its own."),
+    ("inbox", "What was said to you, and what you did with it."),
+    ("stream", "Listening: server-sent events and WebSocket, tickets and receipts."),
+    ("chat", "Conversations of two and of many."),
+    ("orders", "Published, acknowledged, processed, told to who ordered."),
+    ("community", "People who sign up, follow each other and post; announcements."),
+    ("directory", "Who there is: people, their roles, groups and channels."),
+    ("ingest", "The ways in that the settings name: from HTTP to a topic."),
+    ("operators", "What runs, what lies in the log, who got what. On the admin listener alone."),
+    ("testing", "Failures on purpose, where `testing.faults` is set."),
+];
+
+/// What a path's parameter is, where its declaration does not say it: the path's beginning, the name, and an example.
+const SEGMENTS: [(&str, &str, &str, &str); 16] = [
+    ("/api/v1/broadcasts/", "id", "The broadcast.", "brd_01k3x9qk3m8v6t2n4p5r7s9w0y"),
+    ("/api/v1/orders/", "id", "The order.", "ord_01k3x9qk3m8v6t2n4p5r7s9w0y"),
+    ("/api/v1/conversations/", "id", "The conversation.", "cnv_01k3x9qk3m8v6t2n4p5r7s9w0y"),
+    ("/api/v1/posts/", "id", "The post.", "pst_01k3x9qk3m8v6t2n4p5r7s9w0y"),
+    ("/api/v1/users/", "id", "The person.", "ada"),
+    ("/api/v1/directory/users/", "id", "The person.", "ada"),
+    ("/api/v1/sessions/", "id", "The session.", "phone"),
+    ("/api/v1/keys/", "id", "The key.", "key_01k3x9qk3m8v6t2n4p5r7s9w0y"),
+    ("/api/v1/consumer-groups/", "id", "The group.", "broadcast-service-group"),
+    ("/api/v1/audiences/", "name", "The list.", "canteen"),
+    ("/api/v1/channels/", "name", "The channel, without `app:`.", "canteen"),
+    ("/api/v1/topics/", "name", "The topic, as the log has it.", "broadcast-messages"),
+    ("/api/v1/journeys/", "id", "What was said.", "brd_01k3x9qk3m8v6t2n4p5r7s9w0y"),
+    ("", "message", "The message.", "msg_01k3x9qk3m8v6t2n4p5r7s9w0y"),
+    ("", "user", "The person.", "ada"),
+    ("", "id", "Its id.", "ntf_01k3x9qk3m8v6t2n4p5r7s9w0y"),
+];
+
+/// The trace that a problem names in examples.
+const TRACE: &str = "urn:trace:4bf92f3577b34da6a3ce929d0e0e4736";
+
+/// The reference: what was declared, and with it the problems that every route of its kind may answer, and examples.
 fn reference(declared: &OpenApi) -> Value {
     let mut file = serde_json::to_value(declared).unwrap_or_default();
     file["openapi"] = json!("3.1.0");
@@ -37,7 +85,12 @@ fn reference(declared: &OpenApi) -> Value {
             "description": "The JWT of a person, or on routes that name a scope a service key (`tdk_…`).",
         },
     });
-    for (name, schema) in [("Problem", ProblemBody::schema()), ("FieldError", FieldError::schema())] {
+    let of_problems = [
+        ("Problem", ProblemBody::schema()),
+        ("FieldError", FieldError::schema()),
+        ("Outcome", Outcome::schema()),
+    ];
+    for (name, schema) in of_problems {
         file["components"]["schemas"][name] = serde_json::to_value(schema).unwrap_or_default();
     }
     file["components"]["headers"] = json!({
@@ -51,14 +104,25 @@ fn reference(declared: &OpenApi) -> Value {
         },
         "Retry-After": { "description": "Seconds to wait.", "schema": { "type": "integer" } },
     });
-    for (path, operations) in file["paths"].as_object_mut().into_iter().flatten() {
+    let problem = &mut file["components"]["schemas"]["Problem"];
+    problem["properties"]["code"]["enum"] = Code::ALL.map(Code::as_str).as_slice().into();
+    problem["examples"] =
+        Code::ALL.map(|code| json!(Problem::new(code, code.title()).at(TRACE).body())).as_slice().into();
+    let schemas = file["components"]["schemas"].clone();
+    let mut tags: BTreeSet<String> = BTreeSet::new();
+    let paths = file["paths"].as_object_mut().into_iter().flatten();
+    for (path, operations) in paths {
         let measured = rates::are_measured(path);
-        for (_, operation) in operations.as_object_mut().into_iter().flatten() {
-            if let Some(operation) = operation.as_object_mut() {
-                complete(operation, measured);
-            }
+        for operation in
+            operations.as_object_mut().into_iter().flatten().filter_map(|(_, one)| one.as_object_mut())
+        {
+            tags.extend(operation.get("tags").and_then(|tags| tags[0].as_str()).map(str::to_owned));
+            complete(operation, measured);
+            exemplify(path, operation, &schemas);
         }
     }
+    let tags = TAGS.iter().filter(|(name, _)| tags.contains(*name));
+    file["tags"] = tags.map(|(name, about)| json!({ "name": name, "description": about })).collect();
     file
 }
 
@@ -88,10 +152,14 @@ fn complete(operation: &mut Map<String, Value>, measured: bool) {
             responses.entry(status).or_insert_with(|| json!({ "description": description }));
         }
     }
-    let content =
-        json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
-    for (_, response) in responses.iter_mut().filter(|(status, _)| status.starts_with(['4', '5'])) {
-        response["content"] = content.clone();
+    for (status, response) in responses.iter_mut().filter(|(status, _)| status.starts_with(['4', '5'])) {
+        let code =
+            Code::ALL.into_iter().find(|code| code.status().as_str() == status).unwrap_or(Code::Internal);
+        let detail = response["description"].as_str().unwrap_or_default().to_owned();
+        let example = json!(Problem::new(code, detail).at(TRACE).body());
+        response["content"] = json!({ "application/problem+json": {
+            "schema": { "$ref": "#/components/schemas/Problem" }, "example": example,
+        } });
     }
     let header = |name: &str| json!({ "$ref": format!("#/components/headers/{name}") });
     for (status, response) in responses.iter_mut().filter(|_| measured) {
@@ -100,6 +168,39 @@ fn complete(operation: &mut Map<String, Value>, measured: bool) {
         }
         if status == "429" {
             response["headers"]["Retry-After"] = header("Retry-After");
+        }
+    }
+}
+
+/// Gives an operation examples: of what its path has, of its body, of each answer.
+fn exemplify(path: &str, operation: &mut Map<String, Value>, schemas: &Value) {
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten();
+    for parameter in parameters.filter(|parameter| parameter["in"] == "path") {
+        let known = SEGMENTS.iter().find(|(of, name, ..)| path.starts_with(of) && parameter["name"] == *name);
+        let (Some((.., about, example)), Some(parameter)) = (known, parameter.as_object_mut()) else {
+            continue;
+        };
+        parameter.entry("description").or_insert_with(|| (*about).into());
+        parameter.entry("example").or_insert_with(|| (*example).into());
+    }
+    if let Some(body) = operation.get_mut("requestBody") {
+        fill(body, schemas, Side::Asked);
+    }
+    let responses = operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten();
+    for (_, response) in responses {
+        if let Some(response) = response.as_object_mut() {
+            response.entry("description").or_insert_with(|| "what was asked for".into());
+        }
+        fill(response, schemas, Side::Answered);
+    }
+}
+
+/// Puts an example beside each schema that has none.
+fn fill(bodies: &mut Value, schemas: &Value, side: Side) {
+    let media = bodies.get_mut("content").and_then(Value::as_object_mut).into_iter().flatten();
+    for (_, body) in media.filter(|(media, _)| media.ends_with("json")) {
+        if body.get("example").is_none() && body.get("examples").is_none() {
+            body["example"] = example(&body["schema"], schemas, side);
         }
     }
 }

@@ -95,7 +95,7 @@ pub fn tells_of_failure(name: &str) -> bool {
 
 /// The record's own headers, then why it was given up in Spring's names and encodings, then how often it was tried.
 /// `chain` is the causes, outermost first, one a line.
-pub(crate) fn headers_of(record: &Record, group: &str, class: &str, chain: &str, attempts: u32) -> Headers {
+pub fn headers_of(record: &Record, group: &str, class: &str, chain: &str, attempts: u32) -> Headers {
     let message = chain.lines().next().unwrap_or_default();
     let own: [(&str, Vec<u8>); 10] = [
         (TOPIC, record.topic.clone().into_bytes()),

@@ -5,9 +5,11 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tidings_api::Shape;
 use tidings_delivery_core as core;
 use tidings_delivery_core::{Cursor, GenerationId, Narrowing, Place, Removal};
 use tidings_model::{Channel, EventId, Kind, Timestamp, UserId};
+use utoipa::ToSchema;
 
 use crate::{
     DeliveryRecord, MEMBERSHIP, Origin,
@@ -40,16 +42,34 @@ impl AsRef<core::DeliveryRecord> for Delivery {
     }
 }
 
-#[derive(Serialize)]
+/// Something that happened, for this reader.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Event)]
 struct Frame<'a> {
+    /// The same event keeps its id, however often it comes: drop repeats by it.
+    #[schema(value_type = String)]
     id: &'a EventId,
+    /// What happened.
     #[serde(rename = "type")]
     kind: &'a str,
+    /// What it happened to; receipts name it.
     subject: &'a str,
+    /// By which channel it came.
+    #[schema(value_type = Option<String>, required)]
     channel: Option<&'a Channel>,
+    /// When it happened.
+    #[schema(value_type = String, format = DateTime)]
     time: Timestamp,
+    /// Whether it comes later than its place among others.
     late: bool,
+    /// The rest, by type.
+    #[schema(value_type = serde_json::Value)]
     data: &'a RawValue,
+}
+
+/// The shape of an event, whatever its type.
+pub fn event_shape() -> Shape {
+    Shape::of::<Frame<'static>>()
 }
 
 impl Delivery {

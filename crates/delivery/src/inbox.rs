@@ -17,7 +17,9 @@ use tidings_delivery_core::{
 use tidings_model::{Audience, Channel, EventId, Timestamp, UserId};
 use tidings_store::{Row, StoreError, Tx, params};
 
-use crate::{DeliveryRecord, Person, Witnesses, Word, deliver, directory, receipts, sessions};
+use crate::{
+    DeliveryRecord, Person, Witnesses, Word, deliver, directory, receipts, sessions, spoken::ReceiptRead,
+};
 
 /// The type of the change that tells a person's devices what was read on another.
 pub const READ: &str = "receipt.read";
@@ -25,7 +27,7 @@ pub const READ: &str = "receipt.read";
 pub const COUNTED_MAX: usize = 1000;
 
 /// Which items of an inbox.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InboxState {
     /// Those that no device of theirs confirmed.
@@ -267,8 +269,7 @@ async fn tell(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let unread_count = unread(tx, user, None, COUNTED_MAX, now).await?;
-    let data = serde_json::json!({ "ids": ids, "unread_count": unread_count });
-    let data = serde_json::value::to_raw_value(&data).unwrap_or_default();
+    let data = serde_json::value::to_raw_value(&ReceiptRead { ids, unread_count }).unwrap_or_default();
     let audience = Audience::of(Channel::User(user.clone()));
     let record = DeliveryRecord::change(event_id, READ, user.as_str(), audience, now, data);
     deliver(tx, &record, None).await?;

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use tidings_delivery_core as core;
 use tidings_delivery_core::{Place, Removal};
 use tidings_model::{Audience, EventId, Kind, Priority, Record, Timestamp};
+use utoipa::ToSchema;
 
 /// The type of the records that tell gateways of a person's changed channels; clients never see them.
 pub const MEMBERSHIP: &str = "tidings.membership";
@@ -13,11 +14,13 @@ pub const MEMBERSHIP: &str = "tidings.membership";
 pub const MEMBERSHIP_EVENT: &str = "membership/";
 
 /// One delivery: an event, and who it is for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct DeliveryRecord {
     /// The event; clients drop repeats by it.
+    #[schema(value_type = String)]
     pub event_id: EventId,
     /// How long it is promised.
+    #[schema(value_type = String)]
     pub kind: Kind,
     /// The frame's type: `broadcast.created`.
     #[serde(rename = "type")]
@@ -25,23 +28,29 @@ pub struct DeliveryRecord {
     /// What it is about; receipts name it.
     pub subject: String,
     /// Who it is for.
+    #[schema(value_type = Object)]
     pub audience: Audience,
     /// Who it was for when it was first said, where this record repeats it late for one person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub said_to: Option<Audience>,
     /// The place of the event's first record, where this one is late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub first: Option<Place>,
     /// Mutes and quiet hours judge by it.
     #[serde(default)]
+    #[schema(value_type = String)]
     pub priority: Priority,
     /// Mutes judge by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
     /// When it happened.
+    #[schema(value_type = String, format = DateTime)]
     pub time: Timestamp,
     /// When it is no longer worth delivering; a message always has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
     /// Whether it comes after its place in the order.
     #[serde(default)]
@@ -60,11 +69,12 @@ pub struct DeliveryRecord {
     pub origin: Option<Origin>,
     /// The frame's data; none when it lies with the item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = serde_json::Value)]
     pub data: Option<Box<RawValue>>,
 }
 
 /// The record of the log that a delivery follows from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Origin {
     /// The topic's name in the log.
     pub topic: String,

@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
+use tidings_api::Shape;
 use tidings_model::{Channel, Timestamp, UserId};
+use utoipa::ToSchema;
 
 use crate::frame::{WEBSOCKET_TEXT, escape_separators, websocket_frame};
 
@@ -20,13 +22,27 @@ pub struct SignalFrame {
     websocket: OnceLock<Bytes>,
 }
 
-#[derive(Serialize)]
+/// Something that is so right now, for this reader. It has no id and no cursor, and never comes again.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Signal)]
 struct Frame<'a> {
+    /// What.
     #[serde(rename = "type")]
     kind: &'a str,
+    /// By which channel it came; null where it came by several.
+    #[schema(value_type = Option<String>, required)]
     channel: Option<&'a Channel>,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
     time: Timestamp,
+    /// The rest, by type.
+    #[schema(value_type = Value)]
     data: &'a Value,
+}
+
+/// The shape of a signal, whatever its type.
+pub fn signal_shape() -> Shape {
+    Shape::of::<Frame<'static>>()
 }
 
 impl SignalFrame {

@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use serde::Deserialize;
-use tidings_api::{Code, Problem};
+use tidings_api::{Code, Problem, SpokenCommand};
 use tidings_model::SessionId;
+use utoipa::ToSchema;
 
 /// The longest `ref`.
 const REFERENCE_BYTES: usize = 64;
@@ -12,13 +13,14 @@ const REFERENCE_BYTES: usize = 64;
 const MAX_IDS: usize = 1000;
 
 /// The first text of a client.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct HelloText {
     /// Who it is, where the handshake did not say.
     pub(crate) token: Option<String>,
     /// After which cursor to go on.
     pub(crate) cursor: Option<String>,
     /// Which device.
+    #[schema(value_type = Option<String>, max_length = 64)]
     pub(crate) session: Option<SessionId>,
     /// To what it narrows its channels.
     pub(crate) channels: Option<Vec<String>>,
@@ -65,6 +67,11 @@ impl Commands {
         self.0.iter().position(|command| command.name() == name)
     }
 
+    /// What clients are told of those of features.
+    pub fn spoken(&self) -> Vec<SpokenCommand> {
+        self.0.iter().map(|command| command.spoken()).collect()
+    }
+
     /// All that a client may say, for a sentence.
     fn names(&self) -> String {
         let own = OWN.into_iter().skip(1);
@@ -80,18 +87,21 @@ struct Envelope {
     reference: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct AckText {
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct AckText {
+    /// Everything up to it has arrived; it is a cursor that this session was given.
     cursor: String,
 }
 
-#[derive(Deserialize)]
-struct ReadText {
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct ReadText {
+    /// The `subject` of each; at most 1000.
     ids: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct AuthText {
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct AuthText {
+    /// The new token, of the same person.
     token: String,
 }
 
@@ -188,6 +198,10 @@ mod tests {
     impl tidings_api::Command for Wave {
         fn name(&self) -> &'static str {
             self.0
+        }
+
+        fn spoken(&self) -> SpokenCommand {
+            SpokenCommand::new::<tidings_api::Done>(self.0, "Waves.", serde_json::json!({}))
         }
 
         async fn run(

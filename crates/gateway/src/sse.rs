@@ -52,7 +52,8 @@ struct StreamQuery {
 /// Listen to everything that is meant for you, as server-sent events.
 #[utoipa::path(
     get, path = "/api/v1/stream", tag = "stream", params(StreamQuery),
-    responses((status = 200, description = "the stream", content_type = "text/event-stream"),
+    responses((status = 200, description = "the stream; its frames are in the reference of streams", body = String,
+        content_type = "text/event-stream", example = "event: ready\nretry: 3000\ndata: {\"session_id\":\"phone\",\"user_id\":\"ada\",\"recovered\":false,\"reason\":\"no_cursor\",\"cursor\":\"3kq7v2m9x1.1042\",\"heartbeat_secs\":15}\n\n: hb\n\n"),
         (status = 429, description = "too many connections of one person"))
 )]
 async fn stream(

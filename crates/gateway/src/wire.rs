@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tidings_api::Problem;
 use tidings_delivery::{Delivery, SignalFrame, WEBSOCKET_TEXT, core::Narrowing, websocket_frame};
 use tidings_model::Timestamp;
+use utoipa::ToSchema;
 
 /// A WebSocket ping without a payload.
 const PING: &[u8] = &[0x89, 0];
@@ -35,7 +36,7 @@ impl Wire {
 }
 
 /// The first frame of every stream.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Ready {
     /// The device.
     pub session_id: String,
@@ -46,10 +47,36 @@ pub struct Ready {
     /// Why not, where it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
-    /// The cursor, where nothing had to be caught up.
+    /// The cursor, where nothing had to be caught up; null while a catch-up runs.
+    #[schema(required)]
     pub cursor: Option<String>,
     /// Pause between two heartbeats.
     pub heartbeat_secs: u64,
+}
+
+/// Everything at or before it was sent.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Reached<'a> {
+    pub(crate) cursor: &'a str,
+}
+
+/// So many more messages are pending than were sent; the inbox has them, page by page.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Digest {
+    pub(crate) pending: u64,
+}
+
+/// The stream ends then, unless the token is renewed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Expiring {
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) expires_at: Timestamp,
+}
+
+/// The stream ends now; come back after so many milliseconds.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Shutdown {
+    pub(crate) reconnect_ms: u32,
 }
 
 impl Wire {
@@ -83,26 +110,26 @@ impl Wire {
 
     /// `cursor`: everything at or before it was sent.
     pub fn cursor(self, cursor: &str) -> Bytes {
-        let data = json!({ "cursor": cursor });
+        let data = Reached { cursor };
         match self {
-            Self::Sse => format!("id: {cursor}\nevent: cursor\ndata: {data}\n\n").into(),
+            Self::Sse => format!("id: {cursor}\nevent: cursor\ndata: {}\n\n", text(&data)).into(),
             Self::WebSocket => self.of_session("cursor", &data),
         }
     }
 
     /// `digest`: so many more messages are pending.
     pub fn digest(self, pending: u64) -> Bytes {
-        self.of_session("digest", &json!({ "pending": pending }))
+        self.of_session("digest", &Digest { pending })
     }
 
     /// `token.expiring`: the stream ends then, unless the token is renewed.
     pub fn token_expiring(self, expires_at: Timestamp) -> Bytes {
-        self.of_session("token.expiring", &json!({ "expires_at": expires_at }))
+        self.of_session("token.expiring", &Expiring { expires_at })
     }
 
     /// `shutdown`: the stream ends now; come back after so many milliseconds.
     pub fn shutdown(self, reconnect_ms: u32) -> Bytes {
-        self.of_session("shutdown", &json!({ "reconnect_ms": reconnect_ms }))
+        self.of_session("shutdown", &Shutdown { reconnect_ms })
     }
 
     /// What shows that the connection is alive: a comment, or a ping that wants its pong.

@@ -31,6 +31,7 @@ use crate::{
     served::Served,
     streams::Streams,
     topics::{feature_topics, topics},
+    words::Words,
 };
 
 /// Why the server did not start.
@@ -135,6 +136,7 @@ impl Server {
         // 3–4 relay and log
         let specs = topics(&features, &config)?;
         let feature_topics = feature_topics(&features, &specs);
+        let words = Words::of(&features, &specs, &commands);
         let keepers = keepers::open(store.clone(), other, &specs, Arc::clone(&clock)).await?;
         let (log, mark, head) = (keepers.log(), keepers.mark()?, keepers.head()?);
         keepers.start(&roles, &tasks, &stop, random());
@@ -257,14 +259,17 @@ impl Server {
         served.public = served.public.merge(health::routes(health));
         served.operators = served.operators.merge(metrics::routes(scrape));
         let cors = Cors::new(&config.server.origins).map_err(StartError::Setting)?;
-        let (public, admin) = served.framed(Frame {
-            identity: identity.map(Arc::new),
-            rates: limits::rates(&config.limits, &tickets.clock),
-            tickets,
-            traces: Traces::new(seed),
-            cors,
-            metrics,
-        });
+        let (public, admin) = served.framed(
+            Frame {
+                identity: identity.map(Arc::new),
+                rates: limits::rates(&config.limits, &tickets.clock),
+                tickets,
+                traces: Traces::new(seed),
+                cors,
+                metrics,
+            },
+            &words,
+        );
         let (listener, address) = listen(config.server.listen).await?;
         let (admin_listener, admin_address) = listen(config.admin.listen).await?;
         connections.spawn(serve::serve(listener, public, connections.clone(), drain.clone()));

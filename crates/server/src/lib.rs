@@ -1,5 +1,6 @@
 //! Builds all of Tidings in one place, in the order in which a message meets it; starts it; drains it.
 
+mod asyncapi;
 mod build;
 mod consumers;
 mod groups;
@@ -22,6 +23,7 @@ mod standings;
 mod streams;
 mod tcp;
 mod topics;
+mod words;
 
 pub use build::{Server, StartError, migrate, migrations};
 pub use kafka::kafka_settings;

@@ -1,4 +1,4 @@
-//! Paths that settings name: each must lead to nothing else.
+//! Paths that settings name: each must lead to nothing else. And names of shapes: each must mean one.
 
 use utoipa::openapi::{OpenApi, PathItem};
 
@@ -7,7 +7,8 @@ use crate::StartError;
 /// The tag of the routes whose paths come from the settings.
 const INGEST: &str = "ingest";
 
-/// Refuses a path of the settings where one request could mean another route, too.
+/// Refuses a path of the settings where one request could mean another route, too, and a shape of the reference that has
+/// the name of another: who reads it would take one for the other.
 pub(crate) fn distinct(first: &OpenApi, second: &OpenApi) -> Result<(), StartError> {
     for (path, item) in &second.paths.paths {
         let clashes =
@@ -20,7 +21,15 @@ pub(crate) fn distinct(first: &OpenApi, second: &OpenApi) -> Result<(), StartErr
             )));
         }
     }
-    Ok(())
+    let shapes = |api: &OpenApi| api.components.clone().unwrap_or_default().schemas;
+    let known = shapes(first);
+    match shapes(second).into_iter().find(|(name, shape)| known.get(name).is_some_and(|known| known != shape))
+    {
+        Some((name, _)) => {
+            Err(StartError::Setting(format!("two shapes of the reference are called `{name}`")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn is_set(item: &PathItem) -> bool {

@@ -8,7 +8,7 @@ use tidings_config::Role;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{StartError, paths};
+use crate::{StartError, paths, words::Words};
 
 /// The routes of a process.
 #[derive(Default)]
@@ -64,15 +64,16 @@ impl Served {
     }
 
     /// The routers of the public and of the admin listener, each with its reference and the frame around it.
-    pub(crate) fn framed(self, frame: Frame) -> (Router, Router) {
+    pub(crate) fn framed(self, frame: Frame, words: &Words) -> (Router, Router) {
         let frame = Arc::new(frame);
         let (public, reference) = self.public.split_for_parts();
         let (operators, for_operators) = self.operators.split_for_parts();
         let public = self.elsewhere.into_iter().fold(public, not_here);
         let operators = self.elsewhere_for_operators.into_iter().fold(operators, not_here);
         let admin_reference = reference.clone().merge_from(for_operators);
-        let admin = with_reference(public.clone().merge(operators), &admin_reference);
-        let public = with_reference(public, &reference);
+        let (spoken, spoken_to_operators) = words.references();
+        let admin = with_reference(public.clone().merge(operators), &admin_reference, &spoken_to_operators);
+        let public = with_reference(public, &reference, &spoken);
         (tidings_api::frame(public, Arc::clone(&frame)), tidings_api::frame(admin, frame))
     }
 }

@@ -5,12 +5,13 @@ use std::time::Instant;
 use serde_json::Value;
 use tidings_client::{Client, ClientError, Frame, ListenOptions, Ready, Stream};
 
-use crate::LIMIT;
+use crate::{LIMIT, Words};
 
-/// One open stream, read frame by frame.
+/// One open stream, read frame by frame; each must be as documented.
 #[derive(Debug)]
 pub struct Device {
     stream: Stream,
+    words: &'static Words,
     /// The first frame.
     pub ready: Ready,
     /// The newest cursor that it was given.
@@ -22,9 +23,11 @@ impl Device {
     pub async fn open(client: &Client, options: ListenOptions) -> Self {
         let mut stream = Self::admitted(client, &options).await;
         let first = tokio::time::timeout(LIMIT, stream.next()).await.expect("`ready` in time").unwrap();
+        let words = Words::known(client).await;
+        words.judge(&first);
         let Frame::Ready(ready) = first else { panic!("the first frame was {first:?}") };
         let cursor = ready.cursor.clone();
-        Self { stream, ready, cursor }
+        Self { stream, words, ready, cursor }
     }
 
     /// A stream, as soon as the server has room for it: it may ask to come back.
@@ -44,6 +47,7 @@ impl Device {
     /// The next frame of any kind.
     pub async fn frame(&mut self) -> Frame {
         let frame = tokio::time::timeout(LIMIT, self.stream.next()).await.expect("a frame in time").unwrap();
+        self.words.judge(&frame);
         if let Frame::Event { cursor: Some(cursor), .. } | Frame::Cursor { cursor } = &frame {
             self.cursor = Some(cursor.clone());
         }

@@ -8,9 +8,11 @@ mod app;
 mod device;
 mod eventually;
 mod fleet;
+mod words;
 
 pub use app::{Pair, Person, TestApp};
 pub use device::Device;
 pub use eventually::{LIMIT, eventually};
 pub use fleet::{Fleet, Node};
 pub use tidings_config::{Config, IngestSettings, Role, RouteSettings};
+pub use words::{REFERENCE, Words};

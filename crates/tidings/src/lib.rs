@@ -68,6 +68,10 @@ pub struct Feature {
     pub accounts: Vec<Arc<dyn Account>>,
     /// Who of it is told what people confirm.
     pub witnesses: Vec<Arc<dyn delivery::Witness>>,
+    /// The frames that it shows, for the reference.
+    pub frames: Vec<api::SpokenFrame>,
+    /// The records of its topics, for the reference.
+    pub records: Vec<api::SpokenRecord>,
 }
 
 /// What every feature is given.

@@ -58,7 +58,7 @@ pub(crate) struct BroadcastBody {
     sender_id: UserId,
     title: Option<String>,
     content: String,
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     data: Option<Box<RawValue>>,
     action_url: Option<String>,
     category: Option<String>,

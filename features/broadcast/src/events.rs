@@ -5,6 +5,7 @@ use tidings::{
     consumer::headers,
     model::{Audience, BroadcastId, Channel, EventId, NewEvent, Record, Timestamp, UserId, header},
 };
+use utoipa::ToSchema;
 
 use crate::model::Target;
 
@@ -16,7 +17,7 @@ pub(crate) const SELECTED_TOPIC: &str = "broadcast-user-service-selected";
 pub(crate) const GROUP_TOPIC: &str = "broadcast-user-service-group";
 
 /// A step of a broadcast's life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Step {
     /// It was created, for later.
@@ -34,24 +35,28 @@ pub(crate) enum Step {
 }
 
 /// The value of a record of `broadcast-messages`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LifecycleEvent {
+    #[schema(value_type = String)]
     pub(crate) broadcast_id: BroadcastId,
     pub(crate) step: Step,
+    #[schema(value_type = String, format = DateTime)]
     pub(crate) timestamp: Timestamp,
+    #[schema(value_type = String)]
     pub(crate) sender_id: UserId,
     pub(crate) title: Option<String>,
     pub(crate) content: String,
     /// For a slice: the last person of the slice before, and what the people are told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub(crate) after: Option<UserId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) event_type: Option<EventType>,
 }
 
 /// What a delivery event announces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum EventType {
     Created,
@@ -60,7 +65,7 @@ pub(crate) enum EventType {
 }
 
 /// Whom a delivery event of the group topic is for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct EventAudience {
     #[serde(rename = "type")]
     pub(crate) kind: AudienceType,
@@ -68,14 +73,16 @@ pub(crate) struct EventAudience {
     pub(crate) ids: Vec<String>,
     /// For a custom audience: one of these channels is enough.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub(crate) any: Vec<Channel>,
     /// For a custom audience: one of these channels is too much.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub(crate) none: Vec<Channel>,
 }
 
 /// The kinds of audience of the group topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum AudienceType {
     All,
@@ -85,17 +92,20 @@ pub(crate) enum AudienceType {
 }
 
 /// The value of a record of the two delivery topics.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MessageDeliveryEvent {
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub(crate) event_id: Option<EventId>,
     pub(crate) broadcast_id: String,
+    #[schema(value_type = Option<String>)]
     pub(crate) user_id: Option<UserId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) audience: Option<EventAudience>,
     pub(crate) event_type: EventType,
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) timestamp: Option<Timestamp>,
     pub(crate) message: String,
     #[serde(default)]

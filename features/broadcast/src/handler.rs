@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{json, value::RawValue};
+use serde::Serialize;
+use serde_json::value::RawValue;
 use tidings::{
     consumer::{Handler, HandlerError, headers},
     delivery::{DeliveryRecord, Item, deliver},
@@ -21,7 +22,8 @@ use crate::{
         MessageDeliveryEvent, SELECTED_TOPIC, Step,
     },
     failures::{self, Behind},
-    model::{Broadcast, Saying, Target},
+    model::{Broadcast, Target},
+    spoken::{self, BroadcastCreated, BroadcastRemoved},
     store,
 };
 
@@ -277,8 +279,8 @@ async fn deliver_event(
         EventType::Expired => Some("expired"),
     };
     if let Some(reason) = reason {
-        let data = raw(&json!({ "broadcast_id": event.broadcast_id, "reason": reason }))?;
-        let frame_type = "broadcast.removed";
+        let data = raw(&BroadcastRemoved { broadcast_id: &event.broadcast_id, reason })?;
+        let frame_type = spoken::REMOVED;
         let removed = DeliveryRecord {
             removes: true,
             trace_parent,
@@ -296,17 +298,24 @@ async fn deliver_event(
     let expires_at =
         known.as_ref().map_or_else(|| time.plus(crate::api::DEFAULT_LIFE), |broadcast| broadcast.expires_at);
     let data = match &known {
-        Some(broadcast) => frame_data(broadcast)?,
+        Some(broadcast) => raw(&BroadcastCreated::of(&event.broadcast_id, broadcast))?,
         // Written by another tool, with the documented fields alone.
-        None => raw(&json!({
-            "broadcast_id": event.broadcast_id, "title": null, "content": event.message, "data": null,
-            "action_url": null, "priority": "normal", "category": null, "sender_id": null,
-            "created_at": time, "expires_at": expires_at,
-        }))?,
+        None => raw(&BroadcastCreated {
+            broadcast_id: &event.broadcast_id,
+            title: None,
+            content: &event.message,
+            data: None,
+            action_url: None,
+            priority: Priority::Normal,
+            category: None,
+            sender_id: None,
+            created_at: time,
+            expires_at,
+        })?,
     };
     let message = DeliveryRecord::message(
         event_id,
-        "broadcast.created",
+        spoken::CREATED,
         event.broadcast_id,
         audience,
         (time, expires_at),
@@ -328,21 +337,6 @@ async fn deliver_event(
     Ok(())
 }
 
-fn raw(value: &serde_json::Value) -> Result<Box<RawValue>, HandlerError> {
+fn raw(value: &impl Serialize) -> Result<Box<RawValue>, HandlerError> {
     serde_json::value::to_raw_value(value).map_err(HandlerError::reject)
-}
-
-fn frame_data(broadcast: &Saying) -> Result<Box<RawValue>, HandlerError> {
-    raw(&json!({
-        "broadcast_id": broadcast.id,
-        "title": broadcast.said.title,
-        "content": broadcast.said.content,
-        "data": broadcast.said.data,
-        "action_url": broadcast.said.action_url,
-        "priority": broadcast.priority,
-        "category": broadcast.said.category,
-        "sender_id": broadcast.sender_id,
-        "created_at": broadcast.created_at,
-        "expires_at": broadcast.expires_at,
-    }))
 }

@@ -2,7 +2,7 @@
 //!
 //! The way of a broadcast through the files: [`api`] takes it, `store` keeps it with its first event,
 //! `handler` turns each step of its life into delivery events and these into delivery records, `schedule`
-//! starts and ends it in time, `account` says why somebody has it or not. `audience` has the people who are named one by one, `failures` those behind dead letters. There is no `channels.rs`: broadcasts use the channels everybody has.
+//! starts and ends it in time, `account` says why somebody has it or not. `audience` has the people who are named one by one, `failures` those behind dead letters, `spoken` what the reference says of frames and records. There is no `channels.rs`: broadcasts use the channels everybody has.
 
 mod account;
 mod api;
@@ -13,6 +13,7 @@ mod failures;
 mod handler;
 mod model;
 mod schedule;
+mod spoken;
 mod store;
 
 use std::{sync::Arc, time::Duration};
@@ -73,5 +74,7 @@ pub fn feature(deps: &Deps, signer: Option<Arc<Signer>>) -> Feature {
         ],
         accounts: vec![Arc::new(account::Broadcasts)],
         witnesses: Vec::new(),
+        frames: spoken::frames(),
+        records: spoken::records(),
     }
 }

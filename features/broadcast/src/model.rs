@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 /// Where a broadcast is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = BroadcastStatus)]
 pub(crate) enum Status {
     Scheduled,
     Active,

@@ -35,6 +35,7 @@ use crate::{
     store,
     typing::Words,
 };
+pub(crate) use send::Sent;
 
 /// What the routes and commands of chat need.
 #[derive(Clone, Debug)]
@@ -122,7 +123,6 @@ struct MessageBody {
 #[derive(Debug, Serialize, ToSchema)]
 struct MessageStanding {
     /// `READ` or `DELIVERED` where all of them read it or have it, `SENT` before.
-    #[schema(value_type = String)]
     status: Status,
     /// How many of them have it.
     delivered: u64,

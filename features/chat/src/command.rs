@@ -4,16 +4,17 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tidings::{
-    api::{Caller, Command, Problem, parse_json},
+    api::{Caller, Command, Done, Problem, SpokenCommand, parse_json},
     model::MessageId,
 };
+use utoipa::ToSchema;
 
 use crate::{
-    api::{Chat, missing},
+    api::{Chat, Sent, missing},
     model::Saying,
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SendText {
     #[serde(rename = "type")]
@@ -22,10 +23,11 @@ struct SendText {
     _reference: Option<String>,
     conversation_id: String,
     content: String,
+    /// What your device calls it: sent again under the same name, it is the same message.
     client_id: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ReadText {
     #[serde(rename = "type")]
@@ -33,10 +35,12 @@ struct ReadText {
     #[serde(rename = "ref")]
     _reference: Option<String>,
     conversation_id: String,
+    /// The last message that was read.
+    #[schema(value_type = String)]
     up_to: MessageId,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TypingText {
     #[serde(rename = "type")]
@@ -59,6 +63,20 @@ impl Command for Send {
         "message.send"
     }
 
+    fn spoken(&self) -> SpokenCommand {
+        let example = json!({
+            "ref": "7", "conversation_id": "cnv_01k3x9qk3m8v6t2n4p5r7s9w0y", "content": "Coffee?", "client_id": "1",
+        });
+        SpokenCommand::new::<SendText>(
+            self.name(),
+            "Say something to the members of a conversation.",
+            example,
+        )
+        .answered::<Sent>(
+            json!({ "message_id": "msg_01k3x9qk3m8v6t2n4p5r7s9w0y", "seq": 7, "status": "SENT" }),
+        )
+    }
+
     async fn run(&self, caller: &Caller, text: &str) -> Result<Value, Problem> {
         let SendText { conversation_id, content, client_id, .. } = parse_json(text.as_bytes())?;
         let id = conversation_id.parse().map_err(|_none| missing())?;
@@ -79,6 +97,14 @@ impl Command for Read {
         "message.read"
     }
 
+    fn spoken(&self) -> SpokenCommand {
+        let example = json!({
+            "ref": "8", "conversation_id": "cnv_01k3x9qk3m8v6t2n4p5r7s9w0y", "up_to": "msg_01k3x9qk3m8v6t2n4p5r7s9w0y",
+        });
+        SpokenCommand::new::<ReadText>(self.name(), "You read everything up to a message.", example)
+            .answered::<Done>(json!({}))
+    }
+
     async fn run(&self, caller: &Caller, text: &str) -> Result<Value, Problem> {
         let ReadText { conversation_id, up_to, .. } = parse_json(text.as_bytes())?;
         let id = conversation_id.parse().map_err(|_none| missing())?;
@@ -97,6 +123,12 @@ pub(crate) struct Typing {
 impl Command for Typing {
     fn name(&self) -> &'static str {
         "typing"
+    }
+
+    fn spoken(&self) -> SpokenCommand {
+        let example = json!({ "conversation_id": "cnv_01k3x9qk3m8v6t2n4p5r7s9w0y", "is_typing": true });
+        SpokenCommand::new::<TypingText>(self.name(), "You write something right now, or stopped.", example)
+            .answered::<Done>(json!({}))
     }
 
     async fn run(&self, caller: &Caller, text: &str) -> Result<Value, Problem> {

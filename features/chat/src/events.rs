@@ -5,6 +5,7 @@ use tidings::{
     delivery::Word,
     model::{ConversationId, EventId, MessageId, NewEvent, Timestamp, UserId},
 };
+use utoipa::ToSchema;
 
 use crate::model::{CONTENT_BYTES, Conversation, Message};
 
@@ -18,45 +19,56 @@ pub(crate) const NOTICES_TOPIC: &str = "notifications";
 pub(crate) const GROUP: &str = "communication-service-group";
 
 /// The value of a record of [`MESSAGES_TOPIC`]. Another tool needs no more than the first three.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ChatMessage {
     pub(crate) content: String,
     /// The other of two people; null in groups.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub(crate) recipient_id: Option<UserId>,
+    #[schema(value_type = String)]
     pub(crate) conversation_id: ConversationId,
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub(crate) message_id: Option<MessageId>,
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub(crate) sender_id: Option<UserId>,
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) created_at: Option<Timestamp>,
 }
 
 /// The value of a record of [`STATUS_TOPIC`]. Another tool needs all but the last.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MessageStatus {
     /// This message, and all that came before it from the same sender.
+    #[schema(value_type = String)]
     pub(crate) message_id: MessageId,
+    #[schema(value_type = String)]
     pub(crate) conversation_id: ConversationId,
     pub(crate) status: Status,
     /// Who received or read it; of what was sent, who sent it.
+    #[schema(value_type = String)]
     pub(crate) user_id: UserId,
+    #[schema(value_type = String, format = DateTime)]
     pub(crate) timestamp: Timestamp,
     /// Who is told of it.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub(crate) sender_id: Option<UserId>,
 }
 
 /// The value of a record of [`NOTICES_TOPIC`]. Another tool needs a person, a title, a content and a type.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Notice {
     /// A `ntf_…` of ours, or what its writer calls it.
     #[serde(default)]
     pub(crate) id: Option<String>,
+    #[schema(value_type = String)]
     pub(crate) user_id: UserId,
     pub(crate) title: String,
     pub(crate) content: String,
@@ -69,6 +81,7 @@ pub(crate) struct Notice {
     #[serde(default)]
     pub(crate) read: bool,
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) created_at: Option<Timestamp>,
 }
 
@@ -91,8 +104,9 @@ impl Notice {
 }
 
 /// What became of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[schema(as = MessageState)]
 pub(crate) enum Status {
     /// The server has it.
     Sent,

@@ -6,7 +6,6 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use serde_json::json;
 use tidings::{
     consumer::{Handler, HandlerError},
     delivery::{DeliveryRecord, deliver},
@@ -19,11 +18,11 @@ use crate::{
     events::{ChatMessage, GROUP, MESSAGES_TOPIC},
     messages::{self, New},
     model::{Conversation, Message, Saying},
-    notices, store,
+    notices,
+    spoken::{CREATED, MessageCreated},
+    store,
 };
 
-/// The type of the frames.
-const FRAME: &str = "message.created";
 /// How long a message is pending for who has not got it; it stays in its conversation.
 const LIFE: Duration = Duration::from_hours(30 * 24);
 
@@ -82,19 +81,11 @@ impl Handler for Messages {
 }
 
 fn delivery(message: &Message, expires_at: Timestamp) -> Result<DeliveryRecord, HandlerError> {
-    let data = serde_json::value::to_raw_value(&json!({
-        "message_id": message.id,
-        "conversation_id": message.conversation_id,
-        "seq": message.seq,
-        "sender_id": message.sender_id,
-        "content": message.content,
-        "client_id": message.client_id,
-        "created_at": message.created_at,
-    }))
-    .map_err(HandlerError::reject)?;
+    let data =
+        serde_json::value::to_raw_value(&MessageCreated::from(message)).map_err(HandlerError::reject)?;
     Ok(DeliveryRecord::message(
         message.event_id.clone(),
-        FRAME,
+        CREATED,
         message.id.to_string(),
         Audience::of(Channel::Conversation(message.conversation_id.to_string())),
         (message.created_at, expires_at),

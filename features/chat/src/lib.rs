@@ -4,7 +4,8 @@
 //! it with its event; `handler` turns the event, ours or another program's, into one delivery to the conversation. What its
 //! members confirm comes back through `receipts`, which moves how far they have come and announces it, and `standing`
 //! tells it to who sent; for groups `schedule` does, once a second. `notices` notifies who is away. `typing` shows who writes
-//! right now, and passes no database; `presence` who is there. `store` has the conversations. There is no `channels.rs`:
+//! right now, and passes no database; `presence` who is there. `store` has the conversations, `spoken` what the reference
+//! says of frames and records. There is no `channels.rs`:
 //! a conversation is a channel already, and its members are its listeners.
 
 mod api;
@@ -17,6 +18,7 @@ mod notices;
 mod presence;
 mod receipts;
 mod schedule;
+mod spoken;
 mod standing;
 mod stats;
 mod store;
@@ -87,5 +89,7 @@ pub fn feature(deps: &Deps, limits: &LimitsConfig) -> Feature {
         ],
         accounts: Vec::new(),
         witnesses: vec![Arc::new(receipts::Members { ids: Arc::clone(ids) })],
+        frames: spoken::frames(),
+        records: spoken::records(),
     }
 }

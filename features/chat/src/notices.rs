@@ -10,7 +10,7 @@ use serde_json::json;
 use tidings::{
     Due, Online, Schedule,
     consumer::{Handler, HandlerError},
-    delivery::{DeliveryRecord, Item, Person, Witnesses, deliver, directory, inbox, receipts},
+    delivery::{DeliveryRecord, Item, ItemCreated, Person, Witnesses, deliver, directory, inbox, receipts},
     derived, following,
     model::{Audience, Channel, Clock, ConversationId, Ids, NotificationId, Record, Timestamp, UserId},
     store::{StoreError, Tx, params},
@@ -20,13 +20,12 @@ use crate::{
     events::{self, GROUP, NOTICES_TOPIC, Notice},
     messages,
     model::Conversation,
+    spoken::NOTIFIED,
     store,
 };
 
 /// The kind of the inbox items.
 const ITEM: &str = "notification";
-/// The type of the frames.
-const FRAME: &str = "notification.created";
 /// How long a notification is pending for who has not got it.
 const LIFE: Duration = Duration::from_hours(30 * 24);
 /// Members whom one transaction looks at.
@@ -209,19 +208,21 @@ impl Handler for Notices {
         let named = notice.id.as_deref().unwrap_or(event_id.as_str());
         let id: NotificationId =
             named.parse().unwrap_or_else(|_foreign| derived(&[GROUP, named], created_at));
-        let data = serde_json::value::to_raw_value(&json!({
-            "id": id,
-            "kind": ITEM,
-            "title": notice.title,
-            "content": notice.content,
-            "data": { "type": notice.kind, "related_entity_id": notice.related_entity_id },
-            "action_url": null,
-            "created_at": created_at,
-        }))
-        .map_err(HandlerError::reject)?;
+        let about = json!({ "type": notice.kind, "related_entity_id": notice.related_entity_id });
+        let item = ItemCreated {
+            id: &id.to_string(),
+            kind: ITEM,
+            title: Some(&notice.title),
+            content: Some(&notice.content),
+            data: Some(&about),
+            action_url: None,
+            created_at,
+        };
+        let data = serde_json::value::to_raw_value(&item).map_err(HandlerError::reject)?;
         let audience = Audience::of(Channel::User(notice.user_id.clone()));
         let times = (created_at, expires_at);
-        let message = DeliveryRecord::message(event_id, FRAME, id.to_string(), audience, times, data.clone());
+        let message =
+            DeliveryRecord::message(event_id, NOTIFIED, id.to_string(), audience, times, data.clone());
         deliver(tx, &following(record, message), Some(Item { kind: ITEM, data: &data })).await?;
         if notice.read {
             receipts::read(tx, &notice.user_id, &id.to_string(), now).await?;

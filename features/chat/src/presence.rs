@@ -13,8 +13,13 @@ use tidings::{
     model::{ConversationId, Record, Timestamp, UserId},
     store::StoreError,
 };
+use utoipa::ToSchema;
 
-use crate::{api::channel, store};
+use crate::{
+    api::channel,
+    spoken::{PRESENCE, PresenceSaid},
+    store,
+};
 
 /// Who came and who is gone; of our own gateways alone.
 pub(crate) const TOPIC: &str = "tidings-signals";
@@ -25,12 +30,15 @@ const CONVERSATIONS: usize = 1000;
 const STALE_MILLIS: u64 = 10_000;
 
 /// The value of a record of [`TOPIC`].
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Presence {
+pub(crate) struct Presence {
+    #[schema(value_type = String)]
     user_id: UserId,
     // None while they are there.
+    #[schema(value_type = Option<String>, format = DateTime)]
     last_seen_at: Option<Timestamp>,
+    #[schema(value_type = Vec<String>)]
     conversation_ids: Vec<ConversationId>,
     // Milliseconds since 1970.
     timestamp: i64,
@@ -86,10 +94,10 @@ impl Signal for Partners {
         if now.millis().abs_diff(timestamp) >= STALE_MILLIS {
             return None;
         }
-        let data =
-            json!({ "user_id": user_id, "online": last_seen_at.is_none(), "last_seen_at": last_seen_at });
+        let online = last_seen_at.is_none();
+        let data = json!(PresenceSaid { user_id: &user_id, online, last_seen_at });
         let channels = conversation_ids.into_iter().map(channel).collect();
-        let frame = SignalFrame::new(channels, "presence", Timestamp(timestamp), &data);
+        let frame = SignalFrame::new(channels, PRESENCE, Timestamp(timestamp), &data);
         Some(frame.except(Some(user_id)))
     }
 

@@ -13,34 +13,46 @@ use tidings::{
     },
     store::{Row, StoreError, Tx, params},
 };
+use utoipa::ToSchema;
 
 use crate::{
     events::{GROUP, MessageStatus, STATUS_TOPIC, Status},
     messages,
     model::Message,
-    receipts, store,
+    receipts,
+    spoken::STATUS,
+    store,
 };
 
-/// The type of the frames.
-const FRAME: &str = "message.status";
-
 /// What who sent a message is told.
-#[derive(Serialize)]
-struct Told<'a> {
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Told<'a> {
+    #[schema(value_type = String)]
     message_id: MessageId,
+    #[schema(value_type = String)]
     conversation_id: ConversationId,
     status: Status,
     /// Whose word it is; in a group the last of those who gave theirs.
+    #[schema(value_type = String)]
     user_id: &'a UserId,
+    #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
     /// All that its receiver sent up to this message stands like that.
+    #[schema(value_type = String)]
     up_to: MessageId,
-    #[serde(flatten)]
-    counts: Option<Counts>,
+    /// Of a group: how many of its members have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivered: Option<u64>,
+    /// Of a group: how many of them read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read: Option<u64>,
+    /// Of a group: how many there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<u64>,
 }
 
 /// Of how many members of a group a message is known to have been delivered and read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) delivered: u64,
     pub(crate) read: u64,
@@ -155,14 +167,16 @@ pub(crate) async fn tell(
         user_id: user,
         timestamp: at,
         up_to: message.id,
-        counts,
+        delivered: counts.map(|counts| counts.delivered),
+        read: counts.map(|counts| counts.read),
+        of: counts.map(|counts| counts.of),
     };
     let data = serde_json::value::to_raw_value(&told).unwrap_or_default();
     let mut audience = Audience::of(Channel::User(message.sender_id.clone()));
     if planted::is("reader_is_told") {
         audience.any.push(Channel::User(user.clone()));
     }
-    let change = DeliveryRecord::change(event_id, FRAME, message.id.to_string(), audience, at, data);
+    let change = DeliveryRecord::change(event_id, STATUS, message.id.to_string(), audience, at, data);
     deliver(tx, &change, None).await?;
     Ok(())
 }

@@ -18,8 +18,12 @@ use tidings::{
     log::Produce,
     model::{ConversationId, Record, Timestamp, UserId, planted},
 };
+use utoipa::ToSchema;
 
-use crate::api::channel;
+use crate::{
+    api::channel,
+    spoken::{TYPING, TypingSaid},
+};
 
 /// Who types, by conversation.
 pub(crate) const TOPIC: &str = "typing-events";
@@ -37,10 +41,12 @@ const TYPISTS_MAX: usize = 50_000;
 pub(crate) type Typist = (ConversationId, UserId);
 
 /// The value of a record of [`TOPIC`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TypingEvent {
+    #[schema(value_type = String)]
     pub(crate) conversation_id: ConversationId,
+    #[schema(value_type = String)]
     pub(crate) user_id: UserId,
     pub(crate) is_typing: bool,
     /// Milliseconds since 1970.
@@ -199,14 +205,14 @@ impl Signal for Typists {
 /// What the other members are shown.
 fn frame(word: &TypingEvent) -> SignalFrame {
     let time = Timestamp(word.timestamp);
-    let data = json!({
-        "conversation_id": word.conversation_id,
-        "user_id": word.user_id,
-        "is_typing": word.is_typing,
-        "timestamp": time,
-    });
+    let said = TypingSaid {
+        conversation_id: word.conversation_id,
+        user_id: &word.user_id,
+        is_typing: word.is_typing,
+        timestamp: time,
+    };
     let typist = (!planted::is("typist_is_shown")).then(|| word.user_id.clone());
-    SignalFrame::new(vec![channel(word.conversation_id)], "typing", time, &data).except(typist)
+    SignalFrame::new(vec![channel(word.conversation_id)], TYPING, time, &json!(said)).except(typist)
 }
 
 #[cfg(test)]

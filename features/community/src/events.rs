@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tidings::model::{EventId, NewEvent, NotificationId, PostId, Record, SOURCE, Timestamp, UserId, header};
+use utoipa::ToSchema;
 
 use crate::model::{Announcement, Follow, Post, Said};
 
@@ -12,26 +13,30 @@ pub(crate) const SIGNUPS_TOPIC: &str = "user.auth.signup";
 pub(crate) const ANNOUNCEMENTS_TOPIC: &str = "notification.broadcast";
 
 /// The value of a record of [`ANNOUNCEMENTS_TOPIC`]. Another tool needs no more than title and content.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Announced {
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub(crate) id: Option<NotificationId>,
     #[serde(flatten)]
     pub(crate) said: Said,
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) timestamp: Option<Timestamp>,
 }
 
 /// The value of a record of [`SIGNUPS_TOPIC`]. Another tool needs no more than the user id.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SignedUp {
+    #[schema(value_type = String)]
     pub(crate) user_id: UserId,
     #[serde(default)]
     pub(crate) username: Option<String>,
     #[serde(default)]
     pub(crate) display_name: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) timestamp: Option<Timestamp>,
 }
 
@@ -43,12 +48,15 @@ pub(crate) const FOLLOWED: &str = "UserFollowed";
 pub(crate) const UNFOLLOWED: &str = "UserUnfollowed";
 
 /// The value of a record of [`FOLLOWS_TOPIC`], of both types.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FollowSaid {
+    #[schema(value_type = String)]
     pub(crate) follower_id: UserId,
+    #[schema(value_type = String)]
     pub(crate) followee_id: UserId,
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) timestamp: Option<Timestamp>,
 }
 
@@ -56,15 +64,18 @@ pub(crate) struct FollowSaid {
 pub(crate) const POSTS_TOPIC: &str = "post.created";
 
 /// The value of a record of [`POSTS_TOPIC`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Posted {
+    #[schema(value_type = String)]
     pub(crate) post_id: PostId,
+    #[schema(value_type = String)]
     pub(crate) author_id: UserId,
     pub(crate) title: String,
     #[serde(default)]
     pub(crate) excerpt: String,
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) timestamp: Option<Timestamp>,
 }
 

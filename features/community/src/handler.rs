@@ -6,7 +6,7 @@ mod follows;
 mod posts;
 mod signups;
 
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, value::to_raw_value};
 use tidings::{
     consumer::HandlerError,
@@ -81,6 +81,11 @@ impl Message {
         deliver(tx, &following(record, message), Some(Item { kind: self.kind, data: &listed })).await?;
         Ok(())
     }
+}
+
+/// What a frame says, as lists can add to it.
+fn value(data: &impl Serialize) -> Result<Value, HandlerError> {
+    serde_json::to_value(data).map_err(HandlerError::reject)
 }
 
 fn raw(value: &Value) -> Result<Box<serde_json::value::RawValue>, HandlerError> {

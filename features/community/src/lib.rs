@@ -5,7 +5,8 @@
 //! counts and the follower's new channel, `handler` tells the one who is followed; a follow that another program writes to the
 //! topic is brought into force there. A post is written like that; one group counts it, another delivers it once to who
 //! follows its author. The way of an announcement: [`api`] and `command` take it, over HTTP and over a WebSocket, and announce the same event; `handler` turns
-//! the event, ours or another program's, into one delivery to everybody. What lies in the database is in `store`.
+//! the event, ours or another program's, into one delivery to everybody. What lies in the database is in `store`,
+//! what the reference says of frames and records in `spoken`.
 //!
 //! There is no `config.rs`: topics are settings of the log, and the server hands in the [`Entrance`]. There is no
 //! `schedule.rs`: the verdict knows when something is over. There is no `channels.rs`: the channels are there already.
@@ -17,6 +18,7 @@ mod events;
 mod handler;
 mod model;
 mod password;
+mod spoken;
 mod store;
 
 use std::{sync::Arc, time::Duration};
@@ -91,5 +93,7 @@ pub fn feature(deps: &Deps, entrance: Entrance) -> Feature {
         schedules: Vec::new(),
         accounts: Vec::new(),
         witnesses: Vec::new(),
+        frames: spoken::frames(),
+        records: spoken::records(),
     }
 }

@@ -102,7 +102,7 @@ const EXCERPT_CHARACTERS: usize = 280;
 pub(crate) const LIFE: Duration = Duration::from_hours(30 * 24);
 
 /// What is announced or posted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub(crate) struct Said {
     pub(crate) title: String,
     pub(crate) content: String,

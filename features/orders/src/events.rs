@@ -5,6 +5,7 @@ use tidings::{
     consumer::headers,
     model::{EventId, NewEvent, OrderId, Record, Timestamp, UserId, header},
 };
+use utoipa::ToSchema;
 
 use crate::model::{Order, Ordered, Status};
 
@@ -14,24 +15,30 @@ pub(crate) const ORDERS_TOPIC: &str = "coffee_orders";
 pub(crate) const EVENTS_TOPIC: &str = "order-events";
 
 /// The value of a record of [`ORDERS_TOPIC`]. Another tool needs no more than the two fields of an order.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct OrderAccepted {
     #[serde(flatten)]
     pub(crate) ordered: Ordered,
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub(crate) order_id: Option<OrderId>,
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub(crate) user_id: Option<UserId>,
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) created_at: Option<Timestamp>,
 }
 
 /// The value of a record of [`EVENTS_TOPIC`].
-#[derive(Clone, Debug, Serialize)]
-struct OrderUpdated<'a> {
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct OrderUpdated<'a> {
+    #[schema(value_type = String)]
     order_id: OrderId,
+    #[schema(value_type = Option<String>, required)]
     user_id: Option<&'a UserId>,
     status: Status,
+    #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
 }
 

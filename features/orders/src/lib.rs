@@ -2,7 +2,7 @@
 //!
 //! The way of an order through the files: [`api`] validates it and hands it to the ingest port, `handler` takes it from
 //! the topic, stores it and announces what became of it, and a route of the feature's own shows that to the customer.
-//! `accepted` remembers what the log took and no consumer has stored yet. There is no `config.rs`: the topic and how it is
+//! `accepted` remembers what the log took and no consumer has stored yet. `spoken` is what the reference says of frames and records. There is no `config.rs`: the topic and how it is
 //! written are settings of the log. There is no `schedule.rs`: an order waits for nothing but its consumer. There is no
 //! `channels.rs`: customers have a channel of their own already.
 
@@ -11,6 +11,7 @@ mod api;
 mod events;
 mod handler;
 mod model;
+mod spoken;
 mod store;
 
 use std::{sync::Arc, time::Duration};
@@ -49,7 +50,7 @@ pub fn feature(deps: &Deps) -> Feature {
         shows: vec![RouteSettings {
             topic: events::EVENTS_TOPIC.to_owned(),
             to: vec!["user:{/user_id}".to_owned()],
-            r#type: "order.updated".to_owned(),
+            r#type: spoken::UPDATED.to_owned(),
             data: Some("/".to_owned()),
             keep: "change".to_owned(),
             ..RouteSettings::default()
@@ -60,5 +61,7 @@ pub fn feature(deps: &Deps) -> Feature {
         schedules: Vec::new(),
         accounts: Vec::new(),
         witnesses: Vec::new(),
+        frames: spoken::frames(),
+        records: spoken::records(),
     }
 }

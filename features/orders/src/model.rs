@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 const TEXT_BYTES: usize = 256;
 
 /// What is ordered: the value that the topic's document names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Ordered {
     pub(crate) customer_name: String,
     pub(crate) coffee_type: String,
@@ -48,6 +48,7 @@ impl Ordered {
 /// How far an order is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = OrderStatus)]
 pub(crate) enum Status {
     /// The log has it.
     Accepted,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tidings::model::{Audience, Channel, EventId, MessageId, NewEvent, Timestamp, UserId};
+use utoipa::ToSchema;
 
 use crate::model::{FrameType, Message, Said};
 
@@ -10,22 +11,29 @@ use crate::model::{FrameType, Message, Said};
 pub(crate) const MESSAGES_TOPIC: &str = "messages";
 
 /// The value of a record of [`MESSAGES_TOPIC`]. Another tool needs no more than `to` and `type`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct MessageEvent {
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub(crate) message_id: Option<MessageId>,
+    #[schema(value_type = Vec<String>)]
     pub(crate) to: Vec<Channel>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub(crate) not: Vec<Channel>,
     #[serde(rename = "type")]
+    #[schema(value_type = String)]
     pub(crate) frame_type: FrameType,
     #[serde(flatten)]
     pub(crate) said: Said,
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub(crate) sender_id: Option<UserId>,
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) created_at: Option<Timestamp>,
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) expires_at: Option<Timestamp>,
 }
 

@@ -13,6 +13,7 @@ mod handler;
 mod ingest;
 mod model;
 mod route;
+mod spoken;
 mod template;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -48,6 +49,7 @@ pub fn feature(
     let named: BTreeSet<&str> =
         routes.iter().map(Route::topic).chain(ways_in.iter().map(|way| way.topic.as_str())).collect();
     let mut topics = vec![topic(events::MESSAGES_TOPIC.to_owned(), 10, "first channel")];
+    let (frames, records) = (spoken::frames(&routes), spoken::records(named.iter().copied()));
     topics.extend(named.into_iter().map(|name| topic(name.to_owned(), 3, "as its writers say")));
     let mut handlers: Vec<Arc<dyn Handler>> =
         vec![Arc::new(handler::Messages { clock: Arc::clone(&deps.clock) })];
@@ -66,6 +68,8 @@ pub fn feature(
         schedules: Vec::new(),
         accounts: Vec::new(),
         witnesses: Vec::new(),
+        frames,
+        records,
     })
 }
 

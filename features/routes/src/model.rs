@@ -5,9 +5,11 @@ use std::{fmt, str::FromStr, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidings::{
+    delivery::ItemCreated,
     derived,
     model::{Audience, EventId, Kind, MessageId, Timestamp},
 };
+use utoipa::ToSchema;
 
 /// Title, content, data and address together, in bytes.
 pub(crate) const SAID_BYTES: usize = 64 << 10;
@@ -20,7 +22,7 @@ const SIGNAL_LIFE: Duration = Duration::from_secs(10);
 /// The longest type of a frame, in bytes.
 const MAX_TYPE: usize = 64;
 /// Types whose meaning clients know: a message of a caller must not be taken for one of them.
-const OWN_TYPES: [&str; 23] = [
+const OWN_TYPES: [&str; 24] = [
     "announcement.created",
     "broadcast.created",
     "broadcast.removed",
@@ -36,6 +38,7 @@ const OWN_TYPES: [&str; 23] = [
     "open",
     "order.updated",
     "post.created",
+    "post.removed",
     "presence",
     "profile.updated",
     "ready",
@@ -167,7 +170,7 @@ impl Keep {
 }
 
 /// What a message says.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Said {
     pub(crate) title: Option<String>,
     pub(crate) content: Option<String>,
@@ -220,14 +223,14 @@ impl Message {
     /// The frame's data, and the item's.
     pub(crate) fn data(&self) -> Value {
         let Some(kind) = self.item else { return self.said.data.clone().unwrap_or_default() };
-        serde_json::json!({
-            "id": self.id,
-            "kind": kind,
-            "title": self.said.title,
-            "content": self.said.content,
-            "data": self.said.data,
-            "action_url": self.said.action_url,
-            "created_at": self.time,
+        serde_json::json!(ItemCreated {
+            id: &self.id.to_string(),
+            kind,
+            title: self.said.title.as_deref(),
+            content: self.said.content.as_deref(),
+            data: self.said.data.as_ref(),
+            action_url: self.said.action_url.as_deref(),
+            created_at: self.time,
         })
     }
 }

@@ -195,6 +195,16 @@ impl Route {
         }))
     }
 
+    /// Whether a feature brings it.
+    pub(crate) fn is_built_in(&self) -> bool {
+        self.built_in
+    }
+
+    /// How long its frames are promised, and their type.
+    pub(crate) fn shows(&self) -> (Kind, &str) {
+        (self.keep.kind(), self.frame_type.as_str())
+    }
+
     /// The message that a record is. None for a tombstone, and for what is over already.
     pub(crate) fn message(&self, record: &Record, now: Timestamp) -> Result<Option<Message>, Unroutable> {
         self.made_of(record, now).map_err(|why| Unroutable { group: self.group.clone(), why })

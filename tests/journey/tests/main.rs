@@ -23,3 +23,4 @@ mod routes;
 mod topics;
 mod webhook;
 mod why;
+mod words;

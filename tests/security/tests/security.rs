@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod directory;
+mod examples;
 mod identity;
 mod keys;
 mod messages;

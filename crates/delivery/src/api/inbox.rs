@@ -26,7 +26,7 @@ const SLICE: usize = 100;
 #[into_params(parameter_in = Query)]
 pub(super) struct InboxParams {
     /// `pending`: confirmed by no device. `unread`: not read. `all`, where it is absent.
-    #[param(value_type = Option<String>, example = "unread")]
+    #[param(inline, value_type = Option<InboxState>, example = "unread")]
     #[serde(default)]
     state: InboxState,
 }
@@ -50,7 +50,7 @@ pub(super) struct ItemBody {
     priority: &'static str,
     title: Option<String>,
     content: Option<String>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     data: Option<Box<RawValue>>,
     action_url: Option<String>,
     category: Option<String>,

@@ -20,6 +20,7 @@ pub(super) struct DeadLettersQuery {
     /// Only those that this group gave up.
     group: Option<String>,
     /// Only those that are `open`, `redriven`, `handled` or `purged`; all but the purged where it is absent.
+    #[param(pattern = "^(open|redriven|handled|purged)$")]
     state: Option<String>,
     /// Only those with this text in one of their causes.
     cause: Option<String>,

@@ -38,7 +38,8 @@ pub(crate) fn routes(scrape: Scrape) -> OpenApiRouter {
 /// Numbers in the format of `OpenMetrics`.
 #[utoipa::path(
     get, path = "/metrics", tag = "operators", security(()),
-    responses((status = 200, description = "all numbers", content_type = "application/openmetrics-text"))
+    responses((status = 200, description = "all numbers", content_type = "application/openmetrics-text", body = String,
+        example = "# TYPE tidings_connections gauge\ntidings_connections 42\n# EOF\n"))
 )]
 async fn get_metrics(State(scrape): State<Scrape>) -> Result<impl IntoResponse, Problem> {
     let observed = scrape.observe().await?;

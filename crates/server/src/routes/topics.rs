@@ -115,6 +115,7 @@ pub(super) struct RecordsQuery {
     #[serde(default)]
     offset: u64,
     /// How many records, 1 to 200; 50 where it is absent.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
 }
 
@@ -143,6 +144,9 @@ pub(super) async fn list_records(
     Params(query): Params<RecordsQuery>,
 ) -> Result<Json<Records>, Problem> {
     caller.require(Scope::LogRead)?;
+    if i64::try_from(query.offset).is_err() {
+        return Err(Problem::new(Code::BadRequest, "`offset` is larger than any can be"));
+    }
     let limit = query.limit.unwrap_or(DEFAULT_RECORDS);
     if !(1..=MAX_RECORDS).contains(&limit) {
         let sentence = format!("`limit` lies between 1 and {MAX_RECORDS}");

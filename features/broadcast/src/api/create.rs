@@ -38,7 +38,7 @@ pub(super) struct CreateBroadcast {
     content: String,
     title: Option<String>,
     /// Anything the application's own client wants to know.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     data: Option<Box<RawValue>>,
     /// Where a click leads.
     action_url: Option<String>,

@@ -32,7 +32,7 @@ const CHUNK: usize = 500;
 #[into_params(parameter_in = Query)]
 pub(super) struct DeliveriesQuery {
     /// Only deliveries in this state.
-    #[param(value_type = Option<String>, example = "pending")]
+    #[param(inline, example = "pending")]
     state: Option<DeliveryState>,
 }
 
@@ -65,7 +65,7 @@ impl Form {
     get, path = "/api/v1/broadcasts/{id}/deliveries", tag = "broadcasts", security(("token" = ["broadcast:read"])),
     params(("id" = String, Path), DeliveriesQuery, PageQuery),
     responses((status = 200, description = "person by person", content(
-        (Page<Delivery> = "application/json"), (String = "text/csv"), (Delivery = "application/x-ndjson"))))
+        (Page<Delivery> = "application/json"), (String = "text/csv", example = json!("user_id,state,delivered_at,read_at\r\nada,delivered,2026-01-31T09:30:00.000Z,\r\n")), (Delivery = "application/x-ndjson"))))
 )]
 pub(super) async fn list_deliveries(
     State(deps): State<Deps>,

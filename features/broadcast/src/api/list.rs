@@ -18,7 +18,7 @@ const LIST: &str = "broadcasts";
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
     /// Only those in this state.
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     status: Option<Status>,
 }
 

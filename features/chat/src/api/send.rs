@@ -42,7 +42,6 @@ pub(crate) struct Sent {
     /// Its number in the conversation, from 1 without holes.
     seq: u64,
     /// `SENT`.
-    #[schema(value_type = String)]
     status: Status,
 }
 

@@ -3,7 +3,6 @@
 use axum::{Json, extract::State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tidings::{
     Deps,
     api::{
@@ -19,6 +18,7 @@ use super::check;
 use crate::{
     events::{self, Cause},
     model::{Post, Said},
+    spoken::{PostRemoved, REMOVED},
     store::{
         counts::{self, Step},
         posts::{self, Removed},
@@ -29,8 +29,6 @@ use crate::{
 const LIST: &str = "posts";
 /// The largest body, in bytes.
 const BODY_BYTES: usize = 256 << 10;
-/// The type of the frame that takes a post from the screens.
-const REMOVED: &str = "post.removed";
 
 /// Something to tell who follows you.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -138,7 +136,7 @@ pub(super) async fn delete_post(
     trace: TraceParent,
 ) -> Result<StatusCode, Problem> {
     let (now, ids, author) = (deps.clock.now(), deps.ids, caller.user_id);
-    let data = json!({ "post_id": id, "reason": "cancelled" });
+    let data = PostRemoved { post_id: &id, reason: "cancelled" };
     let audience = Audience::of(Channel::Author(author.clone()));
     let data = serde_json::value::to_raw_value(&data).unwrap_or_default();
     let removed = DeliveryRecord {

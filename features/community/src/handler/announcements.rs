@@ -3,24 +3,23 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::json;
 use tidings::{
     consumer::{Handler, HandlerError},
+    delivery::ItemCreated,
     derived,
     model::{Audience, Channel, Clock, Record},
     store::Tx,
 };
 
-use super::{Message, PUSHERS, decode};
+use super::{Message, PUSHERS, decode, value};
 use crate::{
     events::{ANNOUNCEMENTS_TOPIC, Announced},
     model::Announcement,
+    spoken::ANNOUNCED,
 };
 
 /// The kind of the inbox items.
 const ITEM: &str = "announcement";
-/// The type of the frames.
-const FRAME: &str = "announcement.created";
 
 /// Delivers announcements.
 pub(crate) struct Announcements {
@@ -52,22 +51,24 @@ impl Handler for Announcements {
             said: announced.said,
             created_at,
         };
+        let id = announcement.id.to_string();
+        let data = ItemCreated {
+            id: &id,
+            kind: ITEM,
+            title: Some(&announcement.said.title),
+            content: Some(&announcement.said.content),
+            data: None,
+            action_url: None,
+            created_at,
+        };
         let message = Message {
-            subject: announcement.id.to_string(),
-            frame: FRAME,
+            data: value(&data)?,
+            subject: id,
+            frame: ANNOUNCED,
             audience: Audience::of(Channel::All),
             created_at,
-            data: json!({
-                "id": announcement.id,
-                "kind": ITEM,
-                "title": announcement.said.title,
-                "content": announcement.said.content,
-                "data": null,
-                "action_url": null,
-                "created_at": created_at,
-            }),
             kind: ITEM,
-            item: json!({}),
+            item: serde_json::Value::Null,
         };
         message.deliver(tx, record, now).await
     }

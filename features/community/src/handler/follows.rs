@@ -14,17 +14,16 @@ use tidings::{
     store::Tx,
 };
 
-use super::{Message, PUSHERS, change, decode};
+use super::{Message, PUSHERS, change, decode, value};
 use crate::{
     events::{FOLLOWED, FOLLOWS_TOPIC, FollowSaid, UNFOLLOWED, is_ours},
     model::Follow,
+    spoken::{FOLLOWED_BY, UserFollowed},
     store::follows,
 };
 
 /// The kind of the inbox items.
 const ITEM: &str = "follow";
-/// The type of the frames.
-const FRAME: &str = "user.followed";
 
 /// Tells people who follows them.
 pub(crate) struct Follows {
@@ -80,10 +79,10 @@ impl Handler for Follows {
         let id: NotificationId = derived(&[FOLLOWS_TOPIC, event.as_str()], created_at);
         let message = Message {
             subject: id.to_string(),
-            frame: FRAME,
+            frame: FOLLOWED_BY,
             audience: Audience::of(Channel::User(follow.followee)),
             created_at,
-            data: json!({ "follower_id": follow.follower, "created_at": created_at }),
+            data: value(&UserFollowed { follower_id: &follow.follower, created_at })?,
             kind: ITEM,
             item: json!({
                 "sender_id": follow.follower,

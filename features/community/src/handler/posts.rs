@@ -12,10 +12,11 @@ use tidings::{
     store::Tx,
 };
 
-use super::{Message, PEOPLE, PUSHERS, decode};
+use super::{Message, PEOPLE, PUSHERS, decode, value};
 use crate::{
     events::{POSTS_TOPIC, Posted},
     model::{Post, Said},
+    spoken::{POSTED, PostCreated},
     store::{
         counts::{self, Step},
         posts,
@@ -24,8 +25,6 @@ use crate::{
 
 /// The kind of the inbox items.
 const ITEM: &str = "post";
-/// The type of the frames.
-const FRAME: &str = "post.created";
 
 /// The post of a record, with its excerpt for what it says; its row is there.
 async fn post(record: &Record, tx: &Tx, now: Timestamp) -> Result<Post, HandlerError> {
@@ -99,16 +98,16 @@ impl Handler for Posts {
         let item = json!({ "content": excerpt, "sender_id": author_id, "data": { "post_id": id } });
         let message = Message {
             subject: id.to_string(),
-            frame: FRAME,
+            frame: POSTED,
             audience: Audience::of(Channel::Author(author_id.clone())),
             created_at,
-            data: json!({
-                "post_id": id,
-                "author_id": author_id,
-                "title": title,
-                "excerpt": excerpt,
-                "created_at": created_at,
-            }),
+            data: value(&PostCreated {
+                post_id: &id,
+                author_id: &author_id,
+                title: &title,
+                excerpt: &excerpt,
+                created_at,
+            })?,
             kind: ITEM,
             item,
         };

@@ -1,17 +1,16 @@
 //! Counts: what somebody adds up to. Whoever changes a row that is counted counts it in the same transaction, and only if
 //! the row changed; the person is told.
 
-use serde_json::json;
 use tidings::{
     delivery::{DeliveryRecord, deliver},
     model::{Audience, Channel, Ids, Timestamp, UserId},
     store::{Row, StoreError, Tx, params},
 };
 
-use crate::model::Counts;
-
-/// The type of the frames.
-const FRAME: &str = "profile.updated";
+use crate::{
+    model::Counts,
+    spoken::{ProfileUpdated, UPDATED},
+};
 
 /// By how much the counts of a person change.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,10 +54,10 @@ pub(crate) async fn step(
             params![user.as_str(), by.followers, by.following, by.posts],
         )
         .await?;
-        let data = json!({ "user_id": user, "counts": of(tx, user).await? });
+        let data = ProfileUpdated { user_id: user, counts: of(tx, user).await? };
         let updated = DeliveryRecord::change(
             ids.event(),
-            FRAME,
+            UPDATED,
             user.as_str(),
             Audience::of(Channel::User(user.clone())),
             now,

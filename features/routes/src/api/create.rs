@@ -42,7 +42,7 @@ pub(super) struct CreateMessage {
     /// What it says, as plain text.
     content: Option<String>,
     /// Anything the application's own client wants to know.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     data: Option<Value>,
     /// Where a click leads.
     action_url: Option<String>,
