@@ -176,9 +176,10 @@ pub(crate) async fn of_subject(
              LEFT JOIN inbox_items i ON i.item_id = r.subject
              WHERE r.subject = $1
                AND r.kind = 'message'
-               AND EXISTS (
-                     SELECT 1 FROM delivery_channels c
-                     WHERE c.channel IN (SELECT value FROM json_each($2)) AND c.place = r.place)
+               AND r.place IN (
+                     SELECT c.place FROM delivery_channels c
+                     WHERE c.channel IN (SELECT value FROM json_each($2))
+                       AND c.place >= (SELECT MIN(place) FROM delivery_records WHERE subject = $1))
              ORDER BY r.place
              LIMIT $3",
             params![subject, names, limit],

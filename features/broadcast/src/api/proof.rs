@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// People that one read looks at: each reason takes a dozen questions to the database, and a read is not to last.
-const CHUNK: usize = 20;
+const CHUNK: usize = 5;
 
 /// What the routes of proofs need.
 #[derive(Clone, Debug)]
