@@ -4,20 +4,20 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tidings::{Deps, Feature, Ingest, Online, Schedule, Signals};
 use tidings_api::{Cors, Frame, Tickets, Traces, ticket_routes};
-use tidings_community::Entrance;
 use tidings_config::{Config, Role};
 use tidings_consumer::{Keeper, Options, Repeats, faults::Faulty};
 use tidings_delivery::{Feed, FeedOptions, Witnesses, api::DeliveryApi, core::GenerationId, generations};
-use tidings_gateway::{Commands, Gateway};
+use tidings_gateway::Gateway;
 use tidings_log::{Acks, KafkaLog, Log, LogError};
 use tidings_model::{Clock, Ids};
-use tidings_store::{Database, Migration, Store, StoreError};
+use tidings_store::{Database, Store, StoreError};
 use tidings_telemetry::{ConsumerEnded, Metrics};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     consumers::{self, Consumers},
+    features::{commands, features},
     groups::name_groups,
     housekeeping, identity, kafka_settings, keepers, limits,
     presence::{self, Whereabouts},
@@ -329,47 +329,6 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 /// Brings the database up to date without starting anything; answers which one.
 pub fn migrate(config: &Config) -> Result<Database, StartError> {
     Ok(keepers::open_store(config, config.kafka_brokers().is_some())?.database().clone())
-}
-
-/// The tables of all crates, in the order in which they are made.
-pub fn migrations() -> Vec<Migration> {
-    [
-        tidings_api::MIGRATIONS,
-        tidings_consumer::MIGRATIONS,
-        tidings_delivery::MIGRATIONS,
-        tidings_broadcast::MIGRATIONS,
-        tidings_orders::MIGRATIONS,
-        tidings_community::MIGRATIONS,
-        tidings_chat::MIGRATIONS,
-        tidings_webhook::MIGRATIONS,
-    ]
-    .concat()
-}
-
-/// The only list of features.
-fn features(deps: &Deps, config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<Feature>, StartError> {
-    let entrance = Entrance {
-        mint: identity::mint(&config.auth, clock),
-        signup: config.auth.signup,
-        logins_per_minute: config.limits.logins_per_minute,
-    };
-    let mut features = vec![
-        tidings_broadcast::feature(deps, crate::settings::signer(config)?),
-        tidings_orders::feature(deps),
-        tidings_community::feature(deps, entrance),
-        tidings_chat::feature(deps, &config.limits),
-    ];
-    let shows: Vec<_> = features.iter().flat_map(|feature| feature.shows.clone()).collect();
-    features.push(tidings_routes::feature(deps, &config.routes, &shows, &config.ingest)?);
-    features.extend(tidings_webhook::feature(deps, &config.webhook)?);
-    Ok(features)
-}
-
-/// What clients may say to features; two of one name are refused.
-fn commands(features: &[Feature]) -> Result<Commands, StartError> {
-    let commands = features.iter().flat_map(|feature| feature.commands.iter().cloned()).collect();
-    Commands::new(commands)
-        .map_err(|name| StartError::Setting(format!("two features understand the command `{name}`")))
 }
 
 fn start_feature(feature: &Feature, consumers: &Consumers, tasks: &TaskTracker, stop: &CancellationToken) {

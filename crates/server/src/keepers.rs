@@ -17,7 +17,7 @@ use tidings_telemetry::TopicDrifts;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::build::{StartError, migrations};
+use crate::{build::StartError, features::migrations};
 
 /// PostgreSQL keeps no log.
 const NEEDS_KAFKA: &str = "database.url names a PostgreSQL database, which works with Kafka alone: \

@@ -3,6 +3,7 @@
 mod asyncapi;
 mod build;
 mod consumers;
+mod features;
 mod groups;
 mod housekeeping;
 mod identity;
@@ -25,7 +26,8 @@ mod tcp;
 mod topics;
 mod words;
 
-pub use build::{Server, StartError, migrate, migrations};
+pub use build::{Server, StartError, migrate};
+pub use features::migrations;
 pub use kafka::kafka_settings;
 pub use settings::{check, routes_of};
 pub use tidings_routes::{Route, Shown, Unroutable};

@@ -5,18 +5,24 @@ use tidings::{
     delivery::core::Place,
     model::{EventId, NewEvent, Timestamp, UserId},
 };
+use utoipa::ToSchema;
 
 /// Where these events go.
 pub(crate) const TOPIC: &str = "tidings-webhook";
+/// The type of these events.
+pub(crate) const UNCONFIRMED: &str = "MessageUnconfirmed";
 
 /// Somebody has not confirmed a message.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Unheard {
     /// Who.
+    #[schema(value_type = String)]
     pub(crate) user_id: UserId,
     /// The place of its delivery.
+    #[schema(value_type = u64)]
     pub(crate) place: Place,
     /// When it was found.
+    #[schema(value_type = String, format = DateTime)]
     pub(crate) found_at: Timestamp,
 }
 
@@ -26,7 +32,7 @@ impl Unheard {
         NewEvent {
             id,
             topic: TOPIC,
-            event_type: "MessageUnconfirmed",
+            event_type: UNCONFIRMED,
             key: None,
             payload: serde_json::to_vec(self).unwrap_or_default(),
             time: self.found_at,

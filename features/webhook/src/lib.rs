@@ -3,7 +3,8 @@
 //! The way of a call through the files: `schedule` looks through what was said so long ago and writes one event for each
 //! person who has not confirmed it (`store` keeps how far it looked, `events` says what an event is); `handler` takes the
 //! event, looks whether it still holds, and has `call` tell the endpoint. `signature` signs it, `guard` says which
-//! addresses are called, `config` reads the settings. There are no routes and no channels: it says nothing to people, and
+//! addresses are called, `config` reads the settings, `spoken` is what the reference
+//! says of the event. There are no routes and no channels: it says nothing to people, and
 //! nobody asks it.
 
 mod call;
@@ -13,6 +14,7 @@ mod guard;
 mod handler;
 mod schedule;
 mod signature;
+mod spoken;
 mod store;
 
 use std::{sync::Arc, time::Duration};
@@ -66,6 +68,8 @@ pub fn feature(deps: &Deps, settings: &WebhookConfig) -> Result<Option<Feature>,
         })],
         accounts: Vec::new(),
         witnesses: Vec::new(),
+        frames: Vec::new(),
+        records: spoken::records(),
     }))
 }
 

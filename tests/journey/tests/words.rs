@@ -32,7 +32,7 @@ fn commands(reference: &Value) -> BTreeSet<String> {
     operations.keys().filter_map(|name| name.strip_prefix("say.")).map(str::to_owned).collect()
 }
 
-fn with_a_route(config: &mut Config) {
+fn with_a_route_and_a_webhook(config: &mut Config) {
     config.routes = vec![RouteSettings {
         topic: "invoices".to_owned(),
         to: vec!["user:{/customer}".to_owned()],
@@ -41,11 +41,14 @@ fn with_a_route(config: &mut Config) {
         keep: "1d".to_owned(),
         ..RouteSettings::default()
     }];
+    // Nobody is called: everybody has confirmed long before.
+    config.webhook.url = Some("https://hooks.example/pending".to_owned());
+    config.webhook.secret = Some(format!("whsec_{}", "A".repeat(32)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_message_has_an_example_that_is_as_its_schema_says() {
-    let app = TestApp::with(with_a_route, Arc::new(SystemClock)).await;
+    let app = TestApp::with(with_a_route_and_a_webhook, Arc::new(SystemClock)).await;
     for (person, operators) in [(app.person("alice"), false), (app.operator(), true)] {
         let words = words(&person).await;
         let reference = words.reference();
@@ -83,7 +86,7 @@ async fn every_message_has_an_example_that_is_as_its_schema_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_topic_of_the_server_is_documented_as_it_is() {
-    let app = TestApp::with(with_a_route, Arc::new(SystemClock)).await;
+    let app = TestApp::with(with_a_route_and_a_webhook, Arc::new(SystemClock)).await;
     let operator = app.operator();
     let words = words(&operator).await;
     let channels = words.reference()["channels"].as_object().unwrap();

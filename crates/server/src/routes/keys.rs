@@ -40,6 +40,7 @@ pub(super) struct CreateKey {
     scopes: BTreeSet<String>,
     /// `admin` has every scope. A key has no other role: nothing is delivered to it.
     #[serde(default)]
+    #[schema(example = json!([]))]
     roles: BTreeSet<String>,
     /// When it ends; never where it is absent.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -53,19 +54,23 @@ pub(super) struct KeyBody {
     /// Names it: here, as a caller, and in the audit.
     #[schema(value_type = String, example = "key_01k3x9qk3m8v6t2n4p5r7s9w0y")]
     id: KeyId,
+    #[schema(example = "billing")]
     name: String,
+    #[schema(example = json!(["message:write"]))]
     scopes: BTreeSet<String>,
+    #[schema(example = json!([]))]
     roles: Vec<&'static str>,
     /// `valid`, `revoked` or `expired`.
+    #[schema(example = "valid")]
     state: &'static str,
     /// Who made it.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "sue")]
     created_by: UserId,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, example = json!(null))]
     revoked_at: Option<Timestamp>,
     /// When it was used; noted once a minute.
     #[schema(value_type = Option<String>, format = DateTime)]
