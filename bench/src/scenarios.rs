@@ -66,7 +66,7 @@ impl Scenario {
             Self::OnTheWire => "Accepted → on the wire",
             Self::Creates => "Creates, 64 clients",
             Self::FanOut => "One message to 10,000 connections",
-            Self::Everybody => "One message to 1,000,000 people, 500 of them online",
+            Self::Everybody => "One message to 1,000,000 people, 15,500 of them online",
             Self::Receipts => "Receipts of 1,000 people",
             Self::Selected => "Ten broadcasts to 10,000 selected people",
             Self::Consumer => "Records of Kafka, read",

@@ -63,7 +63,7 @@ export interface EventData {
   "post.removed": { post_id: string; reason: string };
   "user.followed": { follower_id: string; created_at: string };
   "order.updated": { order_id: string; status: string };
-  "receipt.read": { ids?: string[]; up_to?: string; unread_count: number };
+  "receipt.read": { ids: string[]; unread_count: number };
   "profile.updated": { user_id: string; counts: Record<string, number> };
 }
 

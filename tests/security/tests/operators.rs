@@ -48,6 +48,7 @@ async fn the_admin_listener_serves_what_the_public_one_serves() {
     }
 }
 
+// covers O9, C12
 #[tokio::test(flavor = "multi_thread")]
 async fn health_is_told_to_everybody_and_numbers_only_on_the_admin_listener() {
     let app = App::start().await;
