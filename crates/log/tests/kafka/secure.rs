@@ -86,6 +86,7 @@ async fn the_wrong_protocol_fails_the_start() {
     );
 }
 
+// covers W7: which address fails is said at the start
 #[tokio::test]
 async fn nobody_there_fails_the_start() {
     pass_over!(missing());
@@ -109,6 +110,7 @@ async fn a_missing_right_to_write_fails_the_start() {
     assert!(said.contains("give our user Write on its topics, and IdempotentWrite"), "{said}");
 }
 
+// covers W7: the broker is reached by the listener that it advertises to its clients
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_the_rights_writes_reads_and_is_told_which_one_is_missing() {
     pass_over!(missing());
