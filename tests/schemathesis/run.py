@@ -45,6 +45,8 @@ def settings(folder):
         "TIDINGS_ADMIN__LISTEN": "127.0.0.1:0",
         "TIDINGS_TESTING__FAULTS": "true",
         # What is looked at is each answer, not how many there are in a minute.
+        "TIDINGS_LIMITS__REQUESTS_PER_SECOND": "100000",
+        "TIDINGS_LIMITS__BROADCASTS_PER_MINUTE": "6000000",
         "TIDINGS_LIMITS__LOGINS_PER_MINUTE": "60000",
         "TIDINGS_LIMITS__MESSAGES_PER_SECOND": "10000",
         "DATABASE_URL": f"sqlite://{folder}/t.db",
@@ -90,6 +92,16 @@ def eventually(what, look):
             return found
         time.sleep(0.05)
     sys.exit(f"schemathesis: did not happen within {LIMIT_SECS} s: {what}")
+
+
+def refused_for_rate(admin):
+    """How many requests were too many: of those, nothing but their rate was looked at."""
+    with urllib.request.urlopen(f"http://{admin}/metrics", timeout=30) as answer:
+        lines = answer.read().decode().splitlines()
+    counts = [line for line in lines if line.startswith("tidings_http_requests_total{")]
+    if not counts:
+        sys.exit("schemathesis: the server does not say how it answered")
+    return sum(int(line.rsplit(" ", 1)[1]) for line in counts if 'status="429"' in line)
 
 
 def fill(address, admin, token):
@@ -184,6 +196,8 @@ with tempfile.TemporaryDirectory(prefix="tidings-schemathesis-") as name:
             run(address, token, folder / "schemathesis.toml")
         # It would prove nothing if the token had been of no use, or the server away.
         ask(admin, "/api/v1/topics", token)
+        if refused := refused_for_rate(admin):
+            sys.exit(f"schemathesis: {refused} requests were refused for their rate: raise the limits of this server")
     finally:
         server.terminate()
         server.wait(30)
