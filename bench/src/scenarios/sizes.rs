@@ -1,7 +1,10 @@
 //! What grows with an installation and must not slow it: ten million people entered by lines, the counts of a message to
 //! all of them, the counts of a message that a million confirmed, and a page of an inbox of ten thousand items.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
 use super::to_all;
 use crate::{
@@ -22,7 +25,7 @@ const CONFIRM: usize = 1_000_000;
 const ITEMS: usize = 10_000;
 /// How often a question is asked.
 const ASKED: usize = 1000;
-/// How long one connection is used.
+/// The most that one connection works off.
 const TURN: usize = 5000;
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
@@ -145,16 +148,15 @@ fn each(
     count: usize,
     work: impl Fn(std::ops::Range<usize>) -> Result<(), Failure> + Sync,
 ) -> Result<(), Failure> {
-    let next = std::sync::atomic::AtomicUsize::new(0);
+    let (next, turn) = (AtomicUsize::new(0), TURN.min(count / CLIENTS + 1));
     std::thread::scope(|scope| {
         let client = || -> Result<(), Failure> {
             loop {
-                let first =
-                    next.fetch_add(TURN.min(count / CLIENTS + 1), std::sync::atomic::Ordering::Relaxed);
+                let first = next.fetch_add(turn, Ordering::Relaxed);
                 if first >= count {
                     return Ok(());
                 }
-                work(first..(first + TURN.min(count / CLIENTS + 1)).min(count))?;
+                work(first..(first + turn).min(count))?;
             }
         };
         let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();

@@ -117,21 +117,18 @@ impl Rates {
     /// Takes one request into account, or refuses it.
     fn take(&self, whose: Whose, broadcast: bool, now: Timestamp) -> (Told, Result<(), Problem>) {
         let mut told = Told::default();
-        let taken = match whose {
-            Whose::Address(address) => self.addresses.take(address, now, &mut told),
-            Whose::Person(user) => {
-                let taken = self.people.take(user.clone(), now, &mut told);
-                taken.and_then(
-                    |()| if broadcast { self.broadcasts.take(user, now, &mut told) } else { Ok(()) },
-                )
+        let (requests, broadcasts, who) = match whose {
+            Whose::Address(address) => {
+                let taken = self.addresses.take(address, now, &mut told);
+                return (told, taken);
             }
-            Whose::Service(key) => {
-                let taken = self.services.take(key.clone(), now, &mut told);
-                taken.and_then(|()| {
-                    if broadcast { self.service_broadcasts.take(key, now, &mut told) } else { Ok(()) }
-                })
-            }
+            Whose::Person(user) => (&self.people, &self.broadcasts, user),
+            Whose::Service(key) => (&self.services, &self.service_broadcasts, key),
         };
+        let mut taken = requests.take(who.clone(), now, &mut told);
+        if taken.is_ok() && broadcast {
+            taken = broadcasts.take(who, now, &mut told);
+        }
         (told, taken)
     }
 }
