@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import jsonschema_rs
@@ -22,6 +24,11 @@ EXAMPLES, SEED = 10, 1
 LIMIT_SECS = 60
 # Streams do not end by themselves: the suites of the gateway look at them.
 STREAMS = ["/api/v1/stream", "/api/v1/ws"]
+# Those that chance cannot call rightly, and why; the journeys do.
+NEVER_OBEYED = {
+    "POST /api/v1/conversations/{id}/read": "its body names a message",
+    "POST /api/v1/sessions/{id}/renew": "a session has a stream that is open",
+}
 # All checks but those that cannot hold here, and why:
 # - positive_data_acceptance: a body of the right shape may still say what cannot be: people whom the directory does not
 #   know, a time that is over, a cursor of another list, both of two fields of which one is meant. It is answered 400.
@@ -37,6 +44,13 @@ def free(url, name):
     return f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
 
 
+def signing_key(folder):
+    """A key of this run alone, that signs proofs."""
+    file = folder / "proof.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", file], check=True, capture_output=True)
+    return str(file)
+
+
 def settings(folder):
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIDINGS_")}
     own = {
@@ -44,6 +58,7 @@ def settings(folder):
         "TIDINGS_SERVER__LISTEN": "127.0.0.1:0",
         "TIDINGS_ADMIN__LISTEN": "127.0.0.1:0",
         "TIDINGS_TESTING__FAULTS": "true",
+        "TIDINGS_PROOF__SIGNING_KEY_FILE": signing_key(folder),
         # What is looked at is each answer, not how many there are in a minute.
         "TIDINGS_LIMITS__REQUESTS_PER_SECOND": "100000",
         "TIDINGS_LIMITS__BROADCASTS_PER_MINUTE": "6000000",
@@ -94,18 +109,40 @@ def eventually(what, look):
     sys.exit(f"schemathesis: did not happen within {LIMIT_SECS} s: {what}")
 
 
-def refused_for_rate(admin):
-    """How many requests were too many: of those, nothing but their rate was looked at."""
+def answered(admin):
+    """How often each route was answered with each status, by the server's own numbers."""
     with urllib.request.urlopen(f"http://{admin}/metrics", timeout=30) as answer:
         lines = answer.read().decode().splitlines()
-    counts = [line for line in lines if line.startswith("tidings_http_requests_total{")]
+    counts = {}
+    for line in lines:
+        if line.startswith("tidings_http_requests_total{"):
+            labels, _, count = line.rpartition(" ")
+            counts[tuple(re.findall(r'"([^"]*)"', labels))] = int(count)
     if not counts:
         sys.exit("schemathesis: the server does not say how it answered")
-    return sum(int(line.rsplit(" ", 1)[1]) for line in counts if 'status="429"' in line)
+    return counts
 
 
-def fill(address, admin, token):
-    """Makes one of each thing that a path names; answers the identifiers, by the beginning of the path."""
+def looked_at(admin, references):
+    """Ends the run if it proved little: requests that were too many, operations that were never once obeyed."""
+    counts = answered(admin)
+    if refused := sum(count for (_, _, status), count in counts.items() if status == "429"):
+        sys.exit(f"schemathesis: {refused} requests were refused for their rate: raise the limits of this server")
+    obeyed = {(method, route) for method, route, status in counts if status.startswith("2")}
+    known = {(method.upper(), route) for one in references for route, its in one["paths"].items() for method in its}
+    never = {f"{method} {route}" for method, route in known - obeyed if route not in STREAMS}
+    if never := sorted(never - NEVER_OBEYED.keys()):
+        sys.exit(f"schemathesis: never obeyed, so that their answers were not seen: {', '.join(never)}")
+
+
+def mint(environment, name, *more):
+    command = [TIDINGS, "token", "--sub", name, *more]
+    return subprocess.run(command, env=environment, text=True, capture_output=True, check=True).stdout.strip()
+
+
+def fill(address, admin, token, other):
+    """Makes one of each thing that a path names; answers the identifiers, by the beginning of the path or its
+    operation. `other` is the token of somebody who tells the caller something."""
 
     def create(path, body):
         return ask(address, f"/api/v1{path}", token, body)
@@ -117,22 +154,31 @@ def fill(address, admin, token):
     broadcast = create("/broadcasts", {"content": "Hello", "target": {"type": "all"}})["id"]
     conversation = create("/conversations", {"members": ["ada"], "title": "Kitchen"})["conversation_id"]
     message = create(f"/conversations/{conversation}/messages", {"content": "Coffee?"})["message_id"]
+    ask(address, f"/api/v1/conversations/{conversation}/messages", other, {"content": "With milk."})
+    told = lambda: ask(address, "/api/v1/notifications", token)["items"]
+    notification = eventually("the caller was told something", told)[0]["id"]
+    later = (datetime.now(timezone.utc) + timedelta(days=1)).isoformat()
+    planned = create("/broadcasts", {"content": "Soon", "target": {"type": "all"}, "scheduled_at": later})["id"]
     order = create("/orders", {"customer_name": "Ada", "coffee_type": "Flat white"})["order_id"]
     post = create("/posts", {"title": "On coffee", "content": "It is good."})["post_id"]
     notice = create("/announcements", {"title": "Fire drill", "content": "At noon."})["id"]
     create("/broadcasts", {"content": "Hello", "target": {"type": "all"}, "simulate_failure": "permanent"})
     dead = eventually("it is a dead letter", lambda: ask(admin, "/api/v1/dead-letters", token)["items"])[0]["id"]
+    key = ask(admin, "/api/v1/keys", token, {"name": "billing", "scopes": ["message:write"]})["id"]
     # They are put into paths as they are, and that of a dead letter has slashes.
     return {
+        # Of several that fit, the first is taken.
+        "PATCH /api/v1/broadcasts/{id}": {"id": planned},
         "/api/v1/dead-letters/": {"id": urllib.parse.quote(dead, safe="")},
         "/api/v1/broadcasts/": {"id": broadcast},
         "/api/v1/conversations/": {"id": conversation, "message": message, "user": "ada"},
         "/api/v1/orders/": {"id": order},
         "/api/v1/posts/": {"id": post},
         "/api/v1/inbox/": {"id": notice},
-        "/api/v1/notifications/": {"id": notice},
+        "/api/v1/notifications/": {"id": notification},
         "/api/v1/users/": {"id": "ada"},
         "/api/v1/journeys/": {"id": broadcast},
+        "/api/v1/keys/": {"id": key},
         "/api/v1/consumer-groups/": {"id": "coffee-consumer-group"},
         "/api/v1/topics/": {"name": "coffee_orders"},
     }
@@ -146,7 +192,8 @@ def configure(file, known):
         tables += ["[[operations]]", f'include-name = "PUT {path}"', "[operations.checks]"]
         tables += ["negative_data_rejection.enabled = false"]
     for path, parameters in known.items():
-        tables += ["[[operations]]", f'include-path-regex = "^{path}"', "[operations.parameters]"]
+        which = f'include-path-regex = "^{path}"' if path.startswith("/") else f'include-name = "{path}"'
+        tables += ["[[operations]]", which, "[operations.parameters]"]
         tables += [f'"path.{name}" = "{value}"' for name, value in parameters.items()]
     file.write_text("\n".join(tables) + "\n")
 
@@ -188,16 +235,14 @@ with tempfile.TemporaryDirectory(prefix="tidings-schemathesis-") as name:
     environment = settings(folder)
     server, public, admin = serve(folder, environment)
     try:
-        mint = [TIDINGS, "token", "--sub", "root", "--role", "admin"]
-        token = subprocess.run(mint, env=environment, text=True, capture_output=True, check=True).stdout.strip()
+        token, other = mint(environment, "root", "--role", "admin"), mint(environment, "ada")
         whole(admin, public, token)
-        configure(folder / "schemathesis.toml", fill(public, admin, token))
+        configure(folder / "schemathesis.toml", fill(public, admin, token, other))
         for address in (public, admin):
             run(address, token, folder / "schemathesis.toml")
         # It would prove nothing if the token had been of no use, or the server away.
         ask(admin, "/api/v1/topics", token)
-        if refused := refused_for_rate(admin):
-            sys.exit(f"schemathesis: {refused} requests were refused for their rate: raise the limits of this server")
+        looked_at(admin, [ask(address, "/api/v1/openapi.json", token) for address in (public, admin)])
     finally:
         server.terminate()
         server.wait(30)

@@ -21,7 +21,9 @@ use crate::{
 /// `scheduled_at` is taken away is said at once.
 #[utoipa::path(
     patch, path = "/api/v1/broadcasts/{id}", tag = "broadcasts", security(("token" = ["broadcast:write"])),
-    params(("id" = String, Path)), request_body(content = Object, description = "fields of a new broadcast"),
+    params(("id" = String, Path)), request_body(
+        content = Object, description = "fields of a new broadcast",
+        example = json!({ "content": "The canteen closes at three today." })),
     responses((status = 200, body = BroadcastBody, description = "as it is now"),
         (status = 409, description = "it has begun or ended already"))
 )]

@@ -84,7 +84,10 @@ impl About {
     get, path = "/api/v1/broadcasts/{id}/proof", tag = "broadcasts", security(("token" = ["broadcast:read"])),
     params(("id" = String, Path)),
     responses(
-        (status = 200, description = "the proof, line by line", content((String = "application/x-ndjson"))),
+        (status = 200, content((Object = "application/x-ndjson", example = json!({
+            "user_id": "ada", "state": "pending", "reason": "muted", "delivered_at": null, "read_at": null,
+            "chain": "7d546abf71e4f5e676671f898515862f8306a72c6c39790cbcec15e4ba962a76"
+        }))), description = "an object a line: the head, which says what it proves; each person; the end, signed"),
         (status = 409, description = "no key is set that signs proofs"))
 )]
 pub(crate) async fn get_proof(
