@@ -1,30 +1,26 @@
 //! The feed: the delivery log's tail, decoded and encoded once, with a window of what came last.
 
+mod reading;
+
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use serde_json::value::RawValue;
-use tidings_delivery_core::{
-    Generations, Number, Place,
-    accept::{Acceptance, Accepted, Acceptor},
-    window::{Window, WindowLimits},
-};
+use tidings_delivery_core::{Generation, Generations, Place, accept::Accepted, window::Window};
 use tidings_log::{Log, LogError};
-use tidings_model::{Clock, Record, Timestamp, planted};
 use tidings_store::{Appends, Store, StoreError};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Delivery, DeliveryRecord, Mark, Person, backlog, deliver, projection, receipts, retention};
+use crate::{Delivery, Mark, Person, deliver, generations, projection, receipts, retention};
 
 /// How long a receipt waits for the projection.
 const SETTLES: Duration = Duration::from_secs(2);
 /// The pause while the database is away.
 const AWAY_PAUSE: Duration = Duration::from_millis(250);
 
-/// Pause between two looks for numbers that were given up.
+/// Pause between two looks for numbers that were given up, or for a generation that began.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How much of the delivery log is kept in memory.
@@ -49,11 +45,11 @@ impl Default for FeedOptions {
 pub struct Feed {
     store: Store,
     log: Arc<dyn Log>,
-    generations: Generations,
+    generations: watch::Sender<Arc<Generations>>,
     options: FeedOptions,
     // Only beside a log that lies in the database's own file.
     mark: Option<Mark>,
-    begin: Accepted,
+    begin: (Generation, Accepted),
     window: Mutex<Window<Delivery>>,
     // The place up to which the projection was complete when it was last looked at, and when that was.
     projected: Mutex<(Place, Instant)>,
@@ -65,6 +61,9 @@ pub struct Feed {
 pub trait Listener: Send + Sync {
     /// Takes deliveries in the order of the log; the log was read up to `head`.
     fn take(&self, deliveries: &[Delivery], head: Place);
+
+    /// The log is another one from here on, and its records stand behind `head`: whoever is shown them begins anew.
+    fn begin_anew(&self, head: Place);
 }
 
 impl Feed {
@@ -76,20 +75,14 @@ impl Feed {
         mark: Option<Mark>,
         options: FeedOptions,
     ) -> Result<Self, StoreError> {
-        let begin = store
-            .read(|tx| async move {
-                match projection::stored(&tx).await? {
-                    Some(stored) => Ok(stored),
-                    None => Ok(Accepted { place: deliver::head(&tx).await?, ..Accepted::default() }),
-                }
-            })
-            .await?;
-        let window = Mutex::new(Window::new(begin.place));
-        let projected = Mutex::new((begin.place, Instant::now()));
+        let begin = beginning(&store).await?;
+        let place = begin.1.place;
+        let window = Mutex::new(Window::new(place));
+        let projected = Mutex::new((place, Instant::now()));
         Ok(Self {
             store,
             log,
-            generations,
+            generations: watch::Sender::new(Arc::new(generations)),
             options,
             mark,
             begin,
@@ -100,8 +93,48 @@ impl Feed {
     }
 
     /// The generations of the log.
-    pub fn generations(&self) -> &Generations {
-        &self.generations
+    pub fn generations(&self) -> Arc<Generations> {
+        Arc::clone(&self.generations.borrow())
+    }
+
+    /// The generations of the log, and those that begin.
+    pub fn follow_generations(&self) -> watch::Receiver<Arc<Generations>> {
+        self.generations.subscribe()
+    }
+
+    /// Whether the log can become another one while this process runs: it lies elsewhere.
+    pub fn may_change_its_log(&self) -> bool {
+        self.store.appends() == Appends::Outbox
+    }
+
+    /// Looks until `stop` whether a generation began: the projection begins them, in whichever process it runs.
+    pub async fn keep_generations(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            match self.store.read(|tx| async move { generations::all(&tx).await }).await {
+                Ok(known) => {
+                    self.generations.send_if_modified(|own| {
+                        let began = own.current() != known.current();
+                        if began {
+                            *own = Arc::new(known);
+                        }
+                        began
+                    });
+                }
+                Err(cause) => {
+                    let cause: StoreError = cause;
+                    tracing::debug!(%cause, "whether a generation began could not be looked up");
+                }
+            }
+        }
+    }
+
+    fn generation(&self) -> Generation {
+        self.generations.borrow().current()
     }
 
     /// The newest place that was read.
@@ -119,7 +152,7 @@ impl Feed {
         // One question, whoever else waits for its answer.
         let mut end = self.end.lock().await;
         if *end < wanted {
-            *end = projection::end(&*self.log, &projection::topic(&self.store)).await?;
+            *end = self.ask_for_end().await?;
         }
         Ok(head.max(*end))
     }
@@ -149,13 +182,17 @@ impl Feed {
         if known.await? {
             return Ok(());
         }
-        match projection::end(&*self.log, &projection::topic(&self.store)).await {
+        match self.ask_for_end().await {
             Ok(end) => projection::reached(&self.store, end, SETTLES).await.map(drop),
             Err(cause) => {
                 tracing::warn!(%cause, "the end of the delivery log could not be asked for");
                 Ok(())
             }
         }
+    }
+
+    async fn ask_for_end(&self) -> Result<Place, LogError> {
+        projection::end(&*self.log, &projection::topic(&self.store), self.generation()).await
     }
 
     /// The place behind which the window misses nothing.
@@ -179,178 +216,18 @@ impl Feed {
         let window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         Some(window.read(after, upto)?.cloned().collect())
     }
+}
 
-    /// Reads the log until `stop` and tells `listener`.
-    pub async fn run(
-        &self,
-        listener: Arc<dyn Listener>,
-        clock: Arc<dyn Clock>,
-        stop: CancellationToken,
-    ) -> Result<(), LogError> {
-        let mut acceptor = Acceptor::from_stored(self.begin);
-        self.note(self.head());
-        loop {
-            let read = self.read_on(&mut acceptor, &*listener, &*clock);
-            let Err(cause) = tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(()),
-                read = read => read,
+/// The newest generation, and how far the projection is in it.
+async fn beginning(store: &Store) -> Result<(Generation, Accepted), StoreError> {
+    store
+        .read(|tx| async move {
+            let generation = generations::all(&tx).await?.current();
+            let begin = match projection::stored(&tx).await? {
+                Some(stored) => stored,
+                None => Accepted { place: deliver::head(&tx).await?, ..Accepted::default() },
             };
-            if !cause.is_away() {
-                return Err(cause);
-            }
-            tracing::warn!(%cause, "the delivery log cannot be read; streams wait for it");
-            tokio::time::sleep(AWAY_PAUSE).await;
-        }
-    }
-
-    async fn read_on(
-        &self,
-        acceptor: &mut Acceptor,
-        listener: &dyn Listener,
-        clock: &dyn Clock,
-    ) -> Result<std::convert::Infallible, LogError> {
-        let mut from = acceptor.accepted().place;
-        loop {
-            let mut tail = projection::tail_at(&*self.log, projection::topic(&self.store), from).await?;
-            // Until something has to be read again.
-            from = loop {
-                let records = tokio::select! {
-                    records = tail.next(self.options.batch) => records?,
-                    () = tokio::time::sleep(LOOK), if acceptor.hole().is_some() => Vec::new(),
-                };
-                if let Some(from) = self.take(acceptor, records, listener, clock).await {
-                    break from;
-                }
-                if let Some(from) = self.pass_holes(acceptor).await {
-                    break from;
-                }
-            };
-        }
-    }
-
-    /// Takes what is new of these records; answers from where to read again, if that is so.
-    async fn take(
-        &self,
-        acceptor: &mut Acceptor,
-        records: Vec<Record>,
-        listener: &dyn Listener,
-        clock: &dyn Clock,
-    ) -> Option<Place> {
-        let (now, before) = (clock.now(), acceptor.accepted().place);
-        let (mut accepted, mut again) = (Vec::with_capacity(records.len()), None);
-        for record in records {
-            match acceptor.offer(Place::of_offset(record.offset), record.number().map(Number), now) {
-                Acceptance::Accept => accepted.push(record),
-                Acceptance::Drop if planted::is("repeats_taken") => accepted.push(record),
-                Acceptance::Drop | Acceptance::Hold => {}
-                Acceptance::Reread(from) => {
-                    again = Some(from);
-                    break;
-                }
-                Acceptance::NewGeneration => {
-                    tracing::error!("the delivery log is not the one that was read before");
-                }
-            }
-        }
-        let head = acceptor.accepted().place;
-        if head > before {
-            let deliveries = self.decode(accepted).await;
-            self.keep(&deliveries, head, now);
-            planted::crash_point("before_push");
-            // After the window, so that whoever is told finds there what lies before.
-            listener.take(&deliveries, head);
-            planted::crash_point("after_push");
-            self.note(head);
-            let projected = self.projected(head).await;
-            self.trim(projected, now);
-        }
-        again
-    }
-
-    /// Passes the missing numbers that the projection has given up; answers from where to read again.
-    async fn pass_holes(&self, acceptor: &mut Acceptor) -> Option<Place> {
-        acceptor.hole()?;
-        let holes = self.store.read(|tx| async move { projection::holes(&tx).await }).await;
-        let holes = holes.inspect_err(|cause| tracing::warn!(%cause, "lost numbers could not be looked up"));
-        holes.ok()?.iter().find_map(|hole| acceptor.pass(hole))
-    }
-
-    /// Up to where the window may let go. Where the log is embedded, the projection is written with the append
-    /// itself, so it has all that was read; elsewhere it is asked from time to time, for an older answer only keeps
-    /// more.
-    async fn projected(&self, head: Place) -> Place {
-        if self.store.appends() == Appends::Log {
-            return head;
-        }
-        let (known, looked_at) = *self.projected.lock().unwrap_or_else(PoisonError::into_inner);
-        if looked_at.elapsed() < LOOK {
-            return known;
-        }
-        let asked = self.store.read(|tx| async move { deliver::head(&tx).await }).await;
-        let projected = asked.unwrap_or(known);
-        *self.projected.lock().unwrap_or_else(PoisonError::into_inner) = (projected, Instant::now());
-        projected
-    }
-
-    fn keep(&self, deliveries: &[Delivery], head: Place, now: Timestamp) {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        for delivery in deliveries {
-            window.push(delivery.clone(), delivery.json().len(), now);
-        }
-        window.advance(head);
-    }
-
-    fn trim(&self, projected: Place, now: Timestamp) {
-        let limits = WindowLimits {
-            age: self.options.window,
-            bytes: self.options.window_bytes,
-            // What the projection does not have yet may take as much again.
-            hard_bytes: self.options.window_bytes * 2,
-        };
-        self.window.lock().unwrap_or_else(PoisonError::into_inner).trim(projected, &limits, now);
-    }
-
-    fn note(&self, head: Place) {
-        let Some(mark) = &self.mark else { return };
-        if let Err(cause) = mark.note(self.generations.current().id, head) {
-            tracing::warn!(%cause, "the mark beside the database could not be written");
-        }
-    }
-
-    async fn decode(&self, records: Vec<Record>) -> Vec<Delivery> {
-        let mut deliveries = Vec::with_capacity(records.len());
-        for record in records {
-            let place = Place::of_offset(record.offset);
-            // Its number was sent empty.
-            let Some(value) = record.value.as_deref() else { continue };
-            let Ok(stored) = serde_json::from_slice::<DeliveryRecord>(value) else {
-                tracing::error!(place = place.0, "a delivery record cannot be read; it is passed over");
-                continue;
-            };
-            // Passing it over would be a silent hole for everybody, so the feed waits for the database.
-            let delivery = loop {
-                match self.complete(place, &stored).await {
-                    Ok(delivery) => break delivery,
-                    Err(cause) => {
-                        tracing::error!(place = place.0, %cause, "the content of a delivery cannot be read yet");
-                        tokio::time::sleep(AWAY_PAUSE).await;
-                    }
-                }
-            };
-            deliveries.push(delivery);
-        }
-        deliveries
-    }
-
-    async fn complete(&self, place: Place, record: &DeliveryRecord) -> Result<Delivery, StoreError> {
-        let generation = self.generations.current().id;
-        if let Some(data) = &record.data {
-            return Ok(Delivery::new(place, generation, record, None, data));
-        }
-        let subject = record.subject.clone();
-        let data = self.store.read(move |tx| async move { backlog::content(&tx, &subject).await }).await?;
-        let data = RawValue::from_string(data.unwrap_or_else(|| "{}".to_owned())).unwrap_or_default();
-        Ok(Delivery::new(place, generation, record, None, &data))
-    }
+            Ok((generation, begin))
+        })
+        .await
 }

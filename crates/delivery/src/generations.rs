@@ -45,32 +45,60 @@ pub async fn load(
                     first
                 }
             };
-            let Generation { id, first } = generations.current();
-            tx.execute(
-                "INSERT INTO delivery_generations (generation_id, first_place) VALUES ($1, $2)",
-                params![id.0.cast_signed(), first.0],
-            )
-            .await?;
+            put(&tx, generations.current()).await?;
             Ok(generations)
         })
         .await
 }
 
+/// Begins a generation for a log that is not the one that was projected up to `head`.
+pub(crate) async fn begin_another(
+    tx: &Tx,
+    fresh: GenerationId,
+    head: Place,
+) -> Result<Generation, StoreError> {
+    tx.lock(GENERATIONS, "").await?;
+    let mut known = all(tx).await?;
+    known.another_log(fresh, head);
+    put(tx, known.current()).await?;
+    Ok(known.current())
+}
+
+async fn put(tx: &Tx, Generation { id, first, base }: Generation) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO delivery_generations (generation_id, first_place, base) VALUES ($1, $2, $3)",
+        params![id.0.cast_signed(), first.0, base],
+    )
+    .await?;
+    Ok(())
+}
+
+/// All of them; before the first began, one that nobody has a cursor of.
+pub(crate) async fn all(tx: &Tx) -> Result<Generations, StoreError> {
+    Ok(Generations::from_stored(stored(tx).await?).unwrap_or_else(|| Generations::new(GenerationId(0))))
+}
+
 async fn stored(tx: &Tx) -> Result<Vec<Generation>, StoreError> {
     let rows = tx
-        .query("SELECT generation_id, first_place FROM delivery_generations ORDER BY first_place", params![])
+        .query(
+            "SELECT generation_id, first_place, base FROM delivery_generations ORDER BY first_place",
+            params![],
+        )
         .await?;
     rows.iter()
         .map(|row| {
-            Ok(Generation { id: GenerationId(row.get::<i64>(0)?.cast_unsigned()), first: Place(row.get(1)?) })
+            Ok(Generation {
+                id: GenerationId(row.get::<i64>(0)?.cast_unsigned()),
+                first: Place(row.get(1)?),
+                base: row.get(2)?,
+            })
         })
         .collect()
 }
 
 /// The generation that is current.
 pub async fn current(tx: &Tx) -> Result<GenerationId, StoreError> {
-    let stored = stored(tx).await?;
-    Ok(stored.last().map_or(GenerationId(0), |generation| generation.id))
+    Ok(all(tx).await?.current().id)
 }
 
 #[cfg(test)]

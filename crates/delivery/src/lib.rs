@@ -103,6 +103,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "0009_seen",
         sqlite: include_str!("../migrations/sqlite/0009_seen.sql"),
     },
+    Migration {
+        owner: "delivery",
+        name: "0010_base",
+        sqlite: include_str!("../migrations/sqlite/0010_base.sql"),
+    },
 ];
 
 /// The delivery log, by the name features know it by.

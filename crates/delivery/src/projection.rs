@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tidings_delivery_core::{
-    Number, Place,
+    Generation, GenerationId, Number, Place,
     accept::{Acceptance, Accepted, Acceptor, Hole},
 };
 use tidings_log::{Log, LogError, Start, Tail, TopicPartition, last_number};
@@ -16,7 +16,7 @@ use tidings_store::{Appends, Store, StoreError, Tx, params, shard_of};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::{DELIVERIES, DeliveryRecord, deliver, project};
+use crate::{DELIVERIES, DeliveryRecord, deliver, generations, project};
 
 /// The name under which those are woken who wait for the projection to move.
 pub const PROJECTED: &str = "projected";
@@ -27,8 +27,10 @@ const BATCH: usize = 200;
 const ROWS: u64 = 250;
 /// The pause while log or database are away, and of one that stands by.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Pause between two looks at numbers that are missing.
+/// Pause between two looks at numbers that are missing, or at a log that ends too early.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often a log is found to end before what was read of it until it is taken for another one.
+const LOOKS: usize = 3;
 
 /// The projection of a process.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub struct Projection {
     pub log: Arc<dyn Log>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// Randomness, for the names of generations.
+    pub random: fn() -> u64,
 }
 
 /// Why a projection begins again at what is stored.
@@ -47,7 +51,7 @@ enum Again {
     #[error("another process has projected further")]
     Passed,
     #[error("the log is not the one that was projected")]
-    OtherLog,
+    OtherLog(Accepted),
     #[error("the log could not be read")]
     Log(#[from] LogError),
     #[error("rows could not be written")]
@@ -76,10 +80,11 @@ impl Projection {
                 Again::Passed => {
                     tracing::debug!("another process projects the delivery log; this one stands by");
                 }
-                Again::OtherLog => {
-                    tracing::error!(
-                        "the delivery log is not the one that was projected; nothing more is shown"
-                    );
+                Again::OtherLog(from) => {
+                    if let Err(cause) = self.begin_another(from).await {
+                        tracing::warn!(cause = %Chain(&cause), "a new generation waits");
+                    }
+                    continue;
                 }
                 Again::Log(_) | Again::Store(_) => {
                     tracing::warn!(cause = %Chain(&again), "the projection waits");
@@ -94,9 +99,9 @@ impl Projection {
     }
 
     async fn follow(&self) -> Result<std::convert::Infallible, Again> {
-        let mut stored = self.stored().await?;
+        let (mut stored, generation) = self.stored().await?;
         let mut acceptor = Acceptor::from_stored(stored);
-        let mut tail = tail_at(&*self.log, self.topic(), stored.place).await?;
+        let mut tail = self.tail(generation, stored).await?;
         loop {
             let records = tokio::select! {
                 records = tail.next(BATCH) => records?,
@@ -105,7 +110,7 @@ impl Projection {
             let now = self.clock.now();
             let (mut taken, mut again) = (Vec::new(), None);
             for record in &records {
-                let place = Place::of_offset(record.offset);
+                let place = generation.place(record.offset);
                 match acceptor.offer(place, record.number().map(Number), now) {
                     Acceptance::Accept => taken.push(take(acceptor.accepted(), record)),
                     Acceptance::Drop | Acceptance::Hold => {}
@@ -113,7 +118,7 @@ impl Projection {
                         again = Some(from);
                         break;
                     }
-                    Acceptance::NewGeneration => return Err(Again::OtherLog),
+                    Acceptance::NewGeneration => return Err(Again::OtherLog(stored)),
                 }
             }
             let mut rest = taken.as_slice();
@@ -131,18 +136,50 @@ impl Projection {
                 stored = acceptor.accepted();
             }
             if let Some(from) = again {
-                tail = tail_at(&*self.log, self.topic(), from).await?;
+                tail = tail_at(&*self.log, self.topic(), generation, from).await?;
             }
         }
     }
 
-    /// How far the projection is; one that never began does so with the oldest record there is.
-    async fn stored(&self) -> Result<Accepted, StoreError> {
+    /// A tail that begins where the projection is, in a log that reaches that far.
+    async fn tail(&self, generation: Generation, stored: Accepted) -> Result<Box<dyn Tail>, Again> {
+        for _ in 0..LOOKS {
+            let tail = tail_at(&*self.log, self.topic(), generation, stored.place).await?;
+            if !tail.is_ahead() {
+                return Ok(tail);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Err(Again::OtherLog(stored))
+    }
+
+    /// Goes on with the oldest record of another log, in a generation of its own. What was in the former log and not
+    /// projected is lost; its numbers are missed, noted and passed like others that a log lost.
+    async fn begin_another(&self, from: Accepted) -> Result<(), Again> {
+        let fresh = GenerationId((self.random)());
+        self.store
+            .transact(move |tx| async move {
+                let generation = generations::begin_another(&tx, fresh, from.place).await?;
+                move_on(&tx, from, Accepted { place: Place(generation.base), ..from }).await?;
+                tracing::error!(
+                    projected = from.place.0,
+                    first = generation.first.0,
+                    "the delivery log is not the one that was projected: somebody made it anew, or it lost its end; a new \
+                     generation begins, and clients reload their lists"
+                );
+                Ok(())
+            })
+            .await
+    }
+
+    /// How far the projection is, and in which log; one that never began does so with the oldest record there is.
+    async fn stored(&self) -> Result<(Accepted, Generation), StoreError> {
         let topic = self.topic();
         self.store
             .transact(move |tx| async move {
+                let generation = generations::all(&tx).await?.current();
                 if let Some(stored) = stored(&tx).await? {
-                    return Ok(stored);
+                    return Ok((stored, generation));
                 }
                 let first = Accepted::joining(Number(last_number(&tx, &topic, 0).await?));
                 tx.execute(
@@ -150,7 +187,7 @@ impl Projection {
                     params![first.place.0, json(first)],
                 )
                 .await?;
-                Ok(stored(&tx).await?.unwrap_or(first))
+                Ok((stored(&tx).await?.unwrap_or(first), generation))
             })
             .await
     }
@@ -232,17 +269,22 @@ pub(crate) fn topic(store: &Store) -> String {
 }
 
 /// A tail of the delivery log that begins with the record at a place, which tells whether the log is still the same.
-pub(crate) async fn tail_at(log: &dyn Log, topic: String, place: Place) -> Result<Box<dyn Tail>, LogError> {
-    let start = place.offset().map_or(Start::Earliest, Start::At);
+pub(crate) async fn tail_at(
+    log: &dyn Log,
+    topic: String,
+    generation: Generation,
+    place: Place,
+) -> Result<Box<dyn Tail>, LogError> {
+    let start = generation.offset(place).map_or(Start::Earliest, Start::At);
     log.tail(TopicPartition { topic, partition: 0 }, start).await
 }
 
 /// The newest place of the delivery log.
-pub(crate) async fn end(log: &dyn Log, topic: &str) -> Result<Place, LogError> {
+pub(crate) async fn end(log: &dyn Log, topic: &str, generation: Generation) -> Result<Place, LogError> {
     let topics = log.topics().await?;
     let found = topics.iter().find(|found| found.name == topic);
     let partition = found.and_then(|found| found.partitions.first());
-    Ok(partition.map_or(Place::ORIGIN, |partition| Place(partition.next_offset)))
+    Ok(partition.map_or(Place::ORIGIN, |partition| generation.place(partition.next_offset).previous()))
 }
 
 /// How far the projection is; nothing where there is none, or none yet.

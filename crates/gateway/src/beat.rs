@@ -64,7 +64,7 @@ impl Gateway {
                 connection.outlet.offer(connection.wire.heartbeat(), Reason::Signal).ok();
             }
             if due.cursor {
-                connection.cursor_beat(self.hub.shown(), self.feed.generations());
+                connection.cursor_beat(self.hub.shown(), &self.feed.generations());
             }
         }
     }

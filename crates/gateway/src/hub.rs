@@ -15,7 +15,7 @@ use std::{
 use tidings_delivery::{Delivery, Listener, SignalFrame, core::Generations, core::Place};
 use tidings_model::{Channel, Clock, UserId};
 use tidings_telemetry::DeliveryPushed;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::{Close, connection::Connection};
 
@@ -23,7 +23,7 @@ use crate::{Close, connection::Connection};
 #[derive(Debug)]
 pub struct Hub {
     next_id: AtomicU64,
-    generations: Generations,
+    generations: watch::Receiver<Arc<Generations>>,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     // Tells streams that wait for the tail that it moved.
@@ -44,7 +44,7 @@ struct State {
 
 impl Hub {
     /// A hub that begins behind `head`.
-    pub fn new(head: Place, generations: Generations, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(head: Place, generations: watch::Receiver<Arc<Generations>>, clock: Arc<dyn Clock>) -> Self {
         let state = State {
             shown: head,
             catching_up: HashMap::new(),
@@ -247,17 +247,18 @@ impl State {
 impl Listener for Hub {
     fn take(&self, deliveries: &[Delivery], head: Place) {
         let now = self.clock.now();
+        let generations = Arc::clone(&self.generations.borrow());
         let mut state = self.state();
         let mut settled = Vec::new();
         for delivery in deliveries {
             for connection in state.catching_up.values() {
-                if connection.tailed(delivery, &self.generations, now) {
+                if connection.tailed(delivery, &generations, now) {
                     settled.push(Arc::clone(connection));
                 }
             }
             let mut connections = 0;
             state.show(delivery, |connection| {
-                connection.tailed(delivery, &self.generations, now);
+                connection.tailed(delivery, &generations, now);
                 connections += 1;
             });
             state.resubscribe(delivery);
@@ -268,6 +269,14 @@ impl Listener for Hub {
         self.moved.notify_waiters();
         for connection in settled {
             self.settle(&connection);
+        }
+    }
+
+    fn begin_anew(&self, head: Place) {
+        self.state().shown = head;
+        self.moved.notify_waiters();
+        for connection in self.connections() {
+            connection.outlet.close(Close::InsufficientState);
         }
     }
 }

@@ -134,6 +134,9 @@ impl Gateway {
         shown: Place,
     ) -> Result<Option<Wanted>, Problem> {
         let (user, session_id, now) = (&connection.user, &connection.session_id, self.clock.now());
+        // Whoever joined the hub before another log was read is sent away; who joined behind its back is told here.
+        let generations = self.feed.generations();
+        let cursor = cursor.and_then(|cursor| generations.of_this_log(cursor));
         let resumed = match cursor {
             Ok(cursor) => {
                 let resumed = self.source.resume(user, session_id, channels.clone(), cursor).await?;
@@ -239,7 +242,7 @@ impl Gateway {
         mut effects: Vec<Effect<Delivery>>,
     ) -> Option<Wanted> {
         loop {
-            let wanted = connection.carry_out(effects, true, self.feed.generations());
+            let wanted = connection.carry_out(effects, true, &self.feed.generations());
             let Some(Wanted::Window { after, upto }) = wanted else { return wanted };
             let records = self.feed.between(after, upto);
             effects = stream.handle(Input::Window { records, upto }, self.clock.now());

@@ -216,4 +216,10 @@ pub trait Tail: Send {
 
     /// The offset of the next record that will be returned.
     fn position(&self) -> u64;
+
+    /// Whether the tail was to begin at a record that the partition did not have when it was opened: who has read that
+    /// record before reads another log now.
+    fn is_ahead(&self) -> bool {
+        false
+    }
 }

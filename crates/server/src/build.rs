@@ -139,7 +139,7 @@ impl Server {
         let words = Words::of(&features, &specs, &commands);
         let keepers = keepers::open(store.clone(), other, &specs, Arc::clone(&clock)).await?;
         let (log, mark, head) = (keepers.log(), keepers.mark()?, keepers.head()?);
-        keepers.start(&roles, &tasks, &stop, random());
+        keepers.start(&roles, &tasks, &stop, random);
         ingest.open(Arc::clone(&log));
         signals.open(Arc::clone(&log));
 
@@ -148,6 +148,9 @@ impl Server {
         let options = FeedOptions::default();
         let feed = Feed::open(store.clone(), Arc::clone(&log), generations, mark, options).await?;
         let feed = Arc::new(feed);
+        if feed.may_change_its_log() {
+            tasks.spawn(Arc::clone(&feed).keep_generations(stop.clone()));
+        }
 
         // 7 push
         let node = presence::node_name(&config);

@@ -98,7 +98,7 @@ impl Keepers {
         roles: &BTreeSet<Role>,
         tasks: &TaskTracker,
         stop: &CancellationToken,
-        random: u64,
+        random: fn() -> u64,
     ) {
         if let Some(embedded) = self.embedded {
             tasks.spawn(embedded.run_retention(EmbeddedLog::RETENTION_PAUSE, stop.clone()));
@@ -109,7 +109,7 @@ impl Keepers {
                 store: self.store.clone(),
                 log: Arc::clone(&self.log),
                 clock: Arc::clone(&self.clock),
-                name: format!("{}-{random:016x}", std::process::id()),
+                name: format!("{}-{:016x}", std::process::id(), random()),
                 // Nobody else can open a file that this process has open.
                 alone: self.store.path().is_some(),
                 options: RelayOptions::default(),
@@ -117,7 +117,8 @@ impl Keepers {
             tasks.spawn(relay.run(stop.clone()));
         }
         if roles.contains(&Role::Consumers) {
-            let projection = Projection { store: self.store.clone(), log: self.log, clock: self.clock };
+            let projection =
+                Projection { store: self.store.clone(), log: self.log, clock: self.clock, random };
             tasks.spawn(projection.run(stop.clone()));
         }
         tasks.spawn(follow(self.store, self.projected, stop.clone()));

@@ -40,7 +40,7 @@ impl Streams<'_> {
     /// Begins to read the feed, and answers the gateway that shows it.
     pub(crate) async fn start(self, tasks: &TaskTracker, stop: &CancellationToken) -> Gateway {
         let hub =
-            Arc::new(Hub::new(self.feed.head(), self.feed.generations().clone(), Arc::clone(&self.clock)));
+            Arc::new(Hub::new(self.feed.head(), self.feed.follow_generations(), Arc::clone(&self.clock)));
         let (reader, listener) = (Arc::clone(&self.feed), Arc::clone(&hub));
         let (clock, stopped) = (Arc::clone(&self.clock), stop.clone());
         tasks.spawn(async move {

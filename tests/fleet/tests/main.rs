@@ -3,5 +3,6 @@
 mod chat;
 mod gateways;
 mod leases;
+mod log;
 mod roles;
 mod world;

@@ -2,6 +2,9 @@
 //!
 //! One more begins whenever the log was created again, restored, or seen to go back. The list is kept with the
 //! database, so a copy of the database from before a generation began does not know it, and says so.
+//!
+//! Places never go back. A log that was made anew counts its offsets from 0; what people joined, muted and confirmed is
+//! known by place, so a generation also says how far its places are ahead of its log's offsets.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +25,28 @@ pub struct Generation {
     pub id: GenerationId,
     /// The place of its first record.
     pub first: Place,
+    /// Places that lie before the log's offset 0: none in the first log.
+    #[serde(default)]
+    pub base: u64,
+}
+
+/// The places of a log that was made anew begin at a multiple of this: readers may have been ahead of the projection, by
+/// which the last place is known, and no place is given twice.
+const STRIDE: u64 = 1_000_000_000;
+
+impl Generation {
+    /// The place of the record at an offset of this generation's log.
+    pub const fn place(self, offset: u64) -> Place {
+        Place(offset.saturating_add(1).saturating_add(self.base))
+    }
+
+    /// The offset of the record at a place; none before the first record.
+    pub const fn offset(self, place: Place) -> Option<u64> {
+        match place.0.checked_sub(self.base) {
+            Some(behind) => behind.checked_sub(1),
+            None => None,
+        }
+    }
 }
 
 /// What the log and the projection still hold.
@@ -77,7 +102,7 @@ pub struct Generations {
 impl Generations {
     /// The generations of a new log.
     pub fn new(id: GenerationId) -> Self {
-        Self { current: Generation { id, first: Place::ORIGIN.next() }, earlier: Vec::new() }
+        Self { current: Generation { id, first: Place::ORIGIN.next(), base: 0 }, earlier: Vec::new() }
     }
 
     /// The list as it was stored, in order; `None` for an empty list or one whose places go back.
@@ -103,9 +128,20 @@ impl Generations {
     ///
     /// Generations that began there or later are forgotten: none of their places holds any more.
     pub fn regenerate(&mut self, id: GenerationId, first: Place) {
+        let base = self.current.base;
+        self.begin(Generation { id, first, base });
+    }
+
+    /// Begins the generation of another log, whose offsets begin at 0 again. `head` is the newest known place.
+    pub fn another_log(&mut self, id: GenerationId, head: Place) {
+        let base = (head.0 / STRIDE + 1) * STRIDE;
+        self.begin(Generation { id, first: Place(base).next(), base });
+    }
+
+    fn begin(&mut self, generation: Generation) {
         self.earlier.push(self.current);
-        self.earlier.retain(|generation| generation.first < first);
-        self.current = Generation { id, first };
+        self.earlier.retain(|earlier| earlier.first < generation.first);
+        self.current = generation;
     }
 
     /// The cursor of a place, for sessions of this narrowing.
@@ -120,18 +156,26 @@ impl Generations {
         own.then_some(cursor.place)
     }
 
+    /// A cursor, if the log that gave it is the one that is read now.
+    pub fn of_this_log(&self, cursor: Cursor) -> Result<Cursor, NotRecovered> {
+        let own = self.iter().find(|generation| generation.id == cursor.generation);
+        let is_ours = own.is_some_and(|own| own.base == self.current.base);
+        if is_ours { Ok(cursor) } else { Err(NotRecovered::OtherGeneration) }
+    }
+
     /// The place from which a session of this narrowing may go on with nothing missing and nothing twice.
     ///
-    /// A cursor of an older generation holds only for places before the next one's first.
+    /// A cursor of an older generation holds only for places before the next one's first, and for none where the log is
+    /// another one since: what was lost with the former nobody knows.
     pub fn resolve(
         &self,
         cursor: &Cursor,
         narrowing: Narrowing,
         log: LogBounds,
     ) -> Result<Place, NotRecovered> {
-        let mut later = self.iter().skip_while(|generation| generation.id != cursor.generation);
+        let mut later = self.iter().skip_while(|generation| generation.id != cursor.generation).skip(1);
         if !planted(Bug::GenerationForgotten) {
-            let _own = later.next().ok_or(NotRecovered::OtherGeneration)?;
+            self.of_this_log(*cursor)?;
             if later.next().is_some_and(|next| next.first <= cursor.place) {
                 return Err(NotRecovered::OtherGeneration);
             }
@@ -183,6 +227,25 @@ mod tests {
         assert_eq!(resolve(at(2, 29)), Err(NotRecovered::OtherGeneration));
         let stored: Vec<Generation> = generations.iter().collect();
         assert_eq!(Generations::from_stored(stored), Some(generations));
+    }
+
+    #[test]
+    fn another_log_counts_from_the_start_and_its_places_go_on_behind_all_that_were_given() {
+        let mut generations = Generations::new(GenerationId(1));
+        assert_eq!(generations.current().place(99), Place(100));
+        assert_eq!(generations.current().offset(Place(100)), Some(99));
+        assert_eq!(generations.current().offset(Place::ORIGIN), None);
+        generations.another_log(GenerationId(2), Place(100));
+        let second = generations.current();
+        assert_eq!((second.place(0), second.offset(second.first)), (second.first, Some(0)));
+        assert_eq!(second.offset(Place(100)), None, "the other log had it");
+        generations.another_log(GenerationId(3), second.first);
+        let third = generations.current();
+        assert!(third.first > second.place(1_000_000) && third.offset(third.first) == Some(0));
+        let log = LogBounds { kept_after: Place::ORIGIN, head: third.first };
+        let resolve = |cursor| generations.resolve(&cursor, Narrowing::NONE, log);
+        assert_eq!(resolve(at(2, second.first.0)), Err(NotRecovered::OtherGeneration));
+        assert_eq!(resolve(at(3, third.first.0)), Ok(third.first));
     }
 
     #[test]

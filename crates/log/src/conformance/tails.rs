@@ -26,6 +26,9 @@ pub async fn a_tail_reads_from_the_earliest_the_latest_or_an_offset(keeper: &dyn
         open(Start::At(6)).await,
     );
     assert_eq!((earliest.position(), latest.position(), at.position(), ahead.position()), (0, 5, 3, 6));
+    let are_ahead = [&earliest, &latest, &at, &ahead].map(|tail| tail.is_ahead());
+    assert_eq!(are_ahead, [false, false, false, true]);
+    assert!(open(Start::At(5)).await.is_ahead() && !open(Start::At(4)).await.is_ahead());
     put(&*log, 0, "5").await;
     put(&*log, 0, "6").await;
     assert_eq!(tailed(&mut *earliest, 3).await, ["0", "1", "2"]);

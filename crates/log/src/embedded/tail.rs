@@ -13,6 +13,7 @@ pub(super) struct EmbeddedTail {
     number: u32,
     head: Head,
     next: u64,
+    is_ahead: bool,
 }
 
 impl EmbeddedTail {
@@ -28,7 +29,8 @@ impl EmbeddedTail {
             Start::At(offset) => offset,
             Start::Earliest => first_offset(&store, number).await?,
         };
-        Ok(Self { store, partition, number, head, next })
+        let is_ahead = matches!(start, Start::At(offset) if offset >= *head.borrow());
+        Ok(Self { store, partition, number, head, next, is_ahead })
     }
 }
 
@@ -68,5 +70,9 @@ impl Tail for EmbeddedTail {
 
     fn position(&self) -> u64 {
         self.next
+    }
+
+    fn is_ahead(&self) -> bool {
+        self.is_ahead
     }
 }

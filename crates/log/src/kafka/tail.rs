@@ -19,6 +19,7 @@ pub(super) struct KafkaTail {
     next: u64,
     // Records before this one were not asked for: a place ahead of the end is waited for.
     from: u64,
+    is_ahead: bool,
 }
 
 impl KafkaTail {
@@ -37,7 +38,8 @@ impl KafkaTail {
         };
         // Kafka takes a place beyond the end for one that was lost, and begins anew.
         let begin = next.min(found);
-        Ok(Self { reader: inner.reader()?, partition, begin: Some(begin), next, from: next })
+        let is_ahead = matches!(start, Start::At(offset) if offset >= found);
+        Ok(Self { reader: inner.reader()?, partition, begin: Some(begin), next, from: next, is_ahead })
     }
 
     /// Takes over a record that was asked for.
@@ -90,5 +92,9 @@ impl Tail for KafkaTail {
 
     fn position(&self) -> u64 {
         self.next
+    }
+
+    fn is_ahead(&self) -> bool {
+        self.is_ahead
     }
 }

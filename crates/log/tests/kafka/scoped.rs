@@ -192,4 +192,8 @@ impl Tail for ScopedTail {
     fn position(&self) -> u64 {
         self.tail.position()
     }
+
+    fn is_ahead(&self) -> bool {
+        self.tail.is_ahead()
+    }
 }
