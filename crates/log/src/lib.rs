@@ -75,6 +75,13 @@ pub enum Start {
     At(u64),
 }
 
+impl Start {
+    /// Whether this is a record that a partition which ends at `end` does not have yet.
+    pub(crate) fn is_ahead_of(self, end: u64) -> bool {
+        matches!(self, Self::At(offset) if offset >= end)
+    }
+}
+
 /// What a member of a group is told when it asks.
 #[derive(Debug)]
 pub enum Polled {
@@ -219,7 +226,5 @@ pub trait Tail: Send {
 
     /// Whether the tail was to begin at a record that the partition did not have when it was opened: who has read that
     /// record before reads another log now.
-    fn is_ahead(&self) -> bool {
-        false
-    }
+    fn is_ahead(&self) -> bool;
 }

@@ -150,7 +150,8 @@ impl MemoryTopic {
             Start::Latest => *head.borrow(),
             Start::At(offset) => offset,
         };
-        Ok(MemoryTail { topic: self, partition, head, next })
+        let is_ahead = start.is_ahead_of(*head.borrow());
+        Ok(MemoryTail { topic: self, partition, head, next, is_ahead })
     }
 
     fn ring(&self, partition: u32) -> Result<&Ring, LogError> {
@@ -193,6 +194,7 @@ pub(super) struct MemoryTail {
     partition: u32,
     head: watch::Receiver<u64>,
     next: u64,
+    is_ahead: bool,
 }
 
 #[async_trait]
@@ -214,6 +216,10 @@ impl Tail for MemoryTail {
 
     fn position(&self) -> u64 {
         self.next
+    }
+
+    fn is_ahead(&self) -> bool {
+        self.is_ahead
     }
 }
 

@@ -29,7 +29,7 @@ impl EmbeddedTail {
             Start::At(offset) => offset,
             Start::Earliest => first_offset(&store, number).await?,
         };
-        let is_ahead = matches!(start, Start::At(offset) if offset >= *head.borrow());
+        let is_ahead = start.is_ahead_of(*head.borrow());
         Ok(Self { store, partition, number, head, next, is_ahead })
     }
 }

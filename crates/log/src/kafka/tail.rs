@@ -38,7 +38,7 @@ impl KafkaTail {
         };
         // Kafka takes a place beyond the end for one that was lost, and begins anew.
         let begin = next.min(found);
-        let is_ahead = matches!(start, Start::At(offset) if offset >= found);
+        let is_ahead = start.is_ahead_of(found);
         Ok(Self { reader: inner.reader()?, partition, begin: Some(begin), next, from: next, is_ahead })
     }
 
