@@ -145,6 +145,7 @@ macro_rules! conformance {
             a_transaction_sees_its_own_writes_and_others_do_not,
             the_next_read_sees_what_was_answered,
             a_statement_says_how_many_rows_it_changed,
+            a_statement_runs_for_many_rows_in_their_order_and_says_what_each_changed,
             parameters_go_by_name_whatever_their_order,
             a_transaction_that_outlives_its_body_is_closed,
             who_holds_a_lock_reads_what_stays_true,

@@ -65,6 +65,18 @@ impl Tx {
         }
     }
 
+    /// Runs a statement once for each of these rows of parameters, in their order; answers how many rows each
+    /// changed. It costs less than one call for each: SQLite prepares once, PostgreSQL is asked all at once.
+    pub async fn execute_all(&self, sql: &'static str, rows: &[Vec<Value>]) -> Result<Vec<u64>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        match &self.running {
+            Running::Sqlite(running) => running.execute_all(sql, rows),
+            Running::Postgres(running) => Box::pin(running.execute_all(sql, rows)).await,
+        }
+    }
+
     /// Runs a query; answers all its rows. The statement must bound them.
     pub async fn query(&self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
         match &self.running {

@@ -163,6 +163,29 @@ pub async fn a_statement_says_how_many_rows_it_changed(keeper: &dyn Keeper) {
     assert_eq!(changed.expect("it is written"), [0, 1, 0, 2]);
 }
 
+/// What a row does, those behind it see; and one that fails lets the transaction fail.
+pub async fn a_statement_runs_for_many_rows_in_their_order_and_says_what_each_changed(keeper: &dyn Keeper) {
+    let store = open(keeper);
+    let changed = store
+        .transact(|tx| async move {
+            let repeated = "INSERT INTO notes (note) VALUES ($1) ON CONFLICT (note) DO NOTHING";
+            let none = tx.execute_all(repeated, &[]).await?;
+            let rows: Vec<_> = [1_i64, 2, 1, 3, 2].iter().map(|note| params![*note].to_vec()).collect();
+            let noted = tx.execute_all(repeated, &rows).await?;
+            Ok::<_, StoreError>((none, noted, tx.changed_rows()))
+        })
+        .await;
+    assert_eq!(changed.expect("it is written"), (Vec::new(), vec![1, 1, 0, 1, 0], 3));
+    let failed = store
+        .transact(|tx| async move {
+            let rows: Vec<_> = [4_i64, 1, 5].iter().map(|note| params![*note].to_vec()).collect();
+            tx.execute_all("INSERT INTO notes (note) VALUES ($1)", &rows).await
+        })
+        .await;
+    assert!(matches!(failed, Err(StoreError::Statement { .. })), "{failed:?}");
+    assert_eq!(notes(&store).await, [1, 2, 3]);
+}
+
 /// `$2` is the second parameter, wherever and how often it stands.
 pub async fn parameters_go_by_name_whatever_their_order(keeper: &dyn Keeper) {
     let store = open(keeper);

@@ -86,6 +86,18 @@ impl Running {
         Ok(changed)
     }
 
+    pub(crate) async fn execute_all(
+        &self,
+        sql: &'static str,
+        rows: &[Vec<Value>],
+    ) -> Result<Vec<u64>, StoreError> {
+        let session = self.session()?;
+        let _in_flight = self.enter();
+        let changed = session.execute_all(sql, rows).await.map_err(|error| self.failed(sql, error))?;
+        self.changed_rows.fetch_add(changed.iter().sum(), Ordering::Relaxed);
+        Ok(changed)
+    }
+
     pub(crate) async fn query(&self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
         let session = self.session()?;
         let _in_flight = self.enter();

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use futures_util::TryStreamExt as _;
+use futures_util::{TryStreamExt as _, future::try_join_all};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::{AsyncMessage, Client, Connection, Error, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -75,6 +75,18 @@ impl Session {
     pub(super) async fn execute(&self, sql: &'static str, params: &[Value]) -> Result<u64, Error> {
         let prepared = self.prepare(sql).await?;
         self.client.execute_raw(&prepared.statement, params.iter().map(Param)).await
+    }
+
+    /// Runs a statement for each of these rows of parameters: all are sent before the first is answered.
+    pub(super) async fn execute_all(
+        &self,
+        sql: &'static str,
+        rows: &[Vec<Value>],
+    ) -> Result<Vec<u64>, Error> {
+        let Prepared { statement, .. } = self.prepare(sql).await?;
+        let all = rows.iter().map(|row| self.client.execute_raw(&statement, row.iter().map(Param)));
+        // The first that fails in their order is the reason; what comes behind it fails because of it.
+        try_join_all(all).await
     }
 
     /// Runs a query; answers its rows, and whether it changed them.

@@ -68,13 +68,33 @@ impl Running {
     }
 
     pub(crate) fn execute(&self, sql: &'static str, params: &[Value]) -> Result<u64, StoreError> {
+        let mut answer = 0;
+        self.run(sql, [params], |changed| answer = changed)?;
+        Ok(answer)
+    }
+
+    pub(crate) fn execute_all(&self, sql: &'static str, rows: &[Vec<Value>]) -> Result<Vec<u64>, StoreError> {
+        let mut all = Vec::with_capacity(rows.len());
+        self.run(sql, rows.iter().map(Vec::as_slice), |changed| all.push(changed))?;
+        Ok(all)
+    }
+
+    /// Runs a statement for each of these rows of parameters, and tells how many rows it changed.
+    fn run<'a>(
+        &self,
+        sql: &'static str,
+        rows: impl IntoIterator<Item = &'a [Value]>,
+        mut tell: impl FnMut(u64),
+    ) -> Result<(), StoreError> {
         self.with(|state| {
             let mut statement = state.connection.prepare_cached(sql).map_err(|source| failed(sql, source))?;
-            bind(&mut statement, params).map_err(|source| failed(sql, source))?;
-            let changed = statement.raw_execute().map_err(|source| failed(sql, source))?;
-            drop(statement);
-            state.changed_rows += changed as u64;
-            Ok(changed as u64)
+            for params in rows {
+                bind(&mut statement, params).map_err(|source| failed(sql, source))?;
+                let changed = statement.raw_execute().map_err(|source| failed(sql, source))? as u64;
+                state.changed_rows += changed;
+                tell(changed);
+            }
+            Ok(())
         })
     }
 
