@@ -1,6 +1,7 @@
 //! The routes of delivery: receipts, inbox, preferences, and the directory beside them.
 
 mod directory;
+mod import;
 mod inbox;
 mod preferences;
 mod receipts;
@@ -48,7 +49,7 @@ pub fn routes(api: DeliveryApi) -> OpenApiRouter {
         .routes(routes!(inbox::read_notification))
         .routes(routes!(inbox::delete_notification))
         .routes(routes!(preferences::get_preferences, preferences::put_preferences))
-        .routes(routes!(directory::list_users, directory::import_users))
+        .routes(routes!(directory::list_users, import::import_users))
         .routes(routes!(directory::get_user, directory::put_user, directory::delete_user))
         .routes(routes!(directory::put_member, directory::delete_member))
         .with_state(api)

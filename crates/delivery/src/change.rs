@@ -4,17 +4,22 @@
 //! the log, and who asked waits until it is in force; one change of a person is on its way at a time, so that the
 //! next is worked out from what this one makes of them.
 
-use std::{future::Future, time::Duration};
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeSet, future::Future, time::Duration};
 
 use tidings_api::{Caller, Code, Problem};
 use tidings_model::{Channel, EventId, Timestamp, UserId};
 use tidings_store::{Appends, Lane, Store, StoreError, Tx, params};
 use tokio::time::{Instant, timeout_at};
 
+use self::plan::Plans;
 use crate::{
-    directory::{self, DirectoryUser},
-    membership::{self, Change},
-    preferences::{self, Preferences, PreferencesChange},
+    directory::{self, DirectoryUser, Listing},
+    membership,
+    preferences::Preferences,
     projection::PROJECTED,
 };
 
@@ -256,128 +261,47 @@ pub async fn put(tx: &Tx, wishes: &[Wish], now: Timestamp) -> Result<Written, Pu
     let in_force = |users| Written { users, on_its_way: None };
     let Some(first) = wishes.first() else { return Ok(in_force(Vec::new())) };
     let event = membership::event_id(&format!("{}/{}", first.user_id, now.millis()))?;
-    let (mut users, mut changes) = (Vec::new(), Vec::new());
-    for wish in wishes {
-        let through_log = tx.appends() == Appends::Outbox;
-        // Before anything of the person is read, so that what is read stays as it is until the change is in force.
-        if through_log && !set_out(tx, &wish.user_id, &event, now).await? {
-            return Err(PutError::Behind);
-        }
-        let (user, change) = plan(tx, wish).await?;
-        users.push(user);
-        match change {
-            Some(change) if through_log => changes.push(change),
-            Some(change) => membership::change_now(tx, &change, now).await?,
-            None if through_log => membership::arrived(tx, &wish.user_id, &event).await?,
-            None => {}
-        }
+    let through_log = tx.appends() == Appends::Outbox;
+    let people = || wishes.iter().map(|wish| &wish.user_id);
+    // Before anything of the people is read, so that what is read stays as it is until the change is in force.
+    if through_log && !set_out(tx, people(), &event, now).await? {
+        return Err(PutError::Behind);
     }
+    let listing = Listing::of(tx, people()).await?;
+    let mut plans = Plans::default();
+    for wish in wishes {
+        plans.add(tx, wish, &listing).await?;
+    }
+    plans.write_at_once(tx).await?;
+    let Plans { users, changes, same, .. } = plans;
+    if !through_log {
+        membership::change_now(tx, &changes, now).await?;
+        return Ok(in_force(users));
+    }
+    membership::arrived(tx, same.iter(), &event).await?;
     let Some(first) = changes.first() else { return Ok(in_force(users)) };
     let user = first.user_id.clone();
     membership::announce(tx, event.clone(), changes, now).await?;
     Ok(Written { users, on_its_way: Some((user, event)) })
 }
 
-/// Notes that a change of a person is on its way. False: another one is.
-async fn set_out(tx: &Tx, user: &UserId, event: &EventId, now: Timestamp) -> Result<bool, StoreError> {
+/// Notes that a change of each of these people is on its way. False: another one is, of one of them.
+async fn set_out(
+    tx: &Tx,
+    users: impl Iterator<Item = &UserId>,
+    event: &EventId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    // In the order of their ids: of two transactions that name the same people, one waits for the other.
+    let users: BTreeSet<&UserId> = users.collect();
+    let rows: Vec<_> =
+        users.iter().map(|user| params![user.as_str(), event.as_str(), now].to_vec()).collect();
     let noted = tx
-        .execute(
+        .execute_all(
             "INSERT INTO directory_changes (user_id, event_id, created_at) VALUES ($1, $2, $3)
              ON CONFLICT (user_id) DO NOTHING",
-            params![user.as_str(), event.as_str(), now],
+            &rows,
         )
         .await?;
-    Ok(noted == 1)
-}
-
-/// What somebody is to be, and what has to change for it; names and the times of tokens change at once.
-async fn plan(tx: &Tx, wish: &Wish) -> Result<(DirectoryUser, Option<Change>), StoreError> {
-    let user = wish.user_id.clone();
-    let row = tx
-        .optional(
-            "SELECT display_name, claimed_at, disabled FROM directory_users WHERE user_id = $1",
-            params![user.as_str()],
-        )
-        .await?;
-    let disabled = row.as_ref().map(|row| row.get::<u32>(2)).transpose()? == Some(1);
-    let known = row.map(|row| Ok::<_, StoreError>((row.get(0)?, row.get(1)?))).transpose()?;
-    let known: Option<(String, Timestamp)> = known;
-    let had = directory::channels_of(tx, &user).await?;
-    let older =
-        matches!((&known, wish.claimed_at), (Some((_, newest)), Some(claimed_at)) if claimed_at < *newest);
-    let channels = if older { had.clone() } else { wish.channels(&had) };
-    let name = wish.display_name.clone().or_else(|| known.as_ref().map(|(name, _)| name.clone()));
-    let display_name = name.unwrap_or_else(|| user.to_string());
-    let planned = DirectoryUser {
-        user_id: user.clone(),
-        display_name: display_name.clone(),
-        channels,
-        disabled: wish.disabled.unwrap_or(disabled),
-    };
-    if wish.gone && known.is_none() {
-        return Ok((planned, None));
-    }
-    let preferences = match &wish.preferences {
-        Some(wished) => PreferencesChange::between(&preferences::of(tx, &user).await?, wished),
-        None => None,
-    };
-    let change = Change {
-        preferences,
-        disabled: wish.disabled.filter(|wished| *wished != disabled),
-        gone: wish.gone,
-        entered_as: known.is_none().then(|| display_name.clone()),
-        joined: planned.channels.iter().filter(|channel| !had.contains(channel)).cloned().collect(),
-        left: had.iter().filter(|channel| !planned.channels.contains(channel)).cloned().collect(),
-        claimed_at: wish.claimed_at.filter(|_| !older),
-        user_id: user.clone(),
-    };
-    let Some((shown_as, newest)) = known else { return Ok((planned, Some(change))) };
-    if shown_as != display_name {
-        tx.execute(
-            "UPDATE directory_users SET display_name = $2 WHERE user_id = $1",
-            params![user.as_str(), display_name],
-        )
-        .await?;
-    }
-    let alters = !change.joined.is_empty()
-        || !change.left.is_empty()
-        || change.preferences.is_some()
-        || change.disabled.is_some()
-        || change.gone;
-    if alters {
-        return Ok((planned, Some(change)));
-    }
-    if let Some(claimed_at) = change.claimed_at.filter(|claimed_at| *claimed_at > newest) {
-        tx.execute(
-            "UPDATE directory_users SET claimed_at = $2 WHERE user_id = $1",
-            params![user.as_str(), claimed_at],
-        )
-        .await?;
-    }
-    Ok((planned, None))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn channels(names: &[&str]) -> Vec<Channel> {
-        names.iter().map(|name| name.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn a_wish_replaces_the_families_it_speaks_of_and_leaves_all_others() {
-        let had = channels(&["role:editor", "group:a", "app:x", "author:bob", "conversation:cnv_1"]);
-        let wish = Wish {
-            roles: Some(channels(&["role:viewer"])),
-            groups: Some(Vec::new()),
-            join: Some(Channel::App("y".to_owned())),
-            leave: Some(Channel::App("x".to_owned())),
-            ..Wish::of("alice".parse().unwrap())
-        };
-        let mut expected = channels(&["role:viewer", "app:y", "author:bob", "conversation:cnv_1"]);
-        expected.sort_unstable();
-        assert_eq!(wish.channels(&had), expected);
-        assert_eq!(Wish { gone: true, ..wish }.channels(&had), []);
-    }
+    Ok(noted.iter().all(|noted| *noted == 1))
 }

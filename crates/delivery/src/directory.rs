@@ -1,9 +1,11 @@
 //! The directory: who there is, and which roles, groups and app channels they have.
 
+use std::collections::{BTreeMap, HashMap};
+
 use tidings_api::{Caller, Standing};
 use tidings_delivery_core as core;
 use tidings_delivery_core::{PersonChange, Place};
-use tidings_model::{Channel, UserId};
+use tidings_model::{Channel, Timestamp, UserId};
 use tidings_store::{StoreError, Tx, params};
 
 use crate::{Person, change::Wish, preferences};
@@ -21,14 +23,80 @@ pub struct DirectoryUser {
     pub disabled: bool,
 }
 
-pub(crate) async fn count(tx: &Tx, channel: &str, by: i64) -> Result<(), StoreError> {
-    tx.execute(
+/// By how many people each channel grows or shrinks with a transaction, by the channel's text form.
+pub(crate) type Counts = BTreeMap<String, i64>;
+
+/// Moves the counts of channels.
+pub(crate) async fn count(tx: &Tx, counts: Counts) -> Result<(), StoreError> {
+    let moved = counts.into_iter().filter(|(_, by)| *by != 0);
+    let rows: Vec<_> = moved.map(|(channel, by)| params![channel, by].to_vec()).collect();
+    tx.execute_all(
         "INSERT INTO channel_counts (channel, members) VALUES ($1, $2)
          ON CONFLICT (channel) DO UPDATE SET members = channel_counts.members + excluded.members",
-        params![channel, by],
+        &rows,
     )
     .await?;
     Ok(())
+}
+
+/// Somebody as their rows say.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) display_name: String,
+    pub(crate) claimed_at: Timestamp,
+    pub(crate) disabled: bool,
+}
+
+/// People as their rows say.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    users: HashMap<String, Listed>,
+    channels: HashMap<String, Vec<Channel>>,
+}
+
+impl Listing {
+    /// Reads the rows of people.
+    pub(crate) async fn of(tx: &Tx, users: impl Iterator<Item = &UserId>) -> Result<Self, StoreError> {
+        let (mut listing, ids) = (Self::default(), ids(users));
+        let rows = tx
+            .query(
+                "SELECT user_id, display_name, claimed_at, disabled
+                 FROM directory_users
+                 WHERE user_id IN (SELECT value FROM json_each($1))",
+                params![&ids],
+            )
+            .await?;
+        for row in &rows {
+            let (display_name, claimed_at) = (row.get(1)?, row.get(2)?);
+            let listed = Listed { display_name, claimed_at, disabled: row.get::<u32>(3)? == 1 };
+            listing.users.insert(row.get(0)?, listed);
+        }
+        let rows = tx
+            .query(
+                "SELECT user_id, channel
+                 FROM directory_members
+                 WHERE user_id IN (SELECT value FROM json_each($1))
+                 ORDER BY user_id, channel",
+                params![&ids],
+            )
+            .await?;
+        for row in &rows {
+            listing.channels.entry(row.get(0)?).or_default().push(row.parse(1)?);
+        }
+        Ok(listing)
+    }
+
+    /// Somebody's row, and their roles, groups and app channels.
+    pub(crate) fn find(&self, user: &UserId) -> (Option<&Listed>, &[Channel]) {
+        let channels = self.channels.get(user.as_str()).map_or(&[][..], Vec::as_slice);
+        (self.users.get(user.as_str()), channels)
+    }
+}
+
+/// The ids of people as a JSON list, for the statements that search by them.
+pub(crate) fn ids<'a>(users: impl Iterator<Item = &'a UserId>) -> String {
+    let ids: Vec<&str> = users.map(UserId::as_str).collect();
+    serde_json::to_string(&ids).unwrap_or_default()
 }
 
 /// The roles, groups and app channels of a person.
@@ -49,13 +117,12 @@ pub async fn person(tx: &Tx, user: &UserId) -> Result<Person, StoreError> {
 
 /// Which of these people the directory does not know.
 pub async fn unknown(tx: &Tx, users: &[UserId]) -> Result<Vec<UserId>, StoreError> {
-    let ids: Vec<&str> = users.iter().map(UserId::as_str).collect();
     let rows = tx
         .query(
             "SELECT value FROM json_each($1)
              WHERE value NOT IN (SELECT user_id FROM directory_users
                                  WHERE user_id IN (SELECT value FROM json_each($1)))",
-            params![serde_json::to_string(&ids).unwrap_or_default()],
+            params![ids(users.iter())],
         )
         .await?;
     rows.iter().map(|row| row.parse(0)).collect()
@@ -120,6 +187,22 @@ pub async fn history(tx: &Tx, user: &UserId) -> Result<core::Person, StoreError>
     }
     preferences::recall(tx, &mut person).await?;
     Ok(person)
+}
+
+/// The place of the newest change of the channels of any of these people.
+pub(crate) async fn newest_change(
+    tx: &Tx,
+    users: impl Iterator<Item = &UserId>,
+) -> Result<Place, StoreError> {
+    let row = tx
+        .one(
+            "SELECT COALESCE(MAX(changed_place), 0)
+             FROM directory_users
+             WHERE user_id IN (SELECT value FROM json_each($1))",
+            params![ids(users)],
+        )
+        .await?;
+    Ok(Place(row.get(0)?))
 }
 
 /// The place of the newest change of a person's channels.

@@ -12,6 +12,8 @@ mod deliver;
 pub mod directory;
 mod feed;
 mod frame;
+#[cfg(test)]
+mod fresh;
 pub mod generations;
 pub mod inbox;
 mod item;

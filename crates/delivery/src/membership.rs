@@ -6,6 +6,10 @@
 //! the projection applies it at its place. What is active on a channel gained is written once more for people who
 //! have a session, late; who has none finds it on connecting.
 
+mod rows;
+
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use tidings_delivery_core::{
     self as core, Moment, PersonChange, Place,
@@ -15,10 +19,10 @@ use tidings_delivery_core::{
 use tidings_model::{Audience, Channel, EventId, Timestamp, UserId};
 use tidings_store::{Appends, StoreError, Tx, params};
 
+use self::rows::apply;
 use crate::{
     Delivery, DeliveryRecord, MEMBERSHIP, MEMBERSHIP_EVENT, backlog, deliver, directory, frame, generations,
-    preferences::{self, PreferencesChange},
-    sessions,
+    preferences::PreferencesChange, sessions,
 };
 
 /// Active messages that one change repeats for a person; what is beyond them is found by paging the inbox.
@@ -74,28 +78,43 @@ pub(crate) struct Changes {
     pub(crate) changes: Vec<Change>,
 }
 
-/// Brings a change into force with this transaction: the log is embedded.
-pub(crate) async fn change_now(tx: &Tx, change: &Change, now: Timestamp) -> Result<(), StoreError> {
-    let sessions = sessions::of(tx, &change.user_id).await?;
-    let place = if sessions.is_empty() {
-        quiet_place(tx, &change.user_id, now).await?
-    } else {
+/// Brings changes into force with this transaction, each of another person: the log is embedded.
+pub(crate) async fn change_now(tx: &Tx, changes: &[Change], now: Timestamp) -> Result<(), StoreError> {
+    let with_sessions = sessions::people(tx, changes.iter().map(|change| &change.user_id)).await?;
+    let (told, quiet): (Vec<&Change>, Vec<&Change>) =
+        changes.iter().partition(|change| with_sessions.contains(&change.user_id));
+    if let Some(first) = quiet.first() {
+        let place = quiet_place(tx, first, &quiet, now).await?;
+        apply(tx, &quiet, Moment { place, time: now }).await?;
+    }
+    for change in told {
         let audience = Audience::of(Channel::User(change.user_id.clone()));
-        write(tx, &change.user_id, audience, vec![change.clone()], now).await?
-    };
-    apply(tx, change, Moment { place, time: now }, &sessions).await
+        let place = write(tx, &change.user_id, audience, vec![change.clone()], now).await?;
+        let at = Moment { place, time: now };
+        apply(tx, &[change], at).await?;
+        owe(tx, change, at).await?;
+    }
+    Ok(())
 }
 
-/// A place for a change that nobody has to be told of: later than the person's last change, and not the place of
-/// a delivery, of which it would be unclear which came first. An import of a million people needs one such place.
-async fn quiet_place(tx: &Tx, user: &UserId, now: Timestamp) -> Result<Place, StoreError> {
+/// A place for changes that nobody has to be told of: later than the last change of any of these people, and not the
+/// place of a delivery, of which it would be unclear which came first. An import of a million people needs one such
+/// place.
+async fn quiet_place(
+    tx: &Tx,
+    first: &Change,
+    quiet: &[&Change],
+    now: Timestamp,
+) -> Result<Place, StoreError> {
     let head = deliver::head(tx).await?;
     let row = tx.one("SELECT COALESCE(MAX(place), 0) FROM delivery_records", params![]).await?;
     let delivered = Place(row.get(0)?);
-    if delivered < head && directory::changed_place(tx, user).await? < head {
+    // Who is entered by this was never changed before.
+    let listed = quiet.iter().filter(|change| change.entered_as.is_none()).map(|change| &change.user_id);
+    if delivered < head && directory::newest_change(tx, listed).await? < head {
         return Ok(head);
     }
-    write(tx, user, Audience::default(), Vec::new(), now).await
+    write(tx, &first.user_id, Audience::default(), Vec::new(), now).await
 }
 
 async fn write(
@@ -126,13 +145,14 @@ pub(crate) async fn announce(
     Ok(())
 }
 
-/// Forgets that a change of a person was on its way.
-pub(crate) async fn arrived(tx: &Tx, user: &UserId, event: &EventId) -> Result<(), StoreError> {
-    tx.execute(
-        "DELETE FROM directory_changes WHERE user_id = $1 AND event_id = $2",
-        params![user.as_str(), event.as_str()],
-    )
-    .await?;
+/// Forgets that a change of each of these people was on its way.
+pub(crate) async fn arrived(
+    tx: &Tx,
+    users: impl Iterator<Item = &UserId>,
+    event: &EventId,
+) -> Result<(), StoreError> {
+    let rows: Vec<_> = users.map(|user| params![user.as_str(), event.as_str()].to_vec()).collect();
+    tx.execute_all("DELETE FROM directory_changes WHERE user_id = $1 AND event_id = $2", &rows).await?;
     Ok(())
 }
 
@@ -161,54 +181,26 @@ pub(crate) async fn arrive(
 ) -> Result<(), StoreError> {
     let Some(data) = &record.data else { return Ok(()) };
     let Changes { changes } = serde_json::from_str(data.get()).unwrap_or_default();
-    for change in &changes {
+    let users: BTreeSet<&UserId> = changes.iter().map(|change| &change.user_id).collect();
+    for user in &users {
         // A session that opens meanwhile sees all of the change, or none and is told of it.
-        directory::hold(tx, &change.user_id).await?;
-        let sessions = sessions::of(tx, &change.user_id).await?;
-        apply(tx, change, Moment { place, time: now }, &sessions).await?;
-        arrived(tx, &change.user_id, &record.event_id).await?;
+        directory::hold(tx, user).await?;
     }
-    Ok(())
+    let at = Moment { place, time: now };
+    apply(tx, &changes.iter().collect::<Vec<_>>(), at).await?;
+    let with_sessions = sessions::people(tx, users.iter().copied()).await?;
+    for change in changes.iter().filter(|change| with_sessions.contains(&change.user_id)) {
+        owe(tx, change, at).await?;
+    }
+    arrived(tx, users.into_iter(), &record.event_id).await
 }
 
-/// Applies a change at its place.
-async fn apply(tx: &Tx, change: &Change, at: Moment, sessions: &[Session]) -> Result<(), StoreError> {
-    let user = &change.user_id;
-    if let Some(name) = &change.entered_as {
-        let entered = tx
-            .execute(
-                "INSERT INTO directory_users (user_id, display_name, joined_place, changed_place, created_at)
-                 VALUES ($1, $2, $3, $3, $4)
-                 ON CONFLICT (user_id) DO NOTHING",
-                params![user.as_str(), name, at.place.0, at.time],
-            )
-            .await?;
-        if entered == 1 {
-            directory::count(tx, "all", 1).await?;
-        }
-    }
-    for channel in &change.joined {
-        join(tx, user, channel, at.place).await?;
-    }
-    for channel in &change.left {
-        leave(tx, user, channel, at.place).await?;
-    }
-    tx.execute(
-        "UPDATE directory_users
-         SET changed_place = $2, claimed_at = COALESCE($3, claimed_at), disabled = COALESCE($4, disabled)
-         WHERE user_id = $1",
-        params![user.as_str(), at.place.0, change.claimed_at, change.disabled.map(u32::from)],
-    )
-    .await?;
+/// Repeats what a change brings to somebody who has sessions.
+async fn owe(tx: &Tx, change: &Change, at: Moment) -> Result<(), StoreError> {
     if change.gone {
-        return forget(tx, user, at.place).await;
-    }
-    if let Some(preferences) = &change.preferences {
-        preferences::apply(tx, user, preferences, at).await?;
-    }
-    if sessions.is_empty() {
         return Ok(());
     }
+    let user = &change.user_id;
     let mut active = Vec::new();
     let generation = generations::current(tx).await?;
     for channel in &change.joined {
@@ -217,28 +209,7 @@ async fn apply(tx: &Tx, change: &Change, at: Moment, sessions: &[Session]) -> Re
     if change.preferences.as_ref().is_some_and(PreferencesChange::frees) {
         active.extend(unconfirmed(tx, generation, user, at.place).await?);
     }
-    offer(tx, user, active, sessions, at).await
-}
-
-/// Takes somebody out of the directory. What they received stays counted: they left after it.
-async fn forget(tx: &Tx, user: &UserId, at: Place) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT INTO directory_former (user_id, channel, joined_place, left_place)
-         SELECT user_id, 'all', joined_place, $2 FROM directory_users WHERE user_id = $1
-         ON CONFLICT DO NOTHING",
-        params![user.as_str(), at.0],
-    )
-    .await?;
-    let gone = tx.execute("DELETE FROM directory_users WHERE user_id = $1", params![user.as_str()]).await?;
-    if gone == 1 {
-        directory::count(tx, "all", -1).await?;
-    }
-    for statement in
-        ["DELETE FROM sessions WHERE user_id = $1", "DELETE FROM directory_preferences WHERE user_id = $1"]
-    {
-        tx.execute(statement, params![user.as_str()]).await?;
-    }
-    Ok(())
+    offer(tx, user, active, &sessions::of(tx, user).await?, at).await
 }
 
 /// Says once more to somebody what was withheld from them and is not any more: their quiet hours are over.
@@ -259,36 +230,6 @@ async fn unconfirmed(
     upto: Place,
 ) -> Result<Vec<Delivery>, StoreError> {
     backlog::unconfirmed(tx, generation, user, (Place::ORIGIN, upto), WITHHELD_MAX).await
-}
-
-async fn join(tx: &Tx, user: &UserId, channel: &Channel, at: Place) -> Result<(), StoreError> {
-    let joined = tx
-        .execute(
-            "INSERT INTO directory_members (channel, user_id, joined_place) VALUES ($1, $2, $3)
-             ON CONFLICT (channel, user_id) DO NOTHING",
-            params![channel.to_string(), user.as_str(), at.0],
-        )
-        .await?;
-    if joined == 1 { directory::count(tx, &channel.to_string(), 1).await } else { Ok(()) }
-}
-
-async fn leave(tx: &Tx, user: &UserId, channel: &Channel, at: Place) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT INTO directory_former (user_id, channel, joined_place, left_place)
-         SELECT user_id, channel, joined_place, $3
-         FROM directory_members
-         WHERE channel = $1 AND user_id = $2
-         ON CONFLICT DO NOTHING",
-        params![channel.to_string(), user.as_str(), at.0],
-    )
-    .await?;
-    let left = tx
-        .execute(
-            "DELETE FROM directory_members WHERE channel = $1 AND user_id = $2",
-            params![channel.to_string(), user.as_str()],
-        )
-        .await?;
-    if left == 1 { directory::count(tx, &channel.to_string(), -1).await } else { Ok(()) }
 }
 
 /// Repeats, late, what of these active messages the person is owed by now.

@@ -153,12 +153,10 @@ async fn people(tx: &Tx, now: Timestamp) -> Result<u64, StoreError> {
 mod tests {
     use serde_json::value::RawValue;
     use tidings_delivery_core::GenerationId;
-    use tidings_log::Log as _;
-    use tidings_model::{Audience, Channel, SystemClock};
-    use tidings_store::StoreOptions;
+    use tidings_model::{Audience, Channel};
 
     use super::*;
-    use crate::{Item, backlog, deliver, receipts};
+    use crate::{Item, backlog, deliver, fresh, receipts};
 
     const DAY: Duration = Duration::from_hours(24);
 
@@ -194,12 +192,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn what_is_over_its_time_goes_and_what_is_active_stays_however_old_it_is() {
         let folder = tempfile::tempdir().unwrap();
-        let mut options = StoreOptions::at(folder.path().join("t.db"));
-        options.migrations = crate::MIGRATIONS.to_vec();
-        let store = Store::open(&options).unwrap();
-        let clock = std::sync::Arc::new(SystemClock);
-        let log = tidings_log::EmbeddedLog::new(store.clone(), clock);
-        log.ensure_topics(&[(&crate::DELIVERIES_TOPIC).into()]).await.unwrap();
+        let store = fresh::store(folder.path()).await;
         let said = Timestamp(1_000_000);
         let alice = "alice".parse().unwrap();
         let messages = [

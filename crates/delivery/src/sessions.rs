@@ -176,6 +176,20 @@ pub async fn of(tx: &Tx, user: &UserId) -> Result<Vec<Session>, StoreError> {
     Ok(devices(tx, user).await?.iter().map(|device| device.row.session().clone()).collect())
 }
 
+/// Who of these people has a session.
+pub(crate) async fn people(
+    tx: &Tx,
+    users: impl Iterator<Item = &UserId>,
+) -> Result<BTreeSet<UserId>, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT DISTINCT user_id FROM sessions WHERE user_id IN (SELECT value FROM json_each($1))",
+            params![directory::ids(users)],
+        )
+        .await?;
+    rows.iter().map(|row| row.parse(0)).collect()
+}
+
 /// A device of a person.
 #[derive(Clone, Debug)]
 pub struct Device {

@@ -1,24 +1,19 @@
 //! `/directory/users`, `/channels/{name}/members/{user}`: who there is, and who listens to what.
 
-use std::collections::HashSet;
-
 use axum::{
     Json,
-    extract::{Path, Request, State},
+    extract::{Path, State},
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use tidings_api::{
-    Caller, Code, FailedLines, Lines, Page, PageQuery, Params, Problem, RawBody, Scope, Segment, encode_page,
-};
+use tidings_api::{Caller, Page, PageQuery, Params, Problem, RawBody, Scope, Segment, encode_page};
 use tidings_model::{Channel, UserId};
 use tidings_store::Lane;
-use tokio::task::JoinSet;
 use utoipa::{IntoParams, ToSchema};
 
 use super::DeliveryApi;
 use crate::{
-    change::{self, ChangeError, Wish},
+    change::{self, Wish},
     directory::{self, DirectoryUser},
 };
 
@@ -26,15 +21,8 @@ use crate::{
 const LIST: &str = "directory";
 /// The most bytes of one person.
 const BODY_BYTES: usize = 64 << 10;
-/// People that one transaction enters.
-const SLICE: usize = 100;
-/// Bytes of their names, roles, groups and channels that one transaction enters, or one person more: it is one record of
-/// the log.
-const SLICE_BYTES: usize = 128 << 10;
-/// Transactions of one import on their way at once: they share commits, and the waits for what comes back from the log.
-const AT_ONCE: usize = 8;
 /// The most roles, groups or app channels of one person.
-const MAX_CHANNELS: usize = 200;
+pub(super) const MAX_CHANNELS: usize = 200;
 /// The longest name that is shown, in bytes.
 const NAME_BYTES: usize = 256;
 
@@ -43,35 +31,13 @@ const NAME_BYTES: usize = 256;
 #[serde(deny_unknown_fields)]
 pub(super) struct PutUser {
     /// How they are shown; their id where nobody said it.
-    display_name: Option<String>,
-    roles: Option<Vec<String>>,
-    groups: Option<Vec<String>>,
+    pub(super) display_name: Option<String>,
+    pub(super) roles: Option<Vec<String>>,
+    pub(super) groups: Option<Vec<String>>,
     /// Names of app channels.
-    channels: Option<Vec<String>>,
+    pub(super) channels: Option<Vec<String>>,
     /// Whether they may come in no more: their streams end, and their tokens hold no longer here.
-    disabled: Option<bool>,
-}
-
-/// A line of an import.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ImportLine {
-    #[schema(value_type = String, example = "alice")]
-    user_id: UserId,
-    display_name: Option<String>,
-    roles: Option<Vec<String>>,
-    groups: Option<Vec<String>>,
-    channels: Option<Vec<String>>,
-    disabled: Option<bool>,
-}
-
-/// What became of an import.
-#[derive(Debug, Default, Serialize, ToSchema)]
-pub(super) struct Imported {
-    /// Lines that were taken.
-    accepted: u64,
-    #[serde(flatten)]
-    failed: FailedLines,
+    pub(super) disabled: Option<bool>,
 }
 
 /// Somebody of the directory.
@@ -127,126 +93,8 @@ pub(super) async fn list_users(
     Ok(Json(Page { items: users.into_iter().map(UserBody::from).collect(), next_cursor }))
 }
 
-/// Enter many people, one a line, however many they are.
-#[utoipa::path(
-    put, path = "/api/v1/directory/users", tag = "directory", security(("token" = ["directory:write"])),
-    request_body(content = ImportLine, content_type = "application/x-ndjson", description = "one person a line"),
-    responses((status = 200, body = Imported, description = "what was taken, and what was not"))
-)]
-pub(super) async fn import_users(
-    State(api): State<DeliveryApi>,
-    caller: Caller,
-    request: Request,
-) -> Result<Json<Imported>, Problem> {
-    caller.require(Scope::DirectoryWrite)?;
-    let mut lines = Lines::of(request)?;
-    let mut import = Import {
-        api,
-        imported: Imported::default(),
-        slice: Slice::default(),
-        on_their_way: HashSet::new(),
-        sent: JoinSet::new(),
-    };
-    while let Some((line, said)) = lines.next::<ImportLine>().await? {
-        import.take(line, said).await?;
-    }
-    import.send();
-    import.await_all().await?;
-    Ok(Json(import.imported))
-}
-
-/// An import on its way: it holds a line and some slices, never the body.
-struct Import {
-    api: DeliveryApi,
-    imported: Imported,
-    slice: Slice,
-    // The people of all slices whose transactions run; each answers whom it entered.
-    on_their_way: HashSet<UserId>,
-    sent: JoinSet<Result<Vec<DirectoryUser>, ChangeError>>,
-}
-
-/// People that one transaction is to enter.
-#[derive(Default)]
-struct Slice {
-    people: HashSet<UserId>,
-    wishes: Vec<Wish>,
-    bytes: usize,
-}
-
-impl Import {
-    async fn take(&mut self, line: u64, said: Result<ImportLine, Problem>) -> Result<(), Problem> {
-        let checked = said.and_then(|said| {
-            let ImportLine { user_id, display_name, roles, groups, channels, disabled } = said;
-            let user = PutUser { display_name, roles, groups, channels, disabled };
-            user.check().map(|()| (user_id, user))
-        });
-        match checked {
-            Ok((user_id, user)) => {
-                // Somebody who comes twice: the second line is said of what the first made of them.
-                if self.slice.people.contains(&user_id) {
-                    self.send();
-                }
-                if self.on_their_way.contains(&user_id) {
-                    self.await_all().await?;
-                }
-                self.slice.push(user.wish(user_id));
-            }
-            Err(problem) => self.imported.failed.note(line, &problem),
-        }
-        if self.slice.is_full() {
-            self.send();
-        }
-        while self.sent.len() >= AT_ONCE {
-            self.await_one().await?;
-        }
-        Ok(())
-    }
-
-    /// Lets the slice's transaction run.
-    fn send(&mut self) {
-        let Slice { people, wishes, bytes: _ } = std::mem::take(&mut self.slice);
-        if wishes.is_empty() {
-            return;
-        }
-        let (store, now) = (self.api.store.clone(), self.api.clock.now());
-        self.on_their_way.extend(people);
-        self.sent.spawn(async move { change::change(&store, Lane::Bulk, wishes, now).await });
-    }
-
-    async fn await_all(&mut self) -> Result<(), Problem> {
-        while !self.sent.is_empty() {
-            self.await_one().await?;
-        }
-        Ok(())
-    }
-
-    async fn await_one(&mut self) -> Result<(), Problem> {
-        let Some(ended) = self.sent.join_next().await else { return Ok(()) };
-        let entered = ended.map_err(|_ended| Problem::new(Code::Unavailable, "the server is stopping"))??;
-        for user in &entered {
-            self.on_their_way.remove(&user.user_id);
-        }
-        self.imported.accepted += entered.len() as u64;
-        Ok(())
-    }
-}
-
-impl Slice {
-    fn push(&mut self, wish: Wish) {
-        let channels = [&wish.roles, &wish.groups, &wish.apps].into_iter().flatten().flatten();
-        let names = wish.user_id.as_str().len() + wish.display_name.as_ref().map_or(0, String::len);
-        self.bytes += names + channels.map(|channel| channel.name().len()).sum::<usize>();
-        self.people.insert(wish.user_id.clone());
-        self.wishes.push(wish);
-    }
-
-    fn is_full(&self) -> bool {
-        self.wishes.len() >= SLICE || self.bytes >= SLICE_BYTES
-    }
-}
-
 impl PutUser {
-    fn check(&self) -> Result<(), Problem> {
+    pub(super) fn check(&self) -> Result<(), Problem> {
         if self.display_name.as_ref().is_some_and(|name| name.len() > NAME_BYTES) {
             return Err(Problem::field("/display_name", format!("at most {NAME_BYTES} bytes")));
         }
@@ -266,7 +114,7 @@ impl PutUser {
         Ok(())
     }
 
-    fn wish(self, user_id: UserId) -> Wish {
+    pub(super) fn wish(self, user_id: UserId) -> Wish {
         let of = |names: Option<Vec<String>>, channel: fn(String) -> Channel| {
             names.map(|names| names.into_iter().map(channel).collect())
         };
