@@ -110,6 +110,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "0010_base",
         sqlite: include_str!("../migrations/sqlite/0010_base.sql"),
     },
+    Migration {
+        owner: "delivery",
+        name: "0011_listed",
+        sqlite: include_str!("../migrations/sqlite/0011_listed.sql"),
+    },
 ];
 
 /// The delivery log, by the name features know it by.

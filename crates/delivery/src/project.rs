@@ -3,7 +3,7 @@
 //! Where the log is embedded this happens in the transaction that appends the record; where a relay fills the log,
 //! in the projection's, when the record comes back with its place.
 
-use tidings_delivery_core::{End, Place};
+use tidings_delivery_core::{End, Place, verdict};
 use tidings_model::{Channel, Kind, Timestamp};
 use tidings_store::{StoreError, Tx, params};
 
@@ -37,6 +37,8 @@ pub(crate) async fn project(
     .await?;
     // What is repeated late for one person stands in their inbox already.
     let listed = record.kind == Kind::Message && record.first.is_none();
+    let listed_until =
+        record.expires_at.filter(|_| verdict::is_for_whoever_listens(&record.facts(place, None)));
     for channel in &record.audience.any {
         tx.execute(
             "INSERT INTO delivery_channels (channel, place) VALUES ($1, $2) ON CONFLICT DO NOTHING",
@@ -46,9 +48,10 @@ pub(crate) async fn project(
         // Chat has its own lists.
         if listed && !matches!(channel, Channel::Conversation(_)) {
             tx.execute(
-                "INSERT INTO inbox_places (channel, priority, place, item_id) VALUES ($1, $2, $3, $4)
+                "INSERT INTO inbox_places (channel, priority, place, item_id, listed_until)
+                 VALUES ($1, $2, $3, $4, $5)
                  ON CONFLICT DO NOTHING",
-                params![channel.to_string(), record.priority as u32, place.0, &record.subject],
+                params![channel.to_string(), record.priority as u32, place.0, &record.subject, listed_until],
             )
             .await?;
         }

@@ -151,6 +151,18 @@ pub(crate) const fn withheld(reason: Withheld, until: Until) -> Verdict {
     Verdict::Withheld { reason, until }
 }
 
+/// Whether a message is offered to everybody who listens to its channel when it is judged later, as long as it lasts, in
+/// quiet hours or not: nobody is excepted, joining late is no reason, and there is no category to mute.
+pub fn is_for_whoever_listens(record: &DeliveryRecord) -> bool {
+    let audience = record.first_audience();
+    record.kind == Kind::Message
+        && matches!(audience.any.as_slice(), [channel] if brings_active(channel))
+        && audience.none.is_empty()
+        && record.late_joiners
+        && record.category.is_none()
+        && record.removal.is_none()
+}
+
 fn not_addressed(person: &Person, record: &DeliveryRecord, at: Moment, later: bool) -> Option<NotAddressed> {
     if record.kind == Kind::Signal && at.place != record.place {
         return Some(NotAddressed::Offline);
@@ -278,6 +290,48 @@ mod tests {
         assert_eq!(reason(&ann, &other), "offered");
         assert_eq!(reason(&ann, &DeliveryRecord { priority: Priority::Urgent, ..to("all", 6) }), "offered");
         assert_eq!(reason(&ann, &DeliveryRecord { kind: Kind::Change, ..to("all", 6) }), "offered");
+    }
+
+    #[test]
+    fn what_is_for_whoever_listens_is_withheld_from_none_of_them_but_by_its_end_and_quiet_hours() {
+        let quiet = QuietHours::new("00:00", "00:10", "UTC").unwrap();
+        let muted = PersonChange::Muted("news".to_owned());
+        let ann = ann(&[
+            (1, joined("all")),
+            (3, joined("group:a")),
+            (6, left("group:a")),
+            (9, joined("group:a")),
+            (9, joined("author:bob")),
+            (9, muted),
+            (9, PersonChange::QuietHours(Some(quiet))),
+        ]);
+        let mut several = to("group:a", 4);
+        several.audience.any.push(Channel::All);
+        let mut excepting = to("all", 4);
+        excepting.audience.none.push("group:a".parse().unwrap());
+        let plain = |channel, place| DeliveryRecord { category: None, ..to(channel, place) };
+        let (own, all, group) = (plain("user:ann", 2), plain("all", 2), plain("group:a", 7));
+        let punctual = DeliveryRecord { late_joiners: false, ..plain("group:a", 7) };
+        let repeated = DeliveryRecord {
+            said_to: Some(several.audience.clone()),
+            first: Place(1),
+            ..plain("user:ann", 4)
+        };
+        let author = plain("author:bob", 4);
+        let named = to("all", 4);
+        let change = DeliveryRecord { kind: Kind::Change, ..plain("all", 4) };
+        for record in [several, excepting, punctual, repeated, author, named, change] {
+            assert!(!is_for_whoever_listens(&record), "{record:?}");
+        }
+        let later = |time| Moment { place: Place(10), time: Timestamp(time) };
+        for record in [own, all, group] {
+            assert!(is_for_whoever_listens(&record), "{record:?}");
+            assert_eq!(verdict(&ann, &record, later(660_000)), Verdict::Offered);
+            let until = Until::At(Timestamp(600_000));
+            assert_eq!(verdict(&ann, &record, later(0)), withheld(Withheld::QuietHours, until));
+            let over = DeliveryRecord { expires_at: Some(Timestamp(660_000)), ..record };
+            assert_eq!(verdict(&ann, &over, later(660_000)).reason(), Some("expired"));
+        }
     }
 
     #[test]
