@@ -1,7 +1,12 @@
 //! People who are named one by one: in the broadcast itself, or in a list that was put before.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeSeed, IgnoredAny, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
 use tidings::{
     model::{ListId, Timestamp, UserId},
     store::{StoreError, Tx, params},
@@ -16,6 +21,113 @@ pub(crate) struct List {
     pub(crate) name: ListName,
     pub(crate) people: u64,
     pub(crate) created_at: Timestamp,
+}
+
+/// Whom a broadcast is for, as far as one look goes.
+#[derive(Debug)]
+pub(crate) enum Whom {
+    /// Whom the channels of this target name.
+    Channels(Target),
+    /// The next people, who are named one by one.
+    Named(Vec<UserId>),
+}
+
+impl Whom {
+    /// Reads it from a target's row: people after one of them, at most `limit`. Of the thousands whom a target may name
+    /// only these become ids, as this is asked once for each slice of them.
+    pub(crate) async fn of(
+        tx: &Tx,
+        target: &str,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Self, StoreError> {
+        let wrong = |_cause| StoreError::Row { column: 0, found: "another text", wanted: "a target" };
+        let Selected { kind, ids } = serde_json::from_str(target).map_err(wrong)?;
+        if let Some(ids) = ids.filter(|_| kind == SELECTED) {
+            let mut ids_of = serde_json::Deserializer::from_str(ids.get());
+            return Next { after, limit }.deserialize(&mut ids_of).map(Self::Named).map_err(wrong);
+        }
+        let target: Target = serde_json::from_str(target).map_err(wrong)?;
+        match &target {
+            Target::List { .. } => Ok(Self::Named(named(tx, &target, after, limit).await?)),
+            Target::All
+            | Target::Role { .. }
+            | Target::Group { .. }
+            | Target::Selected { .. }
+            | Target::Custom { .. } => Ok(Self::Channels(target)),
+        }
+    }
+}
+
+/// The word of a target that names people itself.
+const SELECTED: &str = "selected";
+
+/// A target whose people are not read yet.
+#[derive(Deserialize)]
+struct Selected<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(borrow)]
+    ids: Option<&'a RawValue>,
+}
+
+/// Reads, of a sorted list of ids, the next ones after one of them.
+struct Next<'a> {
+    after: Option<&'a UserId>,
+    limit: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Next<'_> {
+    type Value = Vec<UserId>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Next<'_> {
+    type Value = Vec<UserId>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the ids of people")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut next = Vec::with_capacity(self.limit);
+        while next.len() < self.limit
+            && let Some(found) = list.next_element_seed(Behind(self.after))?
+        {
+            next.extend(found);
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(next)
+    }
+}
+
+/// An id that comes after another one; none where it does not.
+struct Behind<'a>(Option<&'a UserId>);
+
+impl<'de> DeserializeSeed<'de> for Behind<'_> {
+    type Value = Option<UserId>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Behind<'_> {
+    type Value = Option<UserId>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the id of a person")
+    }
+
+    fn visit_str<E: de::Error>(self, id: &str) -> Result<Self::Value, E> {
+        if self.0.is_some_and(|after| id <= after.as_str()) {
+            return Ok(None);
+        }
+        id.parse().map(Some).map_err(E::custom)
+    }
 }
 
 /// People whom a target names, by id, after one of them; nobody where channels name them.
@@ -185,4 +297,36 @@ pub(crate) async fn sweep(tx: &Tx, before: Timestamp, rows: usize) -> Result<boo
         tx.execute("DELETE FROM audience_lists WHERE list_id = $1", params![&id]).await?;
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(target: &Target, after: Option<&str>, limit: usize) -> Vec<String> {
+        let text = serde_json::to_string(target).unwrap();
+        let Selected { kind, ids } = serde_json::from_str(&text).unwrap();
+        assert_eq!(kind, SELECTED);
+        let after: Option<UserId> = after.map(|after| after.parse().unwrap());
+        let mut ids = serde_json::Deserializer::from_str(ids.unwrap().get());
+        let next = Next { after: after.as_ref(), limit }.deserialize(&mut ids).unwrap();
+        next.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn people_are_read_slice_by_slice_whatever_their_ids_are_written_with() {
+        let ids = ["a\"b", "a\\b", "zoë", "plain", "Plain", "日本"];
+        let target = Target::Selected { ids: ids.iter().map(|id| id.parse().unwrap()).collect() };
+        let mut sorted = ids.map(str::to_owned).to_vec();
+        sorted.sort_unstable();
+        assert_eq!(next(&target, None, 10), sorted);
+        assert_eq!(next(&target, None, 2), sorted[..2]);
+        for (at, id) in sorted.iter().enumerate() {
+            assert_eq!(
+                next(&target, Some(id), 3),
+                sorted[at + 1..].iter().take(3).cloned().collect::<Vec<_>>()
+            );
+        }
+        assert_eq!(next(&target, Some("a"), 1), sorted[1..2], "somebody who is not in it");
+    }
 }

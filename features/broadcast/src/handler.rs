@@ -16,13 +16,13 @@ use tidings::{
 };
 
 use crate::{
-    audience,
+    audience::Whom,
     events::{
         self, Cause, EventAudience, EventType, GROUP_TOPIC, LIFECYCLE_TOPIC, LifecycleEvent,
         MessageDeliveryEvent, SELECTED_TOPIC, Step,
     },
     failures::{self, Behind},
-    model::{Broadcast, Target},
+    model::Saying,
     spoken::{self, BroadcastCreated, BroadcastRemoved},
     store,
 };
@@ -59,7 +59,7 @@ impl Handler for Lifecycle {
     async fn handle(&self, record: &Record, tx: &Tx) -> Result<(), HandlerError> {
         let event: LifecycleEvent = decode(record)?;
         store::keep(tx, event.broadcast_id).await?;
-        let Some(broadcast) = store::find(tx, event.broadcast_id).await? else {
+        let Some(broadcast) = store::find_said(tx, event.broadcast_id).await? else {
             return Err(HandlerError::reject(format!("no broadcast {}", event.broadcast_id)));
         };
         let event_type = match event.step {
@@ -74,13 +74,12 @@ impl Handler for Lifecycle {
             return Ok(());
         }
         failures::heal(tx, broadcast.id, record).await?;
-        match &broadcast.target {
-            Target::Selected { .. } | Target::List { .. } => {
-                let slice = audience::named(tx, &broadcast.target, event.after.as_ref(), SLICE).await?;
-                self.expand(tx, record, &broadcast, event_type, &slice).await
-            }
-            Target::All | Target::Role { .. } | Target::Group { .. } | Target::Custom { .. } => {
-                let value = self.delivery_event(&broadcast, event_type, None, &record.event_id());
+        match store::whom(tx, broadcast.id, event.after.as_ref(), SLICE).await? {
+            Whom::Named(slice) => self.expand(tx, record, &broadcast, event_type, &slice).await,
+            Whom::Channels(target) => {
+                let audience = EventAudience::of(&target);
+                let to = (audience, None);
+                let value = self.delivery_event(&broadcast, event_type, to, &record.event_id());
                 let event = events::event(
                     Cause::of(self.ids.event(), record),
                     GROUP_TOPIC,
@@ -135,14 +134,14 @@ impl Lifecycle {
         &self,
         tx: &Tx,
         record: &Record,
-        broadcast: &Broadcast,
+        broadcast: &Saying,
         event_type: EventType,
         slice: &[UserId],
     ) -> Result<(), HandlerError> {
         let now = self.clock.now();
         let event_of = |user: &UserId| {
             let id = self.ids.event();
-            let value = self.delivery_event(broadcast, event_type, Some(user.clone()), &id);
+            let value = self.delivery_event(broadcast, event_type, (None, Some(user.clone())), &id);
             let key = user.to_string();
             events::event(Cause::of(id, record), SELECTED_TOPIC, "MessageDeliveryEvent", key, &value, now)
         };
@@ -174,16 +173,16 @@ impl Lifecycle {
 
     fn delivery_event(
         &self,
-        broadcast: &Broadcast,
+        broadcast: &Saying,
         event_type: EventType,
-        user_id: Option<UserId>,
+        (audience, user_id): (Option<EventAudience>, Option<UserId>),
         correlation: &EventId,
     ) -> MessageDeliveryEvent {
         MessageDeliveryEvent {
             event_id: Some(self.ids.event()),
             broadcast_id: broadcast.id.to_string(),
             user_id,
-            audience: EventAudience::of(&broadcast.target),
+            audience,
             event_type,
             timestamp: Some(self.clock.now()),
             message: broadcast.said.content.clone(),

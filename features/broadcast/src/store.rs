@@ -2,11 +2,12 @@
 
 use tidings::{
     delivery::{End, Reach, end_item, receipts},
-    model::{BroadcastId, Timestamp},
+    model::{BroadcastId, Timestamp, UserId},
     store::{Row, StoreError, Tx, params},
 };
 
 use crate::{
+    audience::Whom,
     events::{self, Cause, LIFECYCLE_TOPIC, LifecycleEvent, Step},
     failures::Failures,
     model::{Broadcast, Saying, Stats, Status, Target},
@@ -125,6 +126,18 @@ pub(crate) async fn find_said(tx: &Tx, id: BroadcastId) -> Result<Option<Saying>
         })
     };
     row.as_ref().map(saying).transpose()
+}
+
+/// Whom a broadcast is for: people who are named one by one after one of them, at most `limit`.
+pub(crate) async fn whom(
+    tx: &Tx,
+    id: BroadcastId,
+    after: Option<&UserId>,
+    limit: usize,
+) -> Result<Whom, StoreError> {
+    let row =
+        tx.one("SELECT target FROM broadcasts WHERE broadcast_id = $1", params![id.to_string()]).await?;
+    Whom::of(tx, &row.get::<String>(0)?, after, limit).await
 }
 
 /// Newest first; `before` is the last id of the page before.
