@@ -1,7 +1,6 @@
-//! What of a broadcast lies in dead letters: who is behind it counts as failed, until it is sent through again.
+//! What of a broadcast lies in dead letters: who is behind it counts as failed, until it is handled after all.
 
 use tidings::{
-    consumer::headers,
     model::{BroadcastId, Record, Timestamp, UserId},
     store::{StoreError, Tx, params},
 };
@@ -49,17 +48,20 @@ pub(crate) async fn note(
     Ok(())
 }
 
-/// A record that was sent through again is handled: nobody is behind it any more, and the broadcast lives.
+/// A record is handled: if it was given up before, nobody is behind it any more, and the broadcast lives. Who brought it
+/// back does not matter: a redrive says so in the record, another tool that copies it does not, and a redrive behind that
+/// is a repeat, which nobody handles.
 pub(crate) async fn heal(tx: &Tx, broadcast: BroadcastId, record: &Record) -> Result<(), StoreError> {
-    if !headers::is_late(record) {
+    let id = broadcast.to_string();
+    let healed = tx
+        .execute(
+            "DELETE FROM broadcast_failures WHERE broadcast_id = $1 AND event_id = $2",
+            params![&id, record.event_id().as_str()],
+        )
+        .await?;
+    if healed == 0 {
         return Ok(());
     }
-    let id = broadcast.to_string();
-    tx.execute(
-        "DELETE FROM broadcast_failures WHERE broadcast_id = $1 AND event_id = $2",
-        params![&id, record.event_id().as_str()],
-    )
-    .await?;
     let left = tx
         .optional(
             "SELECT 1 FROM broadcast_failures WHERE broadcast_id = $1 AND user_id IS NULL LIMIT 1",

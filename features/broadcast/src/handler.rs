@@ -292,7 +292,9 @@ async fn deliver_event(
         if !broadcast.status.is_live() {
             return Ok(());
         }
-        failures::heal(tx, broadcast.id, record).await?;
+        if broadcast.has_failures {
+            failures::heal(tx, broadcast.id, record).await?;
+        }
     }
     let expires_at =
         known.as_ref().map_or_else(|| time.plus(crate::api::DEFAULT_LIFE), |broadcast| broadcast.expires_at);

@@ -175,6 +175,8 @@ pub(crate) struct Saying {
     pub(crate) fire_and_forget: bool,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
+    /// Whether a record of it was given up and not handled since.
+    pub(crate) has_failures: bool,
 }
 
 /// What a broadcast adds up to.

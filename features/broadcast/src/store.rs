@@ -105,10 +105,12 @@ pub(crate) async fn find(tx: &Tx, id: BroadcastId) -> Result<Option<Broadcast>, 
 pub(crate) async fn find_said(tx: &Tx, id: BroadcastId) -> Result<Option<Saying>, StoreError> {
     let row = tx
         .optional(
-            "SELECT broadcast_id, status, sender_id, said, priority, created_at, expires_at, late_joiners,
-                    fire_and_forget
-             FROM broadcasts
-             WHERE broadcast_id = $1",
+            "SELECT b.broadcast_id, b.status, b.sender_id, b.said, b.priority, b.created_at, b.expires_at,
+                    b.late_joiners, b.fire_and_forget,
+                    CAST(CASE WHEN EXISTS (SELECT 1 FROM broadcast_failures f WHERE f.broadcast_id = b.broadcast_id)
+                              THEN 1 ELSE 0 END AS BIGINT)
+             FROM broadcasts b
+             WHERE b.broadcast_id = $1",
             params![id.to_string()],
         )
         .await?;
@@ -123,6 +125,7 @@ pub(crate) async fn find_said(tx: &Tx, id: BroadcastId) -> Result<Option<Saying>
             expires_at: row.get(6)?,
             late_joiners: row.get::<u32>(7)? == 1,
             fire_and_forget: row.get::<u32>(8)? == 1,
+            has_failures: row.get::<u32>(9)? == 1,
         })
     };
     row.as_ref().map(saying).transpose()
