@@ -30,6 +30,8 @@ pub struct Demands {
     pub cuts_allowed: bool,
     /// Times that a part was away and came back, at least.
     pub away: u64,
+    /// Questions that were asked while it was, at least.
+    pub asked: u64,
     /// Whose the numbers of a key are.
     pub numbers: Numbers,
     /// Times that somebody was told how far others came, at least.
@@ -46,6 +48,7 @@ impl Demands {
         repeats_allowed: true,
         cuts_allowed: true,
         away: 0,
+        asked: 0,
         numbers: Numbers::Senders,
         standings: 0,
     };
@@ -133,9 +136,12 @@ pub(super) fn void(tally: &Tally, demands: &Demands) -> Vec<String> {
     if tally.reconnects < demands.reconnects {
         void.push(format!("{} reconnects, at least {} are needed", tally.reconnects, demands.reconnects));
     }
-    if tally.back < demands.away || tally.asked < demands.away {
+    if tally.back < demands.away || tally.asked < demands.asked {
         let (asked, back) = (tally.asked, tally.back);
-        void.push(format!("{asked} questions and {back} returns, at least {} are needed", demands.away));
+        void.push(format!(
+            "{asked} questions and {back} returns, at least {} and {} are needed",
+            demands.asked, demands.away
+        ));
     }
     if tally.standings < demands.standings {
         let (found, needed) = (tally.standings, demands.standings);

@@ -58,7 +58,8 @@ async fn both(name: &'static str, broker: How, database: How) {
     let mut load = fleet.load(SHAPE).await;
     away(&fleet, &load, Part::Broker, broker).await;
     away(&fleet, &load, Part::Database, database).await;
-    let demands = Demands { faults: 2, reconnects: 0, cuts_allowed: false, away: 2, ..Demands::HONEST };
+    let demands =
+        Demands { faults: 2, reconnects: 0, cuts_allowed: false, away: 2, asked: 2, ..Demands::HONEST };
     let judgement = fleet.judge(&mut load, &demands).await;
     assert!(judgement.holds(), "{judgement}");
     let wrong = statistics::wrong_counts(load.field(), 200).await;
