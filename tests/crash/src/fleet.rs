@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+
 use crate::{
     judge::{Demands, Judgement},
     load::{Load, Shape},
@@ -16,6 +18,11 @@ const READY: Duration = Duration::from_mins(3);
 pub const AWAY: Duration = Duration::from_secs(3);
 /// How soon messages must be taken, whatever was broken before.
 const TAKEN: Duration = Duration::from_mins(5);
+/// How soon what passes through everything must go on, whatever was broken before: groups wait for the session of a node
+/// that was killed.
+const PASSED: Duration = Duration::from_mins(2);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(20);
 /// How long a node is frozen: longer than a group's session.
 const OWNED: Duration = Duration::from_secs(12);
 /// What nodes behind the first are called.
@@ -98,6 +105,18 @@ impl Fleet {
         }
     }
 
+    /// Waits until a number grows: `what` is what passes through everything then.
+    pub async fn passes(&self, what: &str, number: impl Fn() -> u64) {
+        let (before, until) = (number(), Instant::now() + PASSED);
+        while number() == before {
+            if Instant::now() >= until {
+                self.run.keep();
+                panic!("no {what} within {PASSED:?}");
+            }
+            sleep(LOOK).await;
+        }
+    }
+
     /// Kills a node in the middle of whatever it does, and starts it again.
     pub async fn kill_node(&mut self, load: &Load, at: usize) {
         load.fault(format!("node {at} is killed"));
@@ -109,7 +128,7 @@ impl Fleet {
     pub async fn freeze_node(&mut self, load: &Load, at: usize) {
         load.fault(format!("node {at} is frozen"));
         self.run.node(at).freeze().expect("the server can be stopped");
-        tokio::time::sleep(OWNED).await;
+        sleep(OWNED).await;
         self.run.node(at).thaw().expect("the server goes on");
     }
 
@@ -117,23 +136,31 @@ impl Fleet {
     pub async fn kill_broker(&self, load: &Load, node: usize) {
         load.fault(format!("broker {node} is killed"));
         self.parts.kill_broker(node);
-        tokio::time::sleep(AWAY).await;
+        sleep(AWAY).await;
         self.parts.restart_broker(node);
     }
 
     /// Whether requests reach the brokers and their answers are lost. Only behind proxies.
     pub fn answers_are_lost(&self, lost: bool) {
+        self.for_each_proxy(if lost { Proxy::lose_answers } else { Proxy::mend });
+    }
+
+    /// Loses what the brokers answer to those who write, until answers are no longer lost: records go on being read, so that
+    /// there is always one on its way whose writer will not know that it was written.
+    pub fn acknowledgements_are_lost(&self) {
+        self.for_each_proxy(Proxy::lose_acknowledgements);
+    }
+
+    fn for_each_proxy(&self, told: fn(&Proxy)) {
         assert!(!self.proxies.is_empty(), "the brokers send their clients to proxies");
-        for proxy in &self.proxies {
-            if lost { proxy.lose_answers() } else { proxy.mend() }
-        }
+        self.proxies.iter().for_each(told);
     }
 
     /// Loses the brokers' answers for a while, then cuts the connections that lost some.
     pub async fn lose_answers(&self, load: &Load, length: Duration) {
         load.fault("answers of the brokers are lost");
         self.answers_are_lost(true);
-        tokio::time::sleep(length).await;
+        sleep(length).await;
         self.answers_are_lost(false);
     }
 
@@ -146,7 +173,7 @@ impl Fleet {
     pub async fn kill_database(&self, load: &Load) {
         load.fault("the database is killed");
         self.parts.kill_database();
-        tokio::time::sleep(AWAY).await;
+        sleep(AWAY).await;
         self.parts.restart_database();
     }
 

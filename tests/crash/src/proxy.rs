@@ -1,11 +1,12 @@
 //! A proxy between the servers and a broker. On demand it lets requests pass and loses their answers: what was asked for
-//! is done, and who asked for it cannot know.
+//! is done, and who asked for it cannot know. It may do so to those alone who write, so that others go on reading, and
+//! cause what is to be written.
 
 use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -26,7 +27,43 @@ const CHUNK: usize = 16 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answers {
     Pass,
+    /// On connections that write.
+    AcknowledgementsAreLost,
     AreLost,
+}
+
+/// What a broker is asked first of all that it is asked to write: the key of `Produce`.
+const PRODUCE: [u8; 2] = [0, 0];
+
+/// Finds out of the bytes of requests whether some of them write. A request is its length in four bytes, its key in two, and
+/// the rest of it.
+#[derive(Debug, Default)]
+struct Requests {
+    // Of the one that began last: its first bytes, and how many are to come behind them.
+    head: Vec<u8>,
+    rest: usize,
+}
+
+impl Requests {
+    /// Takes what passes. Answers whether a request that writes began in it.
+    fn pass(&mut self, mut bytes: &[u8]) -> bool {
+        let mut writes = false;
+        while !bytes.is_empty() {
+            let inside = self.rest.min(bytes.len());
+            (_, bytes) = bytes.split_at(inside);
+            self.rest -= inside;
+            let Some((byte, others)) = bytes.split_first() else { break };
+            bytes = others;
+            self.head.push(*byte);
+            if let Ok([a, b, c, d, key @ ..]) = <[u8; 6]>::try_from(self.head.as_slice()) {
+                writes |= key == PRODUCE;
+                let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+                self.rest = length.saturating_sub(key.len());
+                self.head.clear();
+            }
+        }
+        writes
+    }
 }
 
 /// A proxy; it ends with this.
@@ -61,6 +98,11 @@ impl Proxy {
         self.answers.send_replace(Answers::AreLost);
     }
 
+    /// The same on the connections that write, and on no others.
+    pub fn lose_acknowledgements(&self) {
+        self.answers.send_replace(Answers::AcknowledgementsAreLost);
+    }
+
     /// Answers pass again, and connections that lost some are cut: nobody could make sense of what follows.
     pub fn mend(&self) {
         self.answers.send_replace(Answers::Pass);
@@ -86,22 +128,32 @@ async fn connection(
         return;
     }
     let ((from_client, to_client), (from_broker, to_broker)) = (client.into_split(), broker.into_split());
+    let writes = AtomicBool::new(false);
     // However it ends, both ends see it.
     tokio::select! {
-        _ = requests(from_client, to_broker) => {}
-        _ = replies(from_broker, to_client, answers, &lost) => {}
+        _ = requests(from_client, to_broker, &writes) => {}
+        _ = replies(from_broker, to_client, answers, (&writes, &lost)) => {}
     }
 }
 
-async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> io::Result<()> {
-    tokio::io::copy(&mut from, &mut to).await.map(drop)
+async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, writes: &AtomicBool) -> io::Result<()> {
+    let (mut chunk, mut requests) = (vec![0; CHUNK], Requests::default());
+    loop {
+        let count = from.read(&mut chunk).await?;
+        let Some(bytes) = chunk.get(..count).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
+        // Known before the broker can answer it.
+        if requests.pass(bytes) {
+            writes.store(true, Ordering::SeqCst);
+        }
+        to.write_all(bytes).await?;
+    }
 }
 
 async fn replies(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut answers: watch::Receiver<Answers>,
-    lost: &AtomicU64,
+    (writes, lost): (&AtomicBool, &AtomicU64),
 ) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK];
     let mut has_lost = false;
@@ -112,11 +164,16 @@ async fn replies(
             count = from.read(&mut chunk) => count?,
         };
         let Some(bytes) = chunk.get(..count).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
-        if *answers.borrow() == Answers::Pass && !has_lost {
-            to.write_all(bytes).await?;
-        } else {
-            has_lost = true;
+        let loses = match *answers.borrow() {
+            Answers::Pass => false,
+            Answers::AcknowledgementsAreLost => writes.load(Ordering::SeqCst),
+            Answers::AreLost => true,
+        };
+        has_lost |= loses;
+        if has_lost {
             lost.fetch_add(count as u64, Ordering::Relaxed);
+        } else {
+            to.write_all(bytes).await?;
         }
     }
 }
@@ -141,6 +198,21 @@ mod tests {
             }
         });
         (address, tasks)
+    }
+
+    #[test]
+    fn a_request_that_writes_is_known_however_its_bytes_come() {
+        let request = |key: [u8; 2], rest: &[u8]| {
+            let length = u32::try_from(key.len() + rest.len()).unwrap();
+            [&length.to_be_bytes(), key.as_slice(), rest].concat()
+        };
+        let reads = [request([0, 3], &[0; 9]), request([0, 1], b"")].concat();
+        let writes = request(PRODUCE, &[7; 5]);
+        for size in 1..=reads.len() {
+            let mut requests = Requests::default();
+            assert!(!reads.chunks(size).any(|bytes| requests.pass(bytes)), "{size}");
+            assert!(writes.chunks(size).any(|bytes| requests.pass(bytes)), "{size}");
+        }
     }
 
     #[tokio::test]
