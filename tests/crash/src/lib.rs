@@ -31,3 +31,4 @@ pub mod stalled;
 pub mod statistics;
 pub mod talk;
 pub mod torture;
+pub mod webhook;

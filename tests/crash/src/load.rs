@@ -49,7 +49,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub struct Shape {
     /// People who listen.
     pub people: usize,
-    /// Devices of each.
+    /// Devices of each; none where nobody listens.
     pub devices: usize,
     /// Messages a second, of all senders.
     pub rate: u32,
@@ -112,7 +112,8 @@ impl Load {
             }
             tokio::time::sleep(LOOK).await;
         }
-        if shape.people >= CROWD {
+        // Who never connects is known by no other way.
+        if shape.people >= CROWD || shape.devices == 0 {
             import(&field).await?;
         }
         field.talk = shape.about.begin(&field).await?;
@@ -159,7 +160,8 @@ impl Load {
             let name = format!("{}-s{number}", self.field.name);
             let sender = Sender {
                 pause,
-                patient: self.field.talk.keeps_keys() && number % 5 == 0,
+                // Where nobody listens there is no sight to wait for.
+                patient: self.field.talk.keeps_keys() && self.shape.devices > 0 && number % 5 == 0,
                 ..self.sender(name)
             };
             self.senders.spawn(sender.run(self.stop_senders.subscribe(), random.u64(..)));

@@ -7,10 +7,15 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use tidings_client::Client;
+use tidings_model::{Clock, SystemClock, Timestamp};
 
 use crate::letters::Desk;
 
@@ -24,6 +29,16 @@ const LOOK: Duration = Duration::from_millis(10);
 /// `TIME_WAIT` and `LISTEN`, as the kernel's table writes them: no peer, or none that costs anything.
 const WITHOUT_BUFFERS: [&str; 2] = ["06", "0A"];
 
+/// The clock of a server that leaps from life to life.
+#[derive(Clone, Debug)]
+pub struct LeapingClock(Arc<AtomicU64>);
+
+impl Clock for LeapingClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now().plus(Duration::from_secs(self.0.load(Ordering::SeqCst)))
+    }
+}
+
 /// A server that can be killed.
 #[derive(Debug)]
 pub struct Server {
@@ -34,6 +49,9 @@ pub struct Server {
     admin: SocketAddr,
     settings: Vec<(&'static str, String)>,
     child: Option<Child>,
+    /// How long each life begins after the last one ended, by its own clock, beside the time that really passes.
+    pub leap: Duration,
+    ahead: Arc<AtomicU64>,
     /// How soon it must answer after its start.
     pub patience: Duration,
 }
@@ -55,6 +73,8 @@ impl Server {
             admin: free_address(),
             settings,
             child: None,
+            leap: Duration::ZERO,
+            ahead: Arc::default(),
             patience: READY,
         }
     }
@@ -84,9 +104,15 @@ impl Server {
         self.folder.join(format!("{}.log", self.name))
     }
 
+    /// What its clock shows, and goes on showing while it is away.
+    pub fn clock(&self) -> LeapingClock {
+        LeapingClock(Arc::clone(&self.ahead))
+    }
+
     /// Starts it, with a planted fault if one is named.
     pub fn start(&mut self, planted: Option<&str>) -> io::Result<()> {
         assert!(self.child.is_none(), "the last life is over");
+        let ahead = self.ahead.fetch_add(self.leap.as_secs(), Ordering::SeqCst) + self.leap.as_secs();
         let log = OpenOptions::new().create(true).append(true).open(self.log())?;
         let mut command = Command::new(&self.binary);
         command
@@ -101,6 +127,7 @@ impl Server {
             // The load is the test.
             .env("TIDINGS_LIMITS__REQUESTS_PER_SECOND", "100000")
             .env("TIDINGS_LIMITS__BROADCASTS_PER_MINUTE", "6000000")
+            .env("TIDINGS_TESTING__AHEAD_SECS", ahead.to_string())
             .envs(self.settings.iter().map(|(name, value)| (*name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

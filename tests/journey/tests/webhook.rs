@@ -2,15 +2,14 @@
 
 #[cfg(feature = "planted-bugs")]
 mod planted;
-mod receiver;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use receiver::{Call, Receiver, Says, secret};
 use serde_json::{Value, json};
 use tidings_model::{Clock as _, ManualClock, SystemClock};
 use tidings_store::params;
 use tidings_testkit::{TestApp, eventually};
+use tidings_tests_receiver::{Call, Receiver, Says, secret};
 
 /// A server that calls a receiver a minute after something was said.
 struct World {
@@ -110,6 +109,14 @@ impl World {
         .await;
     }
 
+    /// The calls, once there are so many.
+    async fn calls(&self, wanted: usize) -> Vec<Call> {
+        eventually("the endpoint is called", || async {
+            Some(self.receiver.received()).filter(|calls| calls.len() >= wanted)
+        })
+        .await
+    }
+
     async fn dead_letters(&self, wanted: usize) -> Vec<Value> {
         let operator = self.app.operator();
         eventually("there are dead letters", || async {
@@ -188,7 +195,7 @@ async fn quiet_hours_are_told_and_nobody_is_called_for_twice() {
     drop(alice.device("phone").await);
     world.say("Good night", json!({ "type": "selected", "ids": ["alice"] })).await;
     world.pass().await;
-    let call = world.receiver.calls(1).await.remove(0);
+    let call = world.calls(1).await.remove(0);
     assert!(call.body["data"]["quiet_until"].is_string(), "{}", call.body);
 
     // Not quiet any more: her device gets it late, by a record of its own.
@@ -199,7 +206,7 @@ async fn quiet_hours_are_told_and_nobody_is_called_for_twice() {
     eventually("it is late", || async { world.count(late).await.filter(|records| *records == 2) }).await;
     world.say("Good morning", json!({ "type": "selected", "ids": ["alice"] })).await;
     world.pass().await;
-    let calls = world.receiver.calls(2).await;
+    let calls = world.calls(2).await;
     let said: Vec<&Value> = calls.iter().map(|call| &call.body["data"]["content"]).collect();
     assert_eq!(said, ["Good night", "Good morning"]);
 }
@@ -231,7 +238,7 @@ async fn an_endpoint_that_fails_is_called_again_with_the_same_id_and_one_that_is
     let world = World::start(&[Says::Status(500)]).await;
     world.say("Once more", json!({ "type": "selected", "ids": ["alice"] })).await;
     world.pass().await;
-    let calls = world.receiver.calls(2).await;
+    let calls = world.calls(2).await;
     assert_eq!(calls[0].id, calls[1].id);
     assert_eq!(calls[0].body, calls[1].body);
 
@@ -257,7 +264,7 @@ async fn one_call_that_gets_no_answer_keeps_back_no_other() {
     let people = ["alice", "bob", "carol"];
     world.say("Slow", json!({ "type": "selected", "ids": people })).await;
     world.pass().await;
-    let calls = world.receiver.calls(4).await;
+    let calls = world.calls(4).await;
     assert_eq!(users(&calls), BTreeSet::from(people));
     assert!(calls[1..3].iter().all(|call| call.user != calls[0].user), "the others did not wait");
     assert_eq!(calls[3].id, calls[0].id, "it was called again");
@@ -270,7 +277,7 @@ async fn what_is_owed_is_called_for_after_a_restart() {
     let mut world = World::at(receiver, &url, "127.0.0.0/8", vec![1; 20]).await;
     world.say("Found, and not taken", json!({ "type": "selected", "ids": ["alice"] })).await;
     world.pass().await;
-    world.receiver.calls(1).await;
+    world.calls(1).await;
     world.say("Not yet looked for", json!({ "type": "selected", "ids": ["bob"] })).await;
     world.app.stop().await;
     let before = world.receiver.received().len();

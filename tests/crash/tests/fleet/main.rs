@@ -8,3 +8,4 @@ mod killed;
 mod nodes;
 mod poison;
 mod redrive;
+mod webhook;

@@ -1,0 +1,74 @@
+//! The webhook of a server that is killed beside it: who leaves a message is called for, at least once and by one id; who
+//! confirmed it in time is not, and nobody is called for what was not said to them.
+
+use std::time::Duration;
+
+use tidings_tests_crash::{
+    load::Load,
+    run::Run,
+    webhook::{self, Confirming, Hook, LEAP},
+};
+use tokio::time::{Instant, sleep};
+
+/// Messages a second.
+const RATE: u32 = 20;
+/// Where else the server ends, and among how many passes of the point one is chosen: beside a call that nobody heard, and
+/// beside one of which nobody knows that it was heard.
+const POINTS: [(&str, u64); 2] = [("before_call", 30), ("after_call", 30)];
+/// How soon a bug must show.
+const SHOWN: Duration = Duration::from_secs(30);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A server that calls, a load around it of which nobody hears, and people who confirm.
+async fn begin(name: &'static str) -> (Run, Hook, Load, Confirming) {
+    let hook = Hook::start(fastrand::u64(..)).await;
+    let mut run = Run::new(name, &hook.settings());
+    run.server.leap = LEAP;
+    run.start(None).await;
+    let mut load = run.load(webhook::shape(run.settings.rate_or(RATE))).await;
+    load.send();
+    let confirming = Confirming::start(load.shared(), &run.server.clock());
+    (run, hook, load, confirming)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes half a minute; scripts/crash runs it"]
+async fn a_server_that_is_killed_anywhere_calls_for_each_message_that_was_left_and_for_no_other() {
+    let (mut run, hook, mut load, confirming) = begin("webhook").await;
+    let times = if run.settings.long { 30 } else { 6 };
+    run.kill(&load, times, None).await;
+    for point in POINTS {
+        run.end_at(&load, point, None).await;
+    }
+    let wrong = hook.judge(&mut run, &mut load, &confirming).await;
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// Bugs, each in a life of its own, and what they are seen by.
+const BUGS: [(&str, &str); 3] = [
+    ("webhook_passed_over", "was never called for"),
+    ("webhook_calls_all", "had confirmed in time"),
+    ("webhook_id_anew", "webhook-ids"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes half a minute; scripts/crash runs it"]
+async fn a_message_passed_over_a_call_for_what_was_confirmed_and_another_id_turn_the_judge_red() {
+    let (mut run, hook, mut load, confirming) = begin("webhook-planted").await;
+    for (bug, told) in BUGS {
+        run.kill(&load, 1, Some(bug)).await;
+        let until = Instant::now() + SHOWN;
+        let shows = || {
+            let wrong = webhook::wrong_calls(load.field(), &hook.calls(), &confirming);
+            wrong.expect("the history can be read").iter().any(|wrong| wrong.contains(told))
+        };
+        while !shows() && Instant::now() < until {
+            sleep(LOOK).await;
+        }
+    }
+    let wrong = hook.judge(&mut run, &mut load, &confirming).await;
+    for (bug, told) in BUGS {
+        assert!(wrong.iter().any(|wrong| wrong.contains(told)), "{bug} was not noticed: {wrong:?}");
+    }
+}
