@@ -115,6 +115,15 @@ impl Tx {
         }
     }
 
+    /// Lets its statements find rows by indexes alone, wherever one leads to them. PostgreSQL keeps a statement's plan,
+    /// and one that was made while a table was empty reads all of it when it is full. SQLite plans by indexes anyway.
+    pub async fn by_index(&self) -> Result<(), StoreError> {
+        match &self.running {
+            Running::Sqlite(_) => Ok(()),
+            Running::Postgres(running) => Box::pin(running.by_index()).await,
+        }
+    }
+
     /// How many rows it has changed so far; 0 once its body has ended.
     pub fn changed_rows(&self) -> u64 {
         match &self.running {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tidings_store::{
-    Migration, Store, StoreError, StoreHealth, StoreOptions,
+    Migration, Store, StoreError, StoreHealth, StoreOptions, Tx,
     conformance::{FreshDatabase, NO_POSTGRES, NOTES},
     params,
 };
@@ -112,6 +112,28 @@ async fn text_is_ordered_by_its_bytes_whatever_the_database_was_made_with() {
         .unwrap();
     let texts: Vec<String> = ordered.iter().map(|row| row.get(0).unwrap()).collect();
     assert_eq!(texts, ["A", "B", "a", "b"]);
+}
+
+#[tokio::test]
+async fn who_asks_for_it_finds_a_row_by_its_index_though_the_table_was_small_when_it_was_planned() {
+    async fn plan(tx: &Tx) -> Result<String, StoreError> {
+        let row = tx.one("EXPLAIN SELECT holder FROM outbox_shards WHERE shard = 1", params![]).await?;
+        row.get(0)
+    }
+    let Some(database) = database() else { return };
+    let store = open(&database.url(), &[]).expect("it opens");
+    for _transaction in 0..2 {
+        let plans = store.transact(|tx| async move {
+            // From now on the planner knows that there are four rows.
+            tx.execute("ANALYZE outbox_shards", params![]).await?;
+            let before = plan(&tx).await?;
+            tx.by_index().await?;
+            Ok::<_, StoreError>((before, plan(&tx).await?))
+        });
+        let (before, after) = plans.await.expect("it is planned");
+        assert!(before.starts_with("Seq Scan"), "nobody asked yet, or it outlived its transaction: {before}");
+        assert!(after.starts_with("Index Scan"), "{after}");
+    }
 }
 
 #[tokio::test]

@@ -119,6 +119,14 @@ impl Running {
         self.query(sql, params![format!("{what}/{name}")]).await.map(drop)
     }
 
+    /// Plans by indexes, to the end of the transaction.
+    pub(crate) async fn by_index(&self) -> Result<(), StoreError> {
+        let sql =
+            "SELECT set_config('enable_seqscan', 'off', TRUE), set_config('enable_hashjoin', 'off', TRUE),
+                          set_config('enable_mergejoin', 'off', TRUE)";
+        self.query(sql, params![]).await.map(drop)
+    }
+
     pub(crate) fn changed_rows(&self) -> u64 {
         let runs = self.session.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         if runs { self.changed_rows.load(Ordering::Relaxed) } else { 0 }
