@@ -203,18 +203,19 @@ impl Relay {
         self.turn(lease, pipeline, 0).await?.ok_or(Trouble::Lost)?;
         self.send_again(lease, pipeline).await?;
         let mut wakes = self.store.wakes(OUTBOX);
+        let mut more = false;
         loop {
             // Before the look, so that what comes during the look is looked at once more.
             wakes.mark_unchanged();
-            let waiting = self.waits(lease.shard).await?;
+            let waiting = more || self.waits(lease.shard).await?;
             let now = Instant::now();
             if waiting || pipeline.marks_due(self.options.mark_after).is_some_and(|due| due <= now) {
                 let limit = if waiting { self.options.batch_rows } else { 0 };
-                let numbered = self.turn(lease, pipeline, limit).await?.ok_or(Trouble::Lost)?;
-                for range in &numbered {
-                    self.send(lease, pipeline, range).await?;
-                }
-                if !numbered.is_empty() {
+                let given = self.turn(lease, pipeline, limit).await?.ok_or(Trouble::Lost)?;
+                self.send(lease, pipeline, &given.ranges).await?;
+                // A turn that was full has left something, most likely.
+                more = waiting && given.rows == limit;
+                if given.rows > 0 {
                     continue;
                 }
             }
@@ -244,15 +245,20 @@ impl Relay {
         }
     }
 
-    async fn send(&self, lease: &Lease, pipeline: &mut Pipeline, range: &turn::Range) -> Result<(), Trouble> {
-        let mut next = range.first;
-        while next <= range.last {
-            let page = self.numbered_in(lease.shard, range, next).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            next = last.seq + last.count();
-            for row in page {
+    /// Sends what a turn numbered, some ranges at once.
+    async fn send(
+        &self,
+        lease: &Lease,
+        pipeline: &mut Pipeline,
+        ranges: &[turn::Range],
+    ) -> Result<(), Trouble> {
+        let mut left = ranges;
+        while !left.is_empty() {
+            let (page, rest) = left.split_at(turn::page(left));
+            for row in self.numbered_in(lease.shard, page).await? {
                 pipeline.send(row).await?;
             }
+            left = rest;
         }
         Ok(())
     }
@@ -263,7 +269,7 @@ impl Relay {
         lease: &Lease,
         pipeline: &mut Pipeline,
         limit: usize,
-    ) -> Result<Option<Vec<turn::Range>>, Trouble> {
+    ) -> Result<Option<turn::Given>, Trouble> {
         let (marks, lease, until) = (pipeline.marks(), lease.clone(), self.until());
         let done = marks.clone();
         let numbered = self

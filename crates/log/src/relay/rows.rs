@@ -1,5 +1,6 @@
 //! Rows that have their numbers: read without holding anything, and set aside where they cannot be published.
 
+use futures_util::future::try_join_all;
 use tidings_store::{Row, StoreError, Tx, WaitingRecord, params, unpack_row};
 
 use super::{Relay, turn::Range};
@@ -25,10 +26,6 @@ pub(super) struct Numbered {
 }
 
 impl Numbered {
-    pub(super) fn count(&self) -> u64 {
-        self.records.len() as u64
-    }
-
     /// Why a record is sent empty; none for one that is sent as it is.
     pub(super) fn why_empty(&self, at: usize) -> Option<&str> {
         let lines = self.set_aside.as_deref()?.lines();
@@ -49,6 +46,14 @@ pub(super) struct After {
 impl After {
     pub(super) fn row(row: &Numbered) -> Self {
         Self { topic: row.topic.clone(), partition: row.partition, seq: row.seq }
+    }
+
+    fn before(range: &Range) -> Self {
+        Self { seq: range.first.saturating_sub(1), ..Self::last(range) }
+    }
+
+    fn last(range: &Range) -> Self {
+        Self { topic: range.topic.clone(), partition: range.partition, seq: range.last }
     }
 
     /// Behind all rows: no name of a topic has a letter that sorts behind this one.
@@ -99,26 +104,40 @@ impl Relay {
     ) -> Result<Vec<Numbered>, StoreError> {
         let after = after.clone();
         self.store
-            .read(move |tx| async move { page(&tx, shard.into(), &after, &After::all(), PAGE).await })
+            .read(move |tx| async move {
+                tx.by_index().await?;
+                page(&tx, shard.into(), &after, &After::all(), PAGE).await
+            })
             .await
     }
 
-    /// A page of a range, from a number on.
+    /// The rows of ranges, which are few, in the order of their numbers. Those that are gone were acknowledged.
     pub(super) async fn numbered_in(
         &self,
         shard: u32,
-        range: &Range,
-        from: u64,
+        ranges: &[Range],
     ) -> Result<Vec<Numbered>, StoreError> {
-        let place = |seq| After { topic: range.topic.clone(), partition: range.partition, seq };
-        let (after, upto) = (place(from.saturating_sub(1)), place(range.last));
-        self.store.read(move |tx| async move { page(&tx, shard.into(), &after, &upto, PAGE).await }).await
+        let ranges = ranges.to_vec();
+        let read = self.store.read(move |tx| async move {
+            tx.by_index().await?;
+            let rows = ranges.iter().map(|range| {
+                let tx = &tx;
+                async move {
+                    let (after, upto) = (After::before(range), After::last(range));
+                    let most = usize::try_from(range.last - range.first + 1).unwrap_or(usize::MAX);
+                    page(tx, shard.into(), &after, &upto, most).await
+                }
+            });
+            Ok::<_, StoreError>(try_join_all(rows).await?.into_iter().flatten().collect())
+        });
+        read.await
     }
 
     /// Whether a row of the shard has no number yet.
     pub(super) async fn waits(&self, shard: u32) -> Result<bool, StoreError> {
         self.store
             .read(move |tx| async move {
+                tx.by_index().await?;
                 let row = tx
                     .optional("SELECT 1 FROM outbox WHERE shard = $1 AND seq IS NULL LIMIT 1", params![shard])
                     .await?;

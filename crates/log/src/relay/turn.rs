@@ -1,19 +1,47 @@
 //! A turn: one short transaction in which acknowledged rows go and the next rows get their numbers.
 
-use std::collections::BTreeMap;
-
+use futures_util::future::{try_join, try_join_all};
 use tidings_model::Timestamp;
-use tidings_store::{StoreError, Tx, params};
+use tidings_store::{Row, StoreError, Tx, params};
 
 use super::lease::Lease;
 
-/// The numbers that a turn gave in one partition: rows without a hole.
+/// The bytes of a range, unless one row alone has more.
+const RANGE_BYTES: u64 = 1 << 20;
+/// The bytes of ranges that are read at once.
+const PAGE_BYTES: u64 = 4 << 20;
+
+/// Numbers that a turn gave in one partition: rows without a hole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Range {
     pub(super) topic: String,
     pub(super) partition: u32,
     pub(super) first: u64,
     pub(super) last: u64,
+    /// Bytes of its rows' keys, headers and values.
+    pub(super) bytes: u64,
+}
+
+impl Range {
+    /// Takes the range that follows in, unless it is of another partition or both are too large for one.
+    fn takes(&mut self, next: &Self) -> bool {
+        let follows = self.topic == next.topic && self.partition == next.partition;
+        if !follows || self.bytes + next.bytes > RANGE_BYTES {
+            return false;
+        }
+        self.last = next.last;
+        self.bytes += next.bytes;
+        true
+    }
+}
+
+/// What a turn numbered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Given {
+    /// How many rows.
+    pub(super) rows: usize,
+    /// Their numbers, those of a partition in order.
+    pub(super) ranges: Vec<Range>,
 }
 
 /// Up to which number a partition is acknowledged, with nothing missing before.
@@ -26,6 +54,15 @@ pub(super) struct Mark {
     pub(super) set_aside: bool,
 }
 
+/// How many of these ranges are read at once: at least the first.
+pub(super) fn page(ranges: &[Range]) -> usize {
+    let bytes = ranges.iter().scan(0, |bytes, range| {
+        *bytes += range.bytes;
+        Some(*bytes)
+    });
+    bytes.take_while(|bytes| *bytes <= PAGE_BYTES).count().max(1)
+}
+
 /// One turn; at most `limit` rows are numbered. None: the lease is another relay's, and nothing changed.
 ///
 /// Rows are read when the transaction is over: its answer must be small, or a relay that stops in the middle of
@@ -36,16 +73,17 @@ pub(super) async fn turn(
     marks: &[Mark],
     limit: usize,
     until: Timestamp,
-) -> Result<Option<Vec<Range>>, StoreError> {
-    if !lease.hold(tx, until).await? {
+) -> Result<Option<Given>, StoreError> {
+    // Statements that do not need each other's answers are on their way together, here and below.
+    let ((), held) = try_join(tx.by_index(), lease.hold(tx, until)).await?;
+    if !held {
         return Ok(None);
     }
-    for mark in marks {
-        go(tx, lease.shard, mark).await?;
-    }
+    try_join_all(marks.iter().map(|mark| go(tx, lease.shard, mark))).await?;
     if limit == 0 {
-        return Ok(Some(Vec::new()));
+        return Ok(Some(Given::default()));
     }
+    // What changes is found by the same index as what was chosen, not by a walk over the whole table.
     let rows = tx
         .query(
             "UPDATE outbox SET seq = given.first_seq
@@ -63,30 +101,43 @@ pub(super) async fn turn(
                  LIMIT $2) next_row
                LEFT JOIN outbox_numbers
                  ON topic = next_row.aggregatetype AND outbox_numbers.partition_id = next_row.partition_id) given
-             WHERE position = given.at_position
-             RETURNING aggregatetype, partition_id, seq, records",
+             WHERE shard = $1 AND seq IS NULL AND position = given.at_position
+             RETURNING aggregatetype, partition_id, seq, records, bytes",
             params![lease.shard, limit],
         )
         .await?;
-    let mut ranges: BTreeMap<(String, u32), (u64, u64)> = BTreeMap::new();
-    for row in &rows {
-        let (first, records): (u64, u64) = (row.get(2)?, row.get(3)?);
-        let last = first + records - 1;
-        let range = ranges.entry((row.get(0)?, row.get(1)?)).or_insert((first, last));
-        *range = (range.0.min(first), range.1.max(last));
+    let mut each: Vec<Range> = rows.iter().map(range).collect::<Result<_, _>>()?;
+    each.sort_unstable_by(|one, other| {
+        (&one.topic, one.partition, one.first).cmp(&(&other.topic, other.partition, other.first))
+    });
+    let mut ranges: Vec<Range> = Vec::new();
+    for next in each {
+        if !ranges.last_mut().is_some_and(|last| last.takes(&next)) {
+            ranges.push(next);
+        }
     }
-    for ((topic, partition), (_, last)) in &ranges {
-        tx.execute(
-            "INSERT INTO outbox_numbers (topic, partition_id, last_seq) VALUES ($1, $2, $3)
-             ON CONFLICT (topic, partition_id) DO UPDATE SET last_seq = excluded.last_seq",
-            params![topic, *partition, *last],
-        )
-        .await?;
-    }
-    let ranges = ranges.into_iter();
-    Ok(Some(
-        ranges.map(|((topic, partition), (first, last))| Range { topic, partition, first, last }).collect(),
-    ))
+    let last_of_partition =
+        ranges.chunk_by(|one, next| (&one.topic, one.partition) == (&next.topic, next.partition));
+    try_join_all(last_of_partition.filter_map(<[Range]>::last).map(|last| gave(tx, last))).await?;
+    Ok(Some(Given { rows: rows.len(), ranges }))
+}
+
+/// The numbers of a row.
+fn range(row: &Row) -> Result<Range, StoreError> {
+    let (first, records): (u64, u64) = (row.get(2)?, row.get(3)?);
+    let (topic, partition) = (row.get(0)?, row.get(1)?);
+    Ok(Range { topic, partition, first, last: first + records - 1, bytes: row.get(4)? })
+}
+
+/// Notes the last number of a partition.
+async fn gave(tx: &Tx, last: &Range) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO outbox_numbers (topic, partition_id, last_seq) VALUES ($1, $2, $3)
+         ON CONFLICT (topic, partition_id) DO UPDATE SET last_seq = excluded.last_seq",
+        params![&last.topic, last.partition, last.last],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Lets the rows of a partition go that were acknowledged. A row that is set aside stays for people to look at.
