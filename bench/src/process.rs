@@ -38,13 +38,7 @@ impl Process {
 
     /// The seconds of processors that it has used: its own and the kernel's on its behalf.
     pub(crate) fn cpu(&self) -> Result<Duration, Failure> {
-        let stat = self.proc("stat")?;
-        // The name in parentheses may hold spaces; user and system time are the 14th and 15th fields of all.
-        let (_, fields) = stat.rsplit_once(')').ok_or("/proc/<pid>/stat has another form")?;
-        let ticks: u64 =
-            fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-        let per_second = rustix::param::clock_ticks_per_second();
-        Ok(Duration::from_millis(ticks * 1000 / per_second))
+        Ok(Stat::of(self.0.id())?.own)
     }
 
     /// What it has used since it had used `before`.
@@ -66,6 +60,35 @@ impl Process {
     /// Whether it has ended.
     pub(crate) fn ended(&mut self) -> bool {
         !matches!(self.0.try_wait(), Ok(None))
+    }
+}
+
+/// What the kernel says of a process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stat {
+    /// Who started it.
+    pub(crate) parent: u32,
+    /// The seconds of processors that it has used, its own and the kernel's on its behalf.
+    pub(crate) own: Duration,
+    /// The same of its children that have ended.
+    pub(crate) of_ended_children: Duration,
+}
+
+impl Stat {
+    /// Of the process with this id.
+    pub(crate) fn of(id: u32) -> Result<Self, Failure> {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
+        // The name in parentheses may hold spaces. Counted from behind it, the second field is the parent; the 12th to
+        // the 15th are user and system time, and those of its children.
+        let (_, fields) = stat.rsplit_once(')').ok_or("/proc/<pid>/stat has another form")?;
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        let number = |at: usize| -> Result<u64, Failure> {
+            Ok(fields.get(at).ok_or("/proc/<pid>/stat is too short")?.parse()?)
+        };
+        let per_second = rustix::param::clock_ticks_per_second();
+        let time =
+            |at| Ok::<_, Failure>(Duration::from_millis((number(at)? + number(at + 1)?) * 1000 / per_second));
+        Ok(Self { parent: u32::try_from(number(1)?)?, own: time(11)?, of_ended_children: time(13)? })
     }
 }
 

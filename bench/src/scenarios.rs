@@ -1,5 +1,6 @@
 //! Scenarios: each starts its own server on a fresh database, loads it, and answers figures.
 
+mod broker;
 mod chat;
 mod consumer;
 mod creates;

@@ -89,11 +89,6 @@ impl Server {
         database(self.folder.path())
     }
 
-    /// Where its database lies.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     /// A token for somebody who only listens.
     pub(crate) fn listener(&self, user: &str) -> Result<String, Failure> {
         Ok(self.mint.token(user, None, None, LIFE)?)

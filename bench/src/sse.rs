@@ -3,7 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use memchr::memmem;
@@ -12,6 +12,10 @@ use crate::Failure;
 
 /// How long a stream may take to come up to the present.
 const LIMIT: Duration = Duration::from_mins(1);
+/// How the answer begins of a server that is to be asked again.
+const BUSY: &[u8] = b"HTTP/1.1 503";
+/// The pause before that.
+const AGAIN: Duration = Duration::from_millis(100);
 /// How a message's number stands in its content.
 const MARK: &[u8] = b"seq=";
 /// Its digits.
@@ -42,18 +46,30 @@ pub(crate) fn last_cursor(bytes: &[u8]) -> Option<&str> {
     Some(cursor.trim_end())
 }
 
-/// Opens a stream and reads it until it is up to the present, which a cursor shows.
+/// Opens a stream and reads it until it is up to the present, which a cursor shows. A server that has no room for one more
+/// right now says so, and is asked again.
 pub(crate) fn open(address: SocketAddr, token: &str, session: &str) -> Result<TcpStream, Failure> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    let request = format!(
-        "GET /api/v1/stream?session={session} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\
-         Accept: text/event-stream\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes())?;
-    read_until(&mut stream, |bytes| memmem::find(bytes, br#""cursor":""#).is_some())?;
-    Ok(stream)
+    let begun = Instant::now();
+    loop {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        let request = format!(
+            "GET /api/v1/stream?session={session} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\
+             Accept: text/event-stream\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes())?;
+        let read = read_until(&mut stream, |bytes| {
+            bytes.starts_with(BUSY) || memmem::find(bytes, br#""cursor":""#).is_some()
+        })?;
+        if !read.starts_with(BUSY) {
+            return Ok(stream);
+        }
+        if begun.elapsed() > LIMIT {
+            return Err(format!("no stream within {LIMIT:?}: {}", String::from_utf8_lossy(&read)).into());
+        }
+        std::thread::sleep(AGAIN);
+    }
 }
 
 /// The bytes of the one message with a number, as they came on the wire, with nothing before them.

@@ -37,17 +37,11 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
     let topic = format!("bench-orders-{}", std::process::id());
     let embedded = ours(bench, &[], long)?;
     let kafka = ours(bench, &[("KAFKA_BROKERS", brokers), ("KAFKA_TOPIC", &topic)], long)?;
-    let alone = match &bench.postgres {
-        Some(url) => Some(ours(
-            bench,
-            &[
-                ("KAFKA_BROKERS", brokers),
-                ("KAFKA_TOPIC", &topic),
-                ("DATABASE_URL", url),
-                ("TIDINGS_SERVER__ROLES", "api"),
-            ],
-            long,
-        )?),
+    let alone = match bench.fleet()? {
+        Some(mut fleet) => {
+            fleet.environment.extend([("KAFKA_TOPIC", topic.as_str()), ("TIDINGS_SERVER__ROLES", "api")]);
+            Some(ours(bench, &fleet.environment, long)?)
+        }
         None => None,
     };
     let at_once = floor(&[], long)?;

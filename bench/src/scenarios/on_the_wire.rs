@@ -1,4 +1,5 @@
-//! From the answer of a POST to the frame at a connected client, beside what the disk itself answers.
+//! From the answer of a POST to the frame at a connected client: embedded beside what the disk itself answers, and on Kafka
+//! and PostgreSQL beside what the broker itself takes from one client to another.
 
 use std::{
     io::Read as _,
@@ -10,9 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{pace::Pace, to_all};
+use super::{broker, pace::Pace, to_all};
 use crate::{
-    Bench, Failure, crowd::Arrival, disk, http::Http, report::Figure, samples::Samples, server::Server, sse,
+    Bench, Failure, crowd::Arrival, disk, http::Http, pairs::Pair, report::Figure, samples::Samples,
+    server::Server, sse,
 };
 
 /// Messages one at a time.
@@ -34,37 +36,72 @@ struct Sent {
     answered: Instant,
 }
 
+/// What the waits stand beside: one message at a time, and at the rate.
+struct Floor {
+    idle: Samples,
+    loaded: Samples,
+}
+
 pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
-    let server = Server::start(bench)?;
-    let (idle, loaded) = (bench.amount(IDLE, 50), bench.amount(LOADED, 200));
+    let mut figures = Vec::new();
+    for pair in bench.pairs()? {
+        let floor = floor(bench, &pair)?;
+        figures.extend(measure(bench, &pair, &floor)?);
+    }
+    Ok(figures)
+}
+
+/// The disk's own, where there is no broker; it does not depend on the rate.
+fn floor(bench: &Bench, pair: &Pair<'_>) -> Result<Floor, Failure> {
+    let (idle, loaded) = amounts(bench);
+    let Some(brokers) = pair.brokers else {
+        let disk = disk::append_and_sync(&bench.folder, idle)?;
+        return Ok(Floor { idle: disk.clone(), loaded: disk });
+    };
+    let broker = broker::produce_and_consume(brokers, idle, loaded, RATE)?;
+    Ok(Floor { idle: broker.idle, loaded: broker.loaded })
+}
+
+/// Messages one at a time, and at the rate.
+fn amounts(bench: &Bench) -> (usize, usize) {
+    (bench.amount(IDLE, 50), bench.amount(LOADED, 200))
+}
+
+fn measure(bench: &Bench, pair: &Pair<'_>, floor: &Floor) -> Result<Vec<Figure>, Failure> {
+    let server = Server::start_with(bench, &pair.environment)?;
+    let (idle, loaded) = amounts(bench);
     let token = server.sender("sender")?;
     let (arrived, arrivals) = sync_channel(idle + loaded);
     let mut stream = sse::open(server.address, &server.listener("reader")?, "reader")?;
-    let disk = disk::append_and_sync(server.folder(), idle)?;
 
     std::thread::scope(|scope| {
         let last = idle + loaded;
         let reader = scope.spawn(move || read_to(&mut stream, last, &arrived));
-        let before = server.process.cpu()?;
-        let (waits, whole) = one_at_a_time(&server, &token, idle, &arrivals)?;
+        let (before, whole_before) = (server.process.cpu()?, pair.cpu(&server)?);
+        let (waits, asked) = one_at_a_time(&server, &token, idle, &arrivals)?;
         let cpu = server.process.cpu_since(before)?;
-        let (busy, busy_whole) = at_a_rate(&server, &token, idle, loaded, &arrivals)?;
+        let all = pair.cpu(&server)?.saturating_sub(whole_before);
+        let (busy, busy_asked) = at_a_rate(&server, &token, idle, loaded, &arrivals)?;
         reader.join().map_err(|_panic| "the reader panicked")??;
         #[expect(clippy::cast_precision_loss, reason = "a count far below 2^52")]
-        let each = cpu.as_secs_f64() * 1e6 / idle as f64;
-        let line = |what: &str, samples: &Samples, which: fn(&Samples) -> f64| {
-            Figure::of(format!("{what}, ms"), which(samples)).beside(which(&disk))
+        let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / idle as f64;
+        let line = |what: &str, samples: &Samples, floor: &Samples, which: fn(&Samples) -> f64| {
+            Figure::of(pair.line(&format!("{what}, ms")), which(samples)).beside(which(floor))
         };
+        let rate = |what: &str| format!("{RATE}/s: {what}");
         Ok(vec![
-            line("idle: answered → frame read, p50", &waits, Samples::p50).goal("≤ 3 ms"),
-            line("idle: answered → frame read, p99", &waits, Samples::p99),
-            line("idle: asked → frame read, p50", &whole, Samples::p50),
-            line("idle: asked → frame read, p99", &whole, Samples::p99),
-            Figure::of("idle: CPU of the whole way, µs a message", each),
-            line(&format!("{RATE}/s: answered → frame read, p50"), &busy, Samples::p50),
-            line(&format!("{RATE}/s: answered → frame read, p99"), &busy, Samples::p99).goal("≤ 20 ms"),
-            line(&format!("{RATE}/s: asked → frame read, p50"), &busy_whole, Samples::p50),
-            line(&format!("{RATE}/s: asked → frame read, p99"), &busy_whole, Samples::p99),
+            line("idle: answered → frame read, p50", &waits, &floor.idle, Samples::p50)
+                .goal(pair.goal("≤ 3 ms", "≤ 12 ms")),
+            line("idle: answered → frame read, p99", &waits, &floor.idle, Samples::p99),
+            line("idle: asked → frame read, p50", &asked, &floor.idle, Samples::p50),
+            line("idle: asked → frame read, p99", &asked, &floor.idle, Samples::p99),
+            Figure::of(pair.line("idle: CPU of the whole way, µs a message"), each(cpu)),
+            Figure::of(pair.line("idle: the same with broker and database, µs"), each(all)),
+            line(&rate("answered → frame read, p50"), &busy, &floor.loaded, Samples::p50),
+            line(&rate("answered → frame read, p99"), &busy, &floor.loaded, Samples::p99)
+                .goal(pair.goal("≤ 20 ms", "≤ 60 ms")),
+            line(&rate("asked → frame read, p50"), &busy_asked, &floor.loaded, Samples::p50),
+            line(&rate("asked → frame read, p99"), &busy_asked, &floor.loaded, Samples::p99),
         ])
     })
 }
