@@ -34,6 +34,7 @@ const SLICE_ROWS: usize = 400;
 const SLICE_BYTES: usize = 128 << 10;
 /// Transactions of one import on their way at once: they share commits, and the waits for what comes back from the log.
 const AT_ONCE: usize = 8;
+
 /// A line of an import.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -106,9 +106,12 @@ impl Feed {
                     None => {}
                     Some(Ended::Reread(from)) => break from,
                     Some(Ended::OtherLog) => {
-                        tracing::error!("the delivery log is not the one that was read before");
-                        // Until the projection has found the same, and this reading is given up.
-                        std::future::pending::<()>().await;
+                        tracing::error!(
+                            "the delivery log is not the one that was read before; it is read again"
+                        );
+                        // Where it is another one, the projection finds the same, and this reading is given up.
+                        tokio::time::sleep(LOOK).await;
+                        break reading.acceptor.accepted().place;
                     }
                 }
                 if let Some(from) = self.pass_holes(&mut reading.acceptor).await {
