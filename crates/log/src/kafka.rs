@@ -11,6 +11,7 @@ mod native;
 mod produce;
 mod read;
 mod settings;
+mod statistics;
 mod tail;
 mod topics;
 

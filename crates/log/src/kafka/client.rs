@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::{
     failure::{Meaning, code_of, meaning},
     native::Bootstrap,
+    statistics::Statistics,
 };
 
 /// What a client told on the side.
@@ -54,17 +55,15 @@ impl Told {
         self.warm.subscribe()
     }
 
-    /// What a client's statistics tell, as librdkafka writes them.
+    /// What a client tells of itself.
     pub(super) fn look_at(&self, statistics: &[u8]) {
-        const ASSIGNED: &[u8] = br#""idemp_state": "Assigned""#;
-        const BROKERS: [&[u8]; 2] = [br#""source":"configured""#, br#""source":"learned""#];
-        let tell = |what: &[u8]| statistics.windows(what.len()).any(|found| found == what);
-        if !BROKERS.into_iter().any(tell) {
-            tracing::warn!("Kafka named no brokers; asking those of the settings again");
+        let Some(statistics) = Statistics::read(statistics) else { return };
+        if statistics.is_cut_off() {
+            tracing::warn!("no broker that Kafka named can be asked; asking those of the settings again");
             self.bootstrap.again();
         }
         // Once is enough.
-        if !*self.warm.borrow() && tell(ASSIGNED) {
+        if !*self.warm.borrow() && statistics.is_warm() {
             self.warm.send_replace(true);
         }
     }

@@ -14,7 +14,7 @@ use rdkafka_sys as sys;
 /// What a client needs to begin anew within its own callbacks: its address, and its brokers' ones.
 ///
 /// A broker that its controller does not count yet, after a pause or while it starts, answers that there are none; a
-/// client then forgets the last one and asks nobody any more (librdkafka issue 5301, in 2.12 and 2.13).
+/// client then gives up the last one and asks nobody any more (librdkafka issue 5301, in 2.12 and 2.13).
 #[derive(Debug, Default)]
 pub(in crate::kafka) struct Bootstrap {
     client: AtomicPtr<sys::rd_kafka_t>,
@@ -35,7 +35,8 @@ impl Bootstrap {
     pub(in crate::kafka) fn again(&self) {
         let client = self.client.load(Ordering::Acquire);
         let Some(brokers) = self.brokers.get().filter(|_| !client.is_null()) else { return };
-        // SAFETY: a client calls back only while it is alive; the text is copied. Brokers that are known stay as they are.
+        // SAFETY: a client calls back only while it is alive; the text is copied. An address of the settings that is known is not
+        // added twice, and the others are given up with the next answer that names brokers.
         unsafe { sys::rd_kafka_brokers_add(client, brokers.as_ptr()) };
     }
 }
