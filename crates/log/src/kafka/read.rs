@@ -1,6 +1,6 @@
 //! Reading without a group: what all readers share, and looking at a run of records.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt};
 use rdkafka::{
@@ -13,7 +13,7 @@ use tidings_model::{Record, Timestamp};
 use tokio::sync::Mutex;
 
 use super::{
-    Inner,
+    Inner, LIMIT,
     client::Listener,
     failure::{Meaning, code_of, meaning},
     native, settings,
@@ -28,8 +28,24 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// A reader without a group.
 pub(super) type Reader = StreamConsumer<Listener>;
 
-/// The one reader that looks at runs of records for operators; none until the first look.
-pub(super) type Looker = Mutex<Option<Reader>>;
+/// The one reader that looks at runs of records, for operators and for who compares numbers; none until the first look.
+pub(super) type Looker = Mutex<Option<Looking>>;
+
+/// A reader, and the topics that it knows the leaders of.
+pub(super) struct Looking {
+    reader: Arc<Reader>,
+    topics: BTreeSet<String>,
+}
+
+/// Asks who leads the partitions of a topic: a reader that is given one of a topic it does not know looks for its leader
+/// with the next of its own looks around, up to a second later.
+pub(super) async fn meet(reader: &Arc<Reader>, topic: &str) -> Result<(), LogError> {
+    const OPERATION: &str = "ask for a topic's leaders";
+    let (reader, name) = (Arc::clone(reader), topic.to_owned());
+    let met = tokio::task::spawn_blocking(move || reader.fetch_metadata(Some(&name), LIMIT)).await;
+    met.map_err(|_ended| LogError::Silent { operation: OPERATION })?.map_err(LogError::kafka(OPERATION))?;
+    Ok(())
+}
 
 pub(super) fn record(message: &BorrowedMessage<'_>) -> Record {
     Record {
@@ -84,24 +100,28 @@ pub(super) fn at(partition: &TopicPartition, offset: u64) -> Result<TopicPartiti
 }
 
 impl Inner {
-    pub(super) fn reader(&self) -> Result<Reader, LogError> {
+    pub(super) fn reader(&self) -> Result<Arc<Reader>, LogError> {
         self.reader_by(&settings::reader(&self.settings)?)
     }
 
-    fn reader_by(&self, config: &ClientConfig) -> Result<Reader, LogError> {
+    fn reader_by(&self, config: &ClientConfig) -> Result<Arc<Reader>, LogError> {
         let listener = Listener::default();
         let reader: Reader =
             config.create_with_context(listener.clone()).map_err(LogError::kafka("make a reader"))?;
         listener.0.bootstrap.remember(reader.client(), &self.settings.brokers);
-        Ok(reader)
+        Ok(Arc::new(reader))
     }
 
     /// A reader that is told where a partition ends.
-    fn looker(&self) -> Result<Reader, LogError> {
+    fn looker(&self) -> Result<Looking, LogError> {
         let mut config = settings::reader(&self.settings)?;
         // Between two looks nobody polls it, so it is to tell nothing; one that failed is not used again.
-        config.set("enable.partition.eof", "true").set("statistics.interval.ms", "0");
-        self.reader_by(&config)
+        config
+            .set("enable.partition.eof", "true")
+            .set("statistics.interval.ms", "0")
+            // The next look would wait for the end of a fetch that was left behind. Nobody looks for what is to come.
+            .set("fetch.wait.max.ms", "10");
+        Ok(Looking { reader: self.reader_by(&config)?, topics: BTreeSet::new() })
     }
 
     /// Records of a partition from an offset on, at most `limit`: what is there now.
@@ -123,13 +143,18 @@ impl Inner {
             return Ok(Vec::new());
         }
         let mut looker = self.looker.lock().await;
-        let reader = looker.take().map_or_else(|| self.looker(), Ok)?;
+        let mut looking = looker.take().map_or_else(|| self.looker(), Ok)?;
+        let reader = &looking.reader;
+        if !looking.topics.contains(&partition.topic) {
+            meet(reader, &partition.topic).await?;
+            looking.topics.insert(partition.topic.clone());
+        }
         reader.assign(&at(partition, from)?).map_err(LogError::kafka("read records"))?;
-        let records = tokio::time::timeout(PATIENCE, run(&reader, partition, *end, limit)).await;
+        let records = tokio::time::timeout(PATIENCE, run(reader, partition, *end, limit)).await;
         // One that was given up or failed is not used again: what it fetched belongs to an earlier look.
         let records = records.map_err(|_late| LogError::Silent { operation: "read records" })??;
         if reader.unassign().is_ok() {
-            *looker = Some(reader);
+            *looker = Some(looking);
         }
         Ok(records)
     }

@@ -1,5 +1,7 @@
 //! Tails: a reader of one partition, with a client of its own.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use rdkafka::{Offset, consumer::Consumer};
@@ -7,12 +9,12 @@ use tidings_model::Record;
 
 use super::{
     Inner,
-    read::{RUN_BYTES, Reader, at, ready, record, serious_without_group},
+    read::{RUN_BYTES, Reader, at, meet, ready, record, serious_without_group},
 };
 use crate::{LogError, Start, Tail, TopicPartition};
 
 pub(super) struct KafkaTail {
-    reader: Reader,
+    reader: Arc<Reader>,
     partition: TopicPartition,
     // Where it begins to fetch; none once it has begun.
     begin: Option<u64>,
@@ -39,7 +41,9 @@ impl KafkaTail {
         // Kafka takes a place beyond the end for one that was lost, and begins anew.
         let begin = next.min(found);
         let is_ahead = start.is_ahead_of(found);
-        Ok(Self { reader: inner.reader()?, partition, begin: Some(begin), next, from: next, is_ahead })
+        let reader = inner.reader()?;
+        meet(&reader, &partition.topic).await?;
+        Ok(Self { reader, partition, begin: Some(begin), next, from: next, is_ahead })
     }
 
     /// Takes over a record that was asked for.

@@ -6,6 +6,7 @@
 //! stands there that the database does not know, numbers go on behind it.
 
 use tidings_store::{StoreError, Tx, params, shard_of};
+use tokio::time::Instant;
 
 use super::{Relay, lease::Lease, rows};
 use crate::{LogError, TopicPartition};
@@ -16,6 +17,7 @@ const LOOK_BACK: u64 = 200;
 impl Relay {
     /// Compares the numbers of a shard with the log.
     pub(super) async fn take_stock(&self, lease: &Lease) -> Result<(), LogError> {
+        let (begun, mut looked) = (Instant::now(), 0_u64);
         for topic in self.log.topics().await? {
             if self.store.topic(&topic.name).is_none() {
                 continue;
@@ -26,6 +28,7 @@ impl Relay {
                     continue;
                 }
                 let from = partition.next_offset.saturating_sub(LOOK_BACK).max(partition.first_offset);
+                looked += 1;
                 let newest = self.newest_number(&at, from, partition.next_offset).await?;
                 let Some(newest) = newest else { continue };
                 let (lease, until) = (lease.clone(), self.until());
@@ -50,6 +53,8 @@ impl Relay {
                 }
             }
         }
+        let took = begun.elapsed();
+        tracing::debug!(shard = lease.shard, partitions = looked, ?took, "compared the numbers with the log");
         Ok(())
     }
 
