@@ -30,6 +30,7 @@ pub(crate) struct Server {
     pub(crate) process: Process,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    admin: SocketAddr,
     mint: Mint,
     // Removed with everything in it when the server is dropped.
     folder: TempDir,
@@ -81,7 +82,15 @@ impl Server {
             std::thread::sleep(LOOK);
         }
         let mint = Mint::hs256(SECRET.as_bytes(), Arc::new(SystemClock));
-        Ok(Self { process, address, mint, folder })
+        Ok(Self { process, address, admin, mint, folder })
+    }
+
+    /// The place up to which its streams have shown deliveries.
+    pub(crate) fn shown(&self) -> Result<u64, Failure> {
+        const NAME: &str = "tidings_delivery_shown_place ";
+        let metrics = String::from_utf8(Http::connect(self.admin)?.get("/metrics", "")?.success()?)?;
+        let shown = metrics.lines().find_map(|line| line.strip_prefix(NAME));
+        Ok(shown.ok_or("the metrics tell no place")?.trim().parse()?)
     }
 
     /// Its database file.

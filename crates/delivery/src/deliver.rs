@@ -29,7 +29,8 @@ pub async fn deliver(
 ) -> Result<Option<Place>, StoreError> {
     planted::crash_point("before_deliver");
     if let (Some(item), Some(expires_at)) = (item, record.expires_at) {
-        put_item(tx, record, item, expires_at).await?;
+        // One for all who get it.
+        tx.once("inbox item", &record.subject, put_item(tx, record, item, expires_at)).await?;
     }
     let long = record.data.as_ref().is_some_and(|data| data.get().len() > INLINE_BYTES);
     let stored;

@@ -139,6 +139,7 @@ macro_rules! conformance {
         $crate::conformance!(@rules $keeper;
             a_body_that_fails_keeps_nothing,
             a_body_that_fails_takes_nobody_with_it,
+            what_a_transaction_found_is_asked_for_once_in_it,
             a_body_that_panics_fails_alone,
             an_answer_that_nobody_takes_harms_nobody,
             a_body_that_waits_for_something_else_fails_alone,

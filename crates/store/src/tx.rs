@@ -1,8 +1,12 @@
 //! A transaction as its body sees it, the same on every database.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+use std::{
+    any::Any,
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
 };
 
 use crate::{
@@ -19,6 +23,19 @@ use crate::{
 pub struct Tx {
     known: Arc<Known>,
     running: Running,
+    found: Arc<Found>,
+}
+
+/// What a transaction has found, by what it is and its name.
+#[derive(Debug, Default)]
+struct Found(Mutex<ByName>);
+
+type ByName = HashMap<(&'static str, String), Arc<dyn Any + Send + Sync>>;
+
+impl Found {
+    fn lock(&self) -> MutexGuard<'_, ByName> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The transaction on its database.
@@ -54,7 +71,28 @@ impl Known {
 
 impl Tx {
     pub(crate) fn new(known: Arc<Known>, running: Running) -> Self {
-        Self { known, running }
+        Self { known, running, found: Arc::default() }
+    }
+
+    /// What `find` answers, asked once in this transaction for each name: for what many records of a batch need alike,
+    /// and nothing in the transaction changes. Who needs that nobody else changes it either locks it within `find`.
+    pub async fn once<T, E>(
+        &self,
+        what: &'static str,
+        name: &str,
+        find: impl Future<Output = Result<T, E>>,
+    ) -> Result<Arc<T>, E>
+    where
+        T: Send + Sync + 'static,
+    {
+        let name = (what, name.to_owned());
+        let found = self.found.lock().get(&name).cloned();
+        if let Some(found) = found.and_then(|found| found.downcast().ok()) {
+            return Ok(found);
+        }
+        let found = Arc::new(find.await?);
+        self.found.lock().insert(name, Arc::<T>::clone(&found));
+        Ok(found)
     }
 
     /// Runs a statement; answers how many rows it changed.

@@ -58,8 +58,8 @@ impl Handler for Lifecycle {
 
     async fn handle(&self, record: &Record, tx: &Tx) -> Result<(), HandlerError> {
         let event: LifecycleEvent = decode(record)?;
-        store::keep(tx, event.broadcast_id).await?;
-        let Some(broadcast) = store::find_said(tx, event.broadcast_id).await? else {
+        let said = store::said(tx, event.broadcast_id).await?;
+        let Some(broadcast) = &*said else {
             return Err(HandlerError::reject(format!("no broadcast {}", event.broadcast_id)));
         };
         let event_type = match event.step {
@@ -75,11 +75,11 @@ impl Handler for Lifecycle {
         }
         failures::heal(tx, broadcast.id, record).await?;
         match store::whom(tx, broadcast.id, event.after.as_ref(), SLICE).await? {
-            Whom::Named(slice) => self.expand(tx, record, &broadcast, event_type, &slice).await,
+            Whom::Named(slice) => self.expand(tx, record, broadcast, event_type, &slice).await,
             Whom::Channels(target) => {
                 let audience = EventAudience::of(&target);
                 let to = (audience, None);
-                let value = self.delivery_event(&broadcast, event_type, to, &record.event_id());
+                let value = self.delivery_event(broadcast, event_type, to, &record.event_id());
                 let event = events::event(
                     Cause::of(self.ids.event(), record),
                     GROUP_TOPIC,
@@ -265,13 +265,11 @@ async fn deliver_event(
     let event_id = event.event_id.clone().unwrap_or_else(|| record.event_id());
     let time = event.timestamp.unwrap_or(record.time);
     let trace_parent = record.header(header::TRACE_PARENT).map(str::to_owned);
-    let known = match event.broadcast_id.parse() {
-        Ok(id) => {
-            store::keep(tx, id).await?;
-            store::find_said(tx, id).await?
-        }
+    let said = match event.broadcast_id.parse() {
+        Ok(id) => Some(store::said(tx, id).await?),
         Err(_foreign) => None,
     };
+    let known = said.as_deref().and_then(Option::as_ref);
     let reason = match event.event_type {
         EventType::Created => None,
         EventType::Cancelled => Some("cancelled"),
@@ -288,7 +286,7 @@ async fn deliver_event(
         deliver(tx, &removed, None).await?;
         return Ok(());
     }
-    if let Some(broadcast) = &known {
+    if let Some(broadcast) = known {
         if !broadcast.status.is_live() {
             return Ok(());
         }
@@ -297,8 +295,8 @@ async fn deliver_event(
         }
     }
     let expires_at =
-        known.as_ref().map_or_else(|| time.plus(crate::api::DEFAULT_LIFE), |broadcast| broadcast.expires_at);
-    let data = match &known {
+        known.map_or_else(|| time.plus(crate::api::DEFAULT_LIFE), |broadcast| broadcast.expires_at);
+    let data = match known {
         Some(broadcast) => raw(&BroadcastCreated::of(&event.broadcast_id, broadcast))?,
         // Written by another tool, with the documented fields alone.
         None => raw(&BroadcastCreated {
@@ -322,15 +320,15 @@ async fn deliver_event(
         (time, expires_at),
         data.clone(),
     );
-    let forgotten = known.as_ref().is_some_and(|broadcast| broadcast.fire_and_forget);
+    let forgotten = known.is_some_and(|broadcast| broadcast.fire_and_forget);
     let created = DeliveryRecord {
         trace_parent,
         kind: if forgotten { Kind::Signal } else { Kind::Message },
         // Sent through again, it comes behind what was said since.
         late: headers::is_late(record),
-        late_joiners: known.as_ref().is_none_or(|broadcast| broadcast.late_joiners),
-        priority: known.as_ref().map_or(Priority::Normal, |broadcast| broadcast.priority),
-        category: known.and_then(|broadcast| broadcast.said.category),
+        late_joiners: known.is_none_or(|broadcast| broadcast.late_joiners),
+        priority: known.map_or(Priority::Normal, |broadcast| broadcast.priority),
+        category: known.and_then(|broadcast| broadcast.said.category.clone()),
         ..message
     };
     let item = Item { kind: "broadcast", data: &data };

@@ -1,5 +1,7 @@
 //! Broadcasts in the database.
 
+use std::sync::Arc;
+
 use tidings::{
     delivery::{End, Reach, end_item, receipts},
     model::{BroadcastId, Timestamp, UserId},
@@ -84,7 +86,7 @@ pub(crate) async fn hold(tx: &Tx, id: BroadcastId) -> Result<(), StoreError> {
 }
 
 /// Keeps a broadcast as it is while something is sent because of it.
-pub(crate) async fn keep(tx: &Tx, id: BroadcastId) -> Result<(), StoreError> {
+async fn keep(tx: &Tx, id: BroadcastId) -> Result<(), StoreError> {
     tx.share("broadcast", &id.to_string()).await
 }
 
@@ -101,8 +103,16 @@ pub(crate) async fn find(tx: &Tx, id: BroadcastId) -> Result<Option<Broadcast>, 
     row.as_ref().map(broadcast).transpose()
 }
 
-/// What a broadcast says, without whom it is for.
-pub(crate) async fn find_said(tx: &Tx, id: BroadcastId) -> Result<Option<Saying>, StoreError> {
+/// What a broadcast says, without whom it is for; it stays so until the transaction ends.
+pub(crate) async fn said(tx: &Tx, id: BroadcastId) -> Result<Arc<Option<Saying>>, StoreError> {
+    let find = async {
+        keep(tx, id).await?;
+        find_said(tx, id).await
+    };
+    tx.once("broadcast", &id.to_string(), find).await
+}
+
+async fn find_said(tx: &Tx, id: BroadcastId) -> Result<Option<Saying>, StoreError> {
     let row = tx
         .optional(
             "SELECT b.broadcast_id, b.status, b.sender_id, b.said, b.priority, b.created_at, b.expires_at,

@@ -49,6 +49,28 @@ pub async fn a_body_that_fails_takes_nobody_with_it(keeper: &dyn Keeper) {
     assert_eq!(notes(&store).await, wanted);
 }
 
+/// One transaction asks once for a name; another one, and one for another name, asks again, and a failure is no answer.
+pub async fn what_a_transaction_found_is_asked_for_once_in_it(keeper: &dyn Keeper) {
+    async fn count(tx: &Tx) -> Result<u64, StoreError> {
+        tx.one("SELECT COUNT(*) FROM notes", params![]).await?.get(0)
+    }
+    let store = open(keeper);
+    for before in [0, 2] {
+        let found = store.transact(move |tx| async move {
+            let failed = tx.once("notes", "all", async { Err::<u64, _>(refuse()) }).await;
+            assert!(failed.is_err(), "nothing was found");
+            let first = tx.once("notes", "all", count(&tx)).await?;
+            put(&tx, before).await?;
+            let again = tx.once("notes", "all", count(&tx)).await?;
+            let other = tx.once("notes", "others", count(&tx)).await?;
+            put(&tx, before + 1).await?;
+            Ok::<_, StoreError>((*first, *again, *other))
+        });
+        let before = before.cast_unsigned();
+        assert_eq!(found.await.expect("it is kept"), (before, before, before + 1));
+    }
+}
+
 /// A panic is its body's own.
 pub async fn a_body_that_panics_fails_alone(keeper: &dyn Keeper) {
     let store = open(keeper);
