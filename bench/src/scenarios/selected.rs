@@ -44,8 +44,9 @@ fn measure(bench: &Bench, pair: &Pair<'_>) -> Result<Vec<Figure>, Failure> {
             return Err(format!("{shown} of {all} were delivered within {LIMIT:?}").into());
         }
         // Half of what is left, as it seems.
-        let left = begun.elapsed().as_secs_f64() * (all as f64 - shown as f64) / (shown as f64).max(1.0);
-        std::thread::sleep(Duration::from_secs_f64((left / 2.0).min(LOOK.1.as_secs_f64())).max(LOOK.0));
+        let left = (all as u64).saturating_sub(shown);
+        let passed = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        std::thread::sleep(Duration::from_millis(passed * left / (2 * shown.max(1))).clamp(LOOK.0, LOOK.1));
         shown = server.shown()? - place;
     }
     let (took, own) = (begun.elapsed(), server.process.cpu_since(own)?);

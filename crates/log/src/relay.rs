@@ -29,7 +29,12 @@ use tidings_store::{Lane, OUTBOX, SHARDS, Store, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::{lease::Lease, pipeline::Pipeline, rows::After};
+use self::{
+    lease::Lease,
+    pipeline::Pipeline,
+    rows::{After, MANY},
+    turn::Asked,
+};
 use crate::{Log, LogError};
 
 pub use look::{SetAside, ShardState, count_set_aside, set_aside, shards};
@@ -167,7 +172,7 @@ impl Relay {
             drop(tokio::time::timeout(self.options.lease, pipeline.settle_all()).await);
         }
         if !matches!(trouble, Trouble::Lost) {
-            drop(self.turn(lease, &mut pipeline, 0).await);
+            drop(self.turn(lease, &mut pipeline, Asked::NONE).await);
         }
         trouble
     }
@@ -200,18 +205,19 @@ impl Relay {
         }
         // A turn of ours whose commit was sent on a connection that is gone holds the lease's row until it is decided:
         // what it numbered must be found by what follows.
-        self.turn(lease, pipeline, 0).await?.ok_or(Trouble::Lost)?;
+        self.turn(lease, pipeline, Asked::NONE).await?.ok_or(Trouble::Lost)?;
         self.send_again(lease, pipeline).await?;
         let mut wakes = self.store.wakes(OUTBOX);
         let mut more = false;
         loop {
             // Before the look, so that what comes during the look is looked at once more.
             wakes.mark_unchanged();
-            let waiting = more || self.waits(lease.shard).await?;
+            let count = if more { MANY } else { self.waiting(lease.shard).await? };
+            let (waiting, many) = (count > 0, count >= MANY);
             let now = Instant::now();
             if waiting || pipeline.marks_due(self.options.mark_after).is_some_and(|due| due <= now) {
                 let limit = if waiting { self.options.batch_rows } else { 0 };
-                let given = self.turn(lease, pipeline, limit).await?.ok_or(Trouble::Lost)?;
+                let given = self.turn(lease, pipeline, Asked { limit, many }).await?.ok_or(Trouble::Lost)?;
                 self.send(lease, pipeline, &given.ranges).await?;
                 // A turn that was full has left something, most likely.
                 more = waiting && given.rows == limit;
@@ -268,14 +274,14 @@ impl Relay {
         &self,
         lease: &Lease,
         pipeline: &mut Pipeline,
-        limit: usize,
+        asked: Asked,
     ) -> Result<Option<turn::Given>, Trouble> {
         let (marks, lease, until) = (pipeline.marks(), lease.clone(), self.until());
         let done = marks.clone();
         let numbered = self
             .store
             .transact_in(Lane::People, move |tx| async move {
-                turn::turn(&tx, &lease, &marks, limit, until).await
+                turn::turn(&tx, &lease, &marks, asked, until).await
             })
             .await?;
         pipeline.marked(&done);

@@ -63,7 +63,7 @@ impl Tx {
         self.append(&announced(event, &event.headers())).await
     }
 
-    /// Announces events that belong together, with one call: in the outbox those of a partition share rows.
+    /// Announces events that belong together, with one call.
     pub async fn put_events(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
         let headers: Vec<Headers> = events.iter().map(NewEvent::headers).collect();
         let records: Vec<NewRecord<'_>> =
@@ -71,7 +71,7 @@ impl Tx {
         self.append_all(&records).await
     }
 
-    /// Appends a record.
+    /// Appends a record. In the outbox it shares a row with others that the transaction appends to its partition.
     pub async fn append(&self, record: &NewRecord<'_>) -> Result<Appended, StoreError> {
         match self.appends() {
             Appends::Log => self.append_to_log(record),

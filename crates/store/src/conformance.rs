@@ -160,6 +160,7 @@ macro_rules! conformance {
             an_outbox_row_is_there_if_and_only_if_its_transaction_commits,
             outbox_rows_of_one_key_keep_the_order_of_commits,
             records_appended_together_share_rows_and_keep_their_order,
+            what_is_appended_after_the_body_is_refused,
             a_full_outbox_refuses_and_goes_on_once_it_was_relayed,
             those_who_wait_are_woken_by_the_commit,
             a_full_queue_answers_busy,

@@ -5,7 +5,7 @@
 //! and all rows of a partition lie in one shard, which one relay holds at a time. Who writes events of a key
 //! holds that key's row first, so the order of positions is the order of commits for each key.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidings_model::{Headers, Timestamp};
 
@@ -67,41 +67,87 @@ pub fn unpack_row(row: &Row, from: usize) -> Result<Vec<WaitingRecord>, StoreErr
     })
 }
 
-/// Consecutive records of one partition that share a row.
-struct Batch<'a> {
-    topic: &'a TopicPartitions,
+/// A record that a transaction has appended and not written yet.
+#[derive(Debug)]
+pub(crate) struct Held {
+    topic: Arc<TopicPartitions>,
     partition: u32,
-    records: Vec<(&'a NewRecord<'a>, String)>,
+    event_type: String,
+    key: Option<Vec<u8>>,
+    // As the column holds them.
+    headers: String,
+    value: Option<Vec<u8>>,
+    time: Timestamp,
     bytes: u64,
 }
 
-impl<'a> Batch<'a> {
-    fn new(topic: &'a TopicPartitions, partition: u32) -> Self {
-        Self { topic, partition, records: Vec::new(), bytes: 0 }
+impl Held {
+    fn fields(&self) -> pack::Fields<'_> {
+        let Self { time, key, headers, value, .. } = self;
+        pack::Fields { time: *time, key: key.as_deref(), headers, value: value.as_deref() }
+    }
+}
+
+/// What a transaction has appended: it is written when it is much, and before the commit. A transaction that handles a
+/// batch of records appends one by one, and what it appends to a partition shares rows all the same.
+#[derive(Debug, Default)]
+pub(crate) struct Holding {
+    held: Mutex<State>,
+    // One writes at a time, so that a partition keeps its order.
+    writes: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    records: Vec<Held>,
+    bytes: u64,
+    // The body has ended: nobody would write what comes.
+    is_over: bool,
+}
+
+impl Holding {
+    fn held(&self) -> MutexGuard<'_, State> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the row says about itself: key, type, headers, payload.
-    fn columns(&self) -> (Option<Vec<u8>>, String, String, Option<Vec<u8>>) {
-        let Some((first, headers)) = self.records.first() else { unreachable!("a batch has a record") };
-        let event_type = header(first.headers, "ce_type");
-        if self.records.len() == 1 {
-            return (
-                first.key.map(<[u8]>::to_vec),
-                event_type,
-                headers.clone(),
-                first.value.map(<[u8]>::to_vec),
-            );
+    /// Takes a record in; answers whether it is much by now.
+    fn push(&self, record: Held) -> Result<bool, StoreError> {
+        let mut held = self.held();
+        if held.is_over {
+            return Err(StoreError::Closed);
         }
-        let records = self.records.iter().map(|(record, headers)| (*record, headers.as_str()));
-        (None, event_type, "[]".to_owned(), Some(pack::pack(records)))
+        held.bytes += record.bytes;
+        held.records.push(record);
+        Ok(held.records.len() >= ROW_RECORDS || held.bytes >= ROW_BYTES)
     }
 
-    fn takes(&self, topic: &TopicPartitions, partition: u32) -> bool {
-        self.topic.name == topic.name
-            && self.partition == partition
-            && self.records.len() < ROW_RECORDS
-            && self.bytes < ROW_BYTES
+    /// All that is held, by partition, each in its order.
+    fn take(&self) -> Vec<Held> {
+        let mut state = self.held();
+        state.bytes = 0;
+        let mut held = std::mem::take(&mut state.records);
+        drop(state);
+        // Stable: a partition keeps its order.
+        held.sort_by(|one, other| {
+            (&one.topic.name, one.partition).cmp(&(&other.topic.name, other.partition))
+        });
+        held
     }
+}
+
+/// Whether these two records may share a row.
+fn share(one: &Held, next: &Held) -> bool {
+    one.topic.name == next.topic.name && one.partition == next.partition
+}
+
+/// The records of the next row: as many of one partition as it takes, of those that are left.
+fn split_row(held: &[Held]) -> (&[Held], &[Held]) {
+    let (mut taken, mut bytes) = (0, 0);
+    while taken < held.len().min(ROW_RECORDS) && bytes < ROW_BYTES && share(&held[0], &held[taken]) {
+        bytes += held[taken].bytes;
+        taken += 1;
+    }
+    held.split_at(taken)
 }
 
 fn header(headers: &Headers, name: &str) -> String {
@@ -111,70 +157,90 @@ fn header(headers: &Headers, name: &str) -> String {
 
 impl Tx {
     /// Appends records, those of a partition in their order. In the outbox they share rows, which is what makes a
-    /// relay fast: whoever writes many at once should write them with one call.
+    /// relay fast.
     pub async fn append_all(&self, records: &[NewRecord<'_>]) -> Result<Vec<Appended>, StoreError> {
-        match self.appends() {
-            Appends::Log => records.iter().map(|record| self.append_to_log(record)).collect(),
-            Appends::Outbox => self.put_all_in_outbox(records).await,
+        let mut appended = Vec::with_capacity(records.len());
+        for record in records {
+            appended.push(self.append(record).await?);
         }
+        Ok(appended)
     }
 
     pub(crate) async fn put_in_outbox(&self, record: &NewRecord<'_>) -> Result<Appended, StoreError> {
-        let appended = self.put_all_in_outbox(std::slice::from_ref(record)).await?;
-        appended.into_iter().next().ok_or(StoreError::Closed)
-    }
-
-    async fn put_all_in_outbox(&self, records: &[NewRecord<'_>]) -> Result<Vec<Appended>, StoreError> {
-        let places: Vec<_> = records.iter().map(|record| self.place(record)).collect::<Result<_, _>>()?;
-        let mut by_partition: Vec<_> = records.iter().zip(&places).collect();
-        // Stable: a partition keeps its order.
-        by_partition.sort_by(|(_, (one, a)), (_, (other, b))| (&one.name, a).cmp(&(&other.name, b)));
-        let mut batch: Option<Batch<'_>> = None;
-        for (record, (topic, partition)) in by_partition {
-            if batch.as_ref().is_some_and(|batch| !batch.takes(topic, *partition)) {
-                self.insert_row(batch.take()).await?;
-            }
-            let headers = encode_headers(record.headers);
-            let batch = batch.get_or_insert_with(|| Batch::new(topic, *partition));
-            batch.bytes += record.bytes(&headers);
-            batch.records.push((record, headers));
-        }
-        self.insert_row(batch).await?;
-        let appended = |(topic, partition): (Arc<TopicPartitions>, u32)| Appended {
-            topic: topic.name.clone(),
+        let (topic, partition) = self.place(record)?;
+        let headers = encode_headers(record.headers);
+        let appended = Appended { topic: topic.name.clone(), partition, offset: None };
+        let is_much = self.holding().push(Held {
+            topic,
             partition,
-            offset: None,
-        };
-        Ok(places.into_iter().map(appended).collect())
+            event_type: header(record.headers, "ce_type"),
+            bytes: record.bytes(&headers),
+            headers,
+            key: record.key.map(<[u8]>::to_vec),
+            value: record.value.map(<[u8]>::to_vec),
+            time: record.time,
+        })?;
+        if is_much {
+            self.write_held().await?;
+        }
+        Ok(appended)
     }
 
-    async fn insert_row(&self, batch: Option<Batch<'_>>) -> Result<(), StoreError> {
-        let Some(batch) = batch else { return Ok(()) };
+    /// Runs a body, and writes what it appended if it was not written yet.
+    pub(crate) async fn complete<T, E: From<StoreError>>(
+        &self,
+        body: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let ended = body.await;
+        self.holding().held().is_over = true;
+        let value = ended?;
+        self.write_held().await?;
+        Ok(value)
+    }
+
+    async fn write_held(&self) -> Result<(), StoreError> {
+        let _alone = self.holding().writes.lock().await;
+        let held = self.holding().take();
+        let mut left = held.as_slice();
+        while !left.is_empty() {
+            let (row, rest) = split_row(left);
+            self.insert_row(row).await?;
+            left = rest;
+        }
+        Ok(())
+    }
+
+    async fn insert_row(&self, held: &[Held]) -> Result<(), StoreError> {
+        let Some(first) = held.first() else { return Ok(()) };
+        let row_bytes: u64 = held.iter().map(|record| record.bytes).sum();
         let (rows, bytes) = self.outbox_waiting()?;
-        if rows >= WAITING_ROWS || bytes + batch.bytes > WAITING_BYTES {
+        if rows >= WAITING_ROWS || bytes + row_bytes > WAITING_BYTES {
             return Err(StoreError::OutboxFull { rows, bytes });
         }
-        let (key, event_type, headers, payload) = batch.columns();
-        let created_at = batch.records.first().map_or(Timestamp(0), |(first, _)| first.time);
+        let packed = (held.len() > 1).then(|| pack::pack(held.iter().map(Held::fields)));
+        let (key, headers, payload) = match &packed {
+            None => (first.key.as_deref(), first.headers.as_str(), first.value.as_deref()),
+            Some(packed) => (None, "[]", Some(packed.as_slice())),
+        };
         self.execute(
             "INSERT INTO outbox (shard, aggregatetype, partition_id, aggregateid, type, headers, payload, records,
                                  bytes, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             params![
-                shard_of(&batch.topic.name, batch.partition),
-                &batch.topic.name,
-                batch.partition,
+                shard_of(&first.topic.name, first.partition),
+                &first.topic.name,
+                first.partition,
                 key,
-                event_type,
+                &first.event_type,
                 headers,
                 payload,
-                batch.records.len(),
-                batch.bytes,
-                created_at
+                held.len(),
+                row_bytes,
+                first.time
             ],
         )
         .await?;
-        self.outbox_grew(batch.bytes);
+        self.outbox_grew(row_bytes);
         self.wake(OUTBOX);
         Ok(())
     }

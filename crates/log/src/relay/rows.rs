@@ -95,6 +95,9 @@ pub(super) async fn page(
     rows.iter().map(numbered).collect()
 }
 
+/// Waiting rows that are worth a plan of their own.
+pub(super) const MANY: usize = 64;
+
 impl Relay {
     /// A page of the rows that have a number and were not acknowledged.
     pub(super) async fn numbered_after(
@@ -133,15 +136,19 @@ impl Relay {
         read.await
     }
 
-    /// Whether a row of the shard has no number yet.
-    pub(super) async fn waits(&self, shard: u32) -> Result<bool, StoreError> {
+    /// How many rows of the shard have no number yet; no more than many are counted.
+    pub(super) async fn waiting(&self, shard: u32) -> Result<usize, StoreError> {
         self.store
             .read(move |tx| async move {
                 tx.by_index().await?;
                 let row = tx
-                    .optional("SELECT 1 FROM outbox WHERE shard = $1 AND seq IS NULL LIMIT 1", params![shard])
+                    .one(
+                        "SELECT COUNT(*)
+                         FROM (SELECT 1 FROM outbox WHERE shard = $1 AND seq IS NULL LIMIT $2) AS some_rows",
+                        params![shard, MANY],
+                    )
                     .await?;
-                Ok(row.is_some())
+                row.get::<u64>(0).map(|count| usize::try_from(count).unwrap_or(MANY))
             })
             .await
     }

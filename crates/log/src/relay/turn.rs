@@ -1,6 +1,6 @@
 //! A turn: one short transaction in which acknowledged rows go and the next rows get their numbers.
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{try_join_all, try_join3};
 use tidings_model::Timestamp;
 use tidings_store::{Row, StoreError, Tx, params};
 
@@ -63,7 +63,21 @@ pub(super) fn page(ranges: &[Range]) -> usize {
     bytes.take_while(|bytes| *bytes <= PAGE_BYTES).count().max(1)
 }
 
-/// One turn; at most `limit` rows are numbered. None: the lease is another relay's, and nothing changed.
+/// What a turn is to number.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// At most so many rows.
+    pub(super) limit: usize,
+    /// Whether as many wait that a plan for few would take long.
+    pub(super) many: bool,
+}
+
+impl Asked {
+    /// Nothing: acknowledged rows go.
+    pub(super) const NONE: Self = Self { limit: 0, many: false };
+}
+
+/// One turn. None: the lease is another relay's, and nothing changed.
 ///
 /// Rows are read when the transaction is over: its answer must be small, or a relay that stops in the middle of
 /// a large one keeps the lease locked for as long as it stands still.
@@ -71,11 +85,12 @@ pub(super) async fn turn(
     tx: &Tx,
     lease: &Lease,
     marks: &[Mark],
-    limit: usize,
+    Asked { limit, many }: Asked,
     until: Timestamp,
 ) -> Result<Option<Given>, StoreError> {
     // Statements that do not need each other's answers are on their way together, here and below.
-    let ((), held) = try_join(tx.by_index(), lease.hold(tx, until)).await?;
+    let anew = async { if many { tx.plan_anew().await } else { Ok(()) } };
+    let ((), (), held) = try_join3(tx.by_index(), anew, lease.hold(tx, until)).await?;
     if !held {
         return Ok(None);
     }

@@ -150,7 +150,8 @@ pub async fn outbox_rows_of_one_key_keep_the_order_of_commits(keeper: &dyn Keepe
     assert_eq!(last.values().sum::<u64>(), 120);
 }
 
-/// Many records of a partition are few rows, whatever is between them; their order is that of the call.
+/// Many records that a transaction appends to a partition are few rows, whatever is between them, with one call or with
+/// many; their order is that of the calls.
 pub async fn records_appended_together_share_rows_and_keep_their_order(keeper: &dyn Keeper) {
     let store = open_with_outbox(keeper);
     let many = ROW_RECORDS + 7;
@@ -168,7 +169,12 @@ pub async fn records_appended_together_share_rows_and_keep_their_order(keeper: &
             };
             let mut all: Vec<_> = (0..many).map(|number| record("others", None, number)).collect();
             all.insert(3, record("events", Some("between"), 0));
-            tx.append_all(&all).await
+            let (some, others) = all.split_at(100);
+            let mut appended = tx.append_all(some).await?;
+            for record in others {
+                appended.push(tx.append(record).await?);
+            }
+            Ok::<_, StoreError>(appended)
         })
         .await
         .expect("they are appended");
@@ -176,12 +182,30 @@ pub async fn records_appended_together_share_rows_and_keep_their_order(keeper: &
     assert_eq!(appended[3].topic, "events.v1");
     let rows = rows(&store).await;
     let sizes: Vec<_> = rows.iter().map(|row| (row.topic.as_str(), row.records.len())).collect();
-    assert_eq!(sizes, [("events.v1", 1), ("others.v1", ROW_RECORDS), ("others.v1", 7)]);
+    // A row is written with the last record of as many, whatever partition that is of.
+    assert_eq!(sizes, [("events.v1", 1), ("others.v1", ROW_RECORDS - 1), ("others.v1", 8)]);
     let others = rows.iter().filter(|row| row.topic == "others.v1").flat_map(|row| &row.records);
     let values: Vec<String> = others.map(value_of).collect();
     assert_eq!(values, (0..many).map(|number| number.to_string()).collect::<Vec<_>>());
     // The headers of a record without any are two bytes.
     assert_eq!(rows[0].bytes, 2 + "between".len() as u64);
+}
+
+/// Who appends when the body has ended is told so, and not when nobody looks any more.
+pub async fn what_is_appended_after_the_body_is_refused(keeper: &dyn Keeper) {
+    let store = open_with_outbox(keeper);
+    let kept = store.transact(|tx| async move { Ok::<_, StoreError>(tx) }).await.expect("it commits");
+    let headers = Headers::new();
+    let late = NewRecord {
+        topic: "events",
+        partition: Some(0),
+        key: None,
+        headers: &headers,
+        value: Some(b"late"),
+        time: Timestamp(0),
+    };
+    assert!(matches!(kept.append(&late).await, Err(StoreError::Closed)));
+    assert_eq!(rows(&store).await.len(), 0);
 }
 
 /// Full is an error with a word, and never for longer than it is true.

@@ -5,7 +5,7 @@
 
 use tidings_model::{Headers, Timestamp};
 
-use crate::{NewRecord, decode_headers};
+use crate::decode_headers;
 
 /// The format that is written.
 const FORMAT: u8 = 1;
@@ -23,13 +23,21 @@ pub struct WaitingRecord {
     pub time: Timestamp,
 }
 
-/// Packs records, each with its headers as the log's column holds them.
-pub(super) fn pack<'a>(records: impl Iterator<Item = (&'a NewRecord<'a>, &'a str)>) -> Vec<u8> {
+/// A record on its way into a row, its headers as the log's column holds them.
+pub(super) struct Fields<'a> {
+    pub(super) time: Timestamp,
+    pub(super) key: Option<&'a [u8]>,
+    pub(super) headers: &'a str,
+    pub(super) value: Option<&'a [u8]>,
+}
+
+/// Packs records.
+pub(super) fn pack<'a>(records: impl Iterator<Item = Fields<'a>>) -> Vec<u8> {
     let mut packed = vec![FORMAT];
-    for (record, headers) in records {
+    for record in records {
         packed.extend(record.time.millis().to_be_bytes());
         put(&mut packed, record.key);
-        put(&mut packed, Some(headers.as_bytes()));
+        put(&mut packed, Some(record.headers.as_bytes()));
         put(&mut packed, record.value);
     }
     packed
@@ -92,18 +100,12 @@ mod tests {
 
     fn packed(records: &[WaitingRecord]) -> Vec<u8> {
         let headers: Vec<String> = records.iter().map(|record| encode_headers(&record.headers)).collect();
-        let new: Vec<NewRecord<'_>> = records
-            .iter()
-            .map(|record| NewRecord {
-                topic: "t",
-                partition: None,
-                key: record.key.as_deref(),
-                headers: &record.headers,
-                value: record.value.as_deref(),
-                time: record.time,
-            })
-            .collect();
-        pack(new.iter().zip(headers.iter().map(String::as_str)))
+        pack(records.iter().zip(&headers).map(|(record, headers)| Fields {
+            time: record.time,
+            key: record.key.as_deref(),
+            headers,
+            value: record.value.as_deref(),
+        }))
     }
 
     fn records() -> Vec<WaitingRecord> {

@@ -3,7 +3,6 @@
 use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
     sync::Arc,
     task::Poll,
     time::{Duration, Instant},
@@ -158,8 +157,8 @@ where
 {
     let tx = Tx::new(Arc::clone(&shared.known), tx::Running::Postgres(Arc::clone(running)));
     let panicked = |_panic| Err(StoreError::Panicked.into());
-    let mut future = match catch_unwind(AssertUnwindSafe(|| Box::pin(body(tx)))) {
-        Ok(future) => pin!(future),
+    let mut future = match catch_unwind(AssertUnwindSafe(|| Box::pin(tx.complete(body(tx.clone()))))) {
+        Ok(future) => future,
         Err(panic) => return panicked(panic),
     };
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {

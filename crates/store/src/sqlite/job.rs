@@ -48,7 +48,7 @@ where
 {
     fn run(&mut self, tx: &Tx) -> Wish {
         let Some(body) = self.code.take() else { return Wish::Undo };
-        let result = complete(body, tx.clone());
+        let result = complete(body, tx);
         let wish = if result.is_ok() { Wish::Keep } else { Wish::Undo };
         self.result = Some(result);
         wish
@@ -70,14 +70,14 @@ where
 }
 
 /// Runs a body to its end on this thread. Its statements complete at once, so one poll is enough.
-pub(super) fn complete<T, E, F, Fut>(body: F, tx: Tx) -> Result<T, E>
+pub(super) fn complete<T, E, F, Fut>(body: F, tx: &Tx) -> Result<T, E>
 where
     F: FnOnce(Tx) -> Fut,
     Fut: Future<Output = Result<T, E>>,
     E: From<StoreError>,
 {
     let run = || {
-        let mut future = pin!(body(tx));
+        let mut future = pin!(tx.complete(body(tx.clone())));
         match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(result) => result,
             Poll::Pending => Err(StoreError::Suspended.into()),

@@ -126,7 +126,7 @@ where
     }
     let running = Running::begin(connection, None).until(started, setup.limit);
     let tx = Tx::new(Arc::clone(&setup.known), tx::Running::Sqlite(running.clone()));
-    let result = job::complete(body, tx);
+    let result = job::complete(body, &tx);
     if let Some(ended) = running.end() {
         // Nothing was written; an end that fails leaves the snapshot to the next `BEGIN`, which reports it.
         drop(ended.connection.execute_batch("COMMIT"));
