@@ -18,6 +18,12 @@ fn block<'a>(after: &str, language: &str) -> &'a str {
     rest.split_once(&begin).and_then(|(_, rest)| rest.split_once("```")).expect("a block").0
 }
 
+/// What the page has about invoice 42 of Alice, about another one. Before anything else is put
+/// in, because a port or a name may have the same digits.
+fn invoice(of_the_page: &str, customer: &str, number: &str) -> String {
+    of_the_page.replace("alice", customer).replace("42", number)
+}
+
 /// A folder with the settings of the page, and its way in.
 fn folder() -> Folder {
     let folder = Folder::new();
@@ -32,9 +38,9 @@ fn the_six_lines_bring_a_record_to_who_is_there_and_keep_it_for_who_is_not() {
     let listen = |user: &str| demo.folder.start(&mut demo.tidings(["listen", "--user", user, "--json"]));
     let mut alice = listen("alice");
     alice.prints("\"type\":\"ready\"");
-    let script = block("HTTP is the way in", "sh").replace("http://127.0.0.1:8080", &demo.url);
     for (customer, number) in [("alice", "42"), ("carol", "43")] {
-        let script = script.replace("alice", customer).replace("42", number);
+        let script = invoice(block("HTTP is the way in", "sh"), customer, number);
+        let script = script.replace("http://127.0.0.1:8080", &demo.url);
         let place = demo.folder.run(&mut demo.folder.script(&script)).succeeds();
         let place: Value = serde_json::from_str(&place).unwrap();
         assert_eq!(place["topic"], "invoices.paid");
@@ -80,9 +86,9 @@ fn the_six_lines_bring_a_record_that_another_program_wrote_to_kafka() {
     alice.prints("\"type\":\"ready\"");
     let written =
         block("who is away finds it", "sh").lines().find(|line| line.contains(" produce ")).unwrap();
-    let written = written.replace("invoices.paid", &format!("{own}-invoices.paid"));
     for (customer, number) in [("alice", "42"), ("carol", "43")] {
-        let line = written.replace("alice", customer).replace("42", number);
+        let line = invoice(written, customer, number);
+        let line = line.replace("invoices.paid", &format!("{own}-invoices.paid"));
         let mut shell = demo.folder.shell(&line);
         demo.folder.run(shell.env("KAFKA_BOOTSTRAP_SERVERS", &brokers)).succeeds();
     }
