@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Bench, Failure, keepers::Keepers, server::Server};
+use crate::{Bench, Failure, keepers::Keepers, report::Figure, server::Server};
 
 /// A database and a log.
 #[derive(Debug)]
@@ -32,11 +32,18 @@ impl Bench {
         }))
     }
 
-    /// All that this run can measure.
-    pub(crate) fn pairs(&self) -> Result<Vec<Pair<'_>>, Failure> {
+    /// Measures on each pair that this run has, one after the other.
+    pub(crate) fn on_each_pair(
+        &self,
+        measure: impl Fn(&Self, &Pair<'_>) -> Result<Vec<Figure>, Failure>,
+    ) -> Result<Vec<Figure>, Failure> {
         let embedded =
             Pair { name: "embedded", environment: Vec::new(), brokers: None, keepers: Keepers::default() };
-        Ok(std::iter::once(embedded).chain(self.fleet()?).collect())
+        let mut figures = measure(self, &embedded)?;
+        if let Some(fleet) = self.fleet()? {
+            figures.extend(measure(self, &fleet)?);
+        }
+        Ok(figures)
     }
 }
 

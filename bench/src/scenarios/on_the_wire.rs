@@ -43,12 +43,7 @@ struct Floor {
 }
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
-    let mut figures = Vec::new();
-    for pair in bench.pairs()? {
-        let floor = floor(bench, &pair)?;
-        figures.extend(measure(bench, &pair, &floor)?);
-    }
-    Ok(figures)
+    bench.on_each_pair(measure)
 }
 
 /// The disk's own, where there is no broker; it does not depend on the rate.
@@ -67,7 +62,8 @@ fn amounts(bench: &Bench) -> (usize, usize) {
     (bench.amount(IDLE, 50), bench.amount(LOADED, 200))
 }
 
-fn measure(bench: &Bench, pair: &Pair<'_>, floor: &Floor) -> Result<Vec<Figure>, Failure> {
+fn measure(bench: &Bench, pair: &Pair<'_>) -> Result<Vec<Figure>, Failure> {
+    let floor = floor(bench, pair)?;
     let server = Server::start_with(bench, &pair.environment)?;
     let (idle, loaded) = amounts(bench);
     let token = server.sender("sender")?;

@@ -41,11 +41,7 @@ struct World<'a> {
 }
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
-    let mut figures = Vec::new();
-    for pair in bench.pairs()? {
-        figures.extend(measure(bench, &pair)?);
-    }
-    Ok(figures)
+    bench.on_each_pair(measure)
 }
 
 fn measure(bench: &Bench, pair: &Pair<'_>) -> Result<Vec<Figure>, Failure> {

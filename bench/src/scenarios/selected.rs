@@ -17,11 +17,7 @@ const LIMIT: Duration = Duration::from_mins(5);
 const LOOK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
-    let mut figures = Vec::new();
-    for pair in bench.pairs()? {
-        figures.extend(measure(bench, &pair)?);
-    }
-    Ok(figures)
+    bench.on_each_pair(measure)
 }
 
 fn measure(bench: &Bench, pair: &Pair<'_>) -> Result<Vec<Figure>, Failure> {
