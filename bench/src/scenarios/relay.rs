@@ -95,11 +95,11 @@ impl World<'_> {
                     value: Some(value.as_bytes()),
                     time: Timestamp(1),
                 };
-                let all: Vec<_> = (0..PARTITIONS)
-                    .flat_map(|partition| (0..packed).map(move |_| partition))
-                    .map(of)
-                    .collect();
-                tx.append_all(&all).await?;
+                for partition in 0..PARTITIONS {
+                    for _each in 0..packed {
+                        tx.append(&of(partition)).await?;
+                    }
+                }
                 Ok::<_, StoreError>(())
             });
             put.await?;

@@ -60,15 +60,15 @@ impl NewRecord<'_> {
 impl Tx {
     /// Announces an event: it becomes a record if and only if this transaction commits.
     pub async fn put_event(&self, event: &NewEvent) -> Result<Appended, StoreError> {
-        self.append(&announced(event, &event.headers())).await
-    }
-
-    /// Announces events that belong together, with one call.
-    pub async fn put_events(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
-        let headers: Vec<Headers> = events.iter().map(NewEvent::headers).collect();
-        let records: Vec<NewRecord<'_>> =
-            events.iter().zip(&headers).map(|(event, headers)| announced(event, headers)).collect();
-        self.append_all(&records).await
+        let record = NewRecord {
+            topic: event.topic,
+            partition: None,
+            key: event.key.as_deref().map(str::as_bytes),
+            headers: &event.headers(),
+            value: Some(&event.payload),
+            time: event.time,
+        };
+        self.append(&record).await
     }
 
     /// Appends a record. In the outbox it shares a row with others that the transaction appends to its partition.
@@ -102,18 +102,6 @@ impl Tx {
             (None, None) => self.spread(topic.partitions),
         };
         Ok((topic, partition))
-    }
-}
-
-/// The record of an event.
-fn announced<'a>(event: &'a NewEvent, headers: &'a Headers) -> NewRecord<'a> {
-    NewRecord {
-        topic: event.topic,
-        partition: None,
-        key: event.key.as_deref().map(str::as_bytes),
-        headers,
-        value: Some(&event.payload),
-        time: event.time,
     }
 }
 

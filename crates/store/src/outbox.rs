@@ -133,6 +133,13 @@ impl Holding {
         });
         held
     }
+
+    /// What was not written after all is held as before.
+    fn put_back(&self, held: Vec<Held>) {
+        let mut state = self.held();
+        state.bytes += held.iter().map(|record| record.bytes).sum::<u64>();
+        state.records.splice(0..0, held);
+    }
 }
 
 /// Whether these two records may share a row.
@@ -140,14 +147,14 @@ fn share(one: &Held, next: &Held) -> bool {
     one.topic.name == next.topic.name && one.partition == next.partition
 }
 
-/// The records of the next row: as many of one partition as it takes, of those that are left.
-fn split_row(held: &[Held]) -> (&[Held], &[Held]) {
+/// How many of these records the next row takes, all of one partition.
+fn row_of(held: &[Held]) -> usize {
     let (mut taken, mut bytes) = (0, 0);
     while taken < held.len().min(ROW_RECORDS) && bytes < ROW_BYTES && share(&held[0], &held[taken]) {
         bytes += held[taken].bytes;
         taken += 1;
     }
-    held.split_at(taken)
+    taken
 }
 
 fn header(headers: &Headers, name: &str) -> String {
@@ -156,16 +163,6 @@ fn header(headers: &Headers, name: &str) -> String {
 }
 
 impl Tx {
-    /// Appends records, those of a partition in their order. In the outbox they share rows, which is what makes a
-    /// relay fast.
-    pub async fn append_all(&self, records: &[NewRecord<'_>]) -> Result<Vec<Appended>, StoreError> {
-        let mut appended = Vec::with_capacity(records.len());
-        for record in records {
-            appended.push(self.append(record).await?);
-        }
-        Ok(appended)
-    }
-
     pub(crate) async fn put_in_outbox(&self, record: &NewRecord<'_>) -> Result<Appended, StoreError> {
         let (topic, partition) = self.place(record)?;
         let headers = encode_headers(record.headers);
@@ -200,12 +197,17 @@ impl Tx {
 
     async fn write_held(&self) -> Result<(), StoreError> {
         let _alone = self.holding().writes.lock().await;
-        let held = self.holding().take();
-        let mut left = held.as_slice();
-        while !left.is_empty() {
-            let (row, rest) = split_row(left);
-            self.insert_row(row).await?;
-            left = rest;
+        let mut held = self.holding().take();
+        while !held.is_empty() {
+            let row = row_of(&held);
+            let written = self.insert_row(&held[..row]).await;
+            if written.is_err() {
+                // A body may pass over an error of its append, and others' records were held with it: without them
+                // it must not commit.
+                self.holding().put_back(held);
+                return written;
+            }
+            held.drain(..row);
         }
         Ok(())
     }

@@ -9,8 +9,8 @@ use tidings::{
     consumer::{Handler, HandlerError, headers},
     delivery::{DeliveryRecord, Item, deliver},
     model::{
-        Audience, BroadcastId, Channel, Clock, EventId, Ids, Kind, NewEvent, Priority, Record, Timestamp,
-        UserId, header,
+        Audience, BroadcastId, Channel, Clock, EventId, Ids, Kind, Priority, Record, Timestamp, UserId,
+        header,
     },
     store::{StoreError, Tx},
 };
@@ -139,14 +139,13 @@ impl Lifecycle {
         slice: &[UserId],
     ) -> Result<(), HandlerError> {
         let now = self.clock.now();
-        let event_of = |user: &UserId| {
+        for user in slice {
             let id = self.ids.event();
             let value = self.delivery_event(broadcast, event_type, (None, Some(user.clone())), &id);
-            let key = user.to_string();
-            events::event(Cause::of(id, record), SELECTED_TOPIC, "MessageDeliveryEvent", key, &value, now)
-        };
-        let all: Vec<NewEvent> = slice.iter().map(event_of).collect();
-        tx.put_events(&all).await?;
+            let (cause, key) = (Cause::of(id, record), user.to_string());
+            let event = events::event(cause, SELECTED_TOPIC, "MessageDeliveryEvent", key, &value, now);
+            tx.put_event(&event).await?;
+        }
         let Some(last) = slice.last().filter(|_| slice.len() == SLICE) else { return Ok(()) };
         let next = LifecycleEvent {
             broadcast_id: broadcast.id,

@@ -55,8 +55,9 @@ impl Schedule for Sweep {
             let unheard =
                 |(user_id, place)| Unheard { user_id, place, found_at: now }.event(self.ids.event());
             let found = slice.found.into_iter().filter(|_| !planted::one_in("webhook_passed_over", 20));
-            let events: Vec<_> = found.map(unheard).collect();
-            tx.put_events(&events).await?;
+            for event in found.map(unheard) {
+                tx.put_event(&event).await?;
+            }
             store::keep(tx, &slice.looked).await?;
             Ok((slice.looked.place < upto).then_some(now))
         })

@@ -173,12 +173,10 @@ impl World {
     /// Writes events of one partition in one transaction, so that they share rows.
     pub(crate) async fn write_packed(&self, partition: u32, values: std::ops::Range<u64>) {
         let put = self.outbox.transact(move |tx| async move {
-            let values: Vec<String> = values.map(|value| value.to_string()).collect();
-            let records: Vec<NewRecord<'_>> = values
-                .iter()
-                .map(|value| NewRecord { partition: Some(partition), ..record(TOPIC, None, value) })
-                .collect();
-            tx.append_all(&records).await?;
+            for value in values {
+                let value = value.to_string();
+                tx.append(&NewRecord { partition: Some(partition), ..record(TOPIC, None, &value) }).await?;
+            }
             Ok::<_, StoreError>(())
         });
         put.await.expect("the events are put");
