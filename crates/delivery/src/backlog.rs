@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
-use tidings_delivery_core::{End, GenerationId, Place, Removal};
+use tidings_delivery_core::{End, GenerationId, Person, Place, Removal};
 use tidings_model::{Channel, Timestamp, UserId};
 use tidings_store::{Row, Store, StoreError, Tx, params};
 
@@ -110,11 +110,12 @@ pub(crate) async fn at(
 pub(crate) async fn unconfirmed(
     tx: &Tx,
     generation: GenerationId,
-    user: &UserId,
+    person: &Person,
     (after, upto): (Place, Place),
     limit: usize,
 ) -> Result<Vec<Delivery>, StoreError> {
-    let names = serde_json::to_string(&channels(tx, user).await?).unwrap_or_default();
+    let channels: Vec<String> = person.channels().map(|channel| channel.to_string()).collect();
+    let names = serde_json::to_string(&channels).unwrap_or_default();
     let rows = tx
         .query(
             "SELECT r.place, r.record, r.ended_place, COALESCE(r.end_reason, i.end_reason), i.data, i.ended_at
@@ -129,7 +130,7 @@ pub(crate) async fn unconfirmed(
                AND NOT EXISTS (SELECT 1 FROM item_receipts x WHERE x.user_id = $4 AND x.item_id = r.subject)
              ORDER BY r.place
              LIMIT $5",
-            params![names, after.0, upto.0, user.as_str(), limit],
+            params![names, after.0, upto.0, person.id().as_str(), limit],
         )
         .await?;
     rows.iter().map(|row| delivery(row, generation)).collect()

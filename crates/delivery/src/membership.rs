@@ -229,7 +229,8 @@ async fn unconfirmed(
     user: &UserId,
     upto: Place,
 ) -> Result<Vec<Delivery>, StoreError> {
-    backlog::unconfirmed(tx, generation, user, (Place::ORIGIN, upto), WITHHELD_MAX).await
+    let person = directory::history(tx, user).await?;
+    backlog::unconfirmed(tx, generation, &person, (Place::ORIGIN, upto), WITHHELD_MAX).await
 }
 
 /// Repeats, late, what of these active messages the person is owed by now.

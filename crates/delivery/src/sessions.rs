@@ -130,7 +130,9 @@ async fn judge(
     let opening = Opening { count: 0, at, pending: true, withheld: Ranges::default() };
     let open = Session { opening, channels };
     let mut pending: BTreeMap<Place, Delivery> = BTreeMap::new();
-    for delivery in backlog::unconfirmed(tx, generation, user, (Place::ORIGIN, complete), INBOX_MAX).await? {
+    for delivery in
+        backlog::unconfirmed(tx, generation, &person, (Place::ORIGIN, complete), INBOX_MAX).await?
+    {
         if open.verdict(&person, delivery.facts()).is_offered() {
             pending.entry(delivery.facts().first).or_insert(delivery);
         }
@@ -293,7 +295,7 @@ async fn confirm_slice(
     let person = directory::history(tx, user).await?;
     let at = Moment { place: complete, time: now };
     let range = (confirmed.after.max(from), confirmed.upto);
-    let messages = backlog::unconfirmed(tx, generation, user, range, SLICE).await?;
+    let messages = backlog::unconfirmed(tx, generation, &person, range, SLICE).await?;
     let mut fresh = Vec::new();
     for message in &messages {
         let subject = &message.facts().subject;

@@ -88,6 +88,11 @@ impl Person {
         self.memberships.get(channel)?.containing(at)
     }
 
+    /// The channels they listen to or did, their own included: where messages for them lie.
+    pub fn channels(&self) -> impl Iterator<Item = Channel> + '_ {
+        [Channel::User(self.id.clone())].into_iter().chain(self.memberships.keys().cloned())
+    }
+
     /// The channels they listened to at a place, their own included: where a gateway looks for their records.
     pub fn channels_at(&self, at: Place) -> impl Iterator<Item = Channel> + '_ {
         let listened = self.memberships.iter().filter(move |(_, intervals)| intervals.contains(at));

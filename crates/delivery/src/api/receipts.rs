@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use tidings_api::{Body, Caller, Code, Problem, Somebody};
 use tidings_delivery_core::Cursor;
-use tidings_model::{SessionId, Timestamp};
+use tidings_model::{SessionId, Timestamp, UserId};
 use utoipa::ToSchema;
 
 use super::DeliveryApi;
@@ -58,10 +58,14 @@ pub(super) async fn post_receipts(
     };
     let now = api.clock.now();
     let (session, delivered, read) = (body.session, body.delivered, body.read);
-    let person = api.person(&caller).await?;
     if let Some(ack) = ack {
-        api.confirm(&person, session, ack, now).await?;
+        api.confirm(&caller.user_id, session, ack, now).await?;
     }
+    // Most receipts are a cursor alone, and need to know no more of who says so.
+    if delivered.is_empty() && read.is_empty() {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let person = api.person(&caller).await?;
     for items in delivered.chunks(SLICE).chain(read.chunks(SLICE)) {
         api.feed.settles(&person, items).await?;
     }
@@ -130,7 +134,7 @@ impl DeliveryApi {
 
     async fn confirm(
         &self,
-        person: &Person,
+        user: &UserId,
         session: Option<SessionId>,
         ack: Ack,
         now: Timestamp,
@@ -138,13 +142,13 @@ impl DeliveryApi {
         let session = if session.is_some() {
             session
         } else {
-            let user = person.user_id.clone();
+            let user = user.clone();
             self.store.read(move |tx| async move { sessions::newest(&tx, &user).await }).await?
         };
         let session =
             session.ok_or_else(|| Problem::new(Code::Conflict, "no session yet: open a stream first"))?;
         let generation = self.feed.generations().current().id;
-        let device = (&person.user_id, &session);
+        let device = (user, &session);
         sessions::confirm(&self.store, generation, device, ack, &self.witnesses, now).await?;
         Ok(())
     }
