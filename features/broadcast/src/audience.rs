@@ -1,12 +1,8 @@
 //! People who are named one by one: in the broadcast itself, or in a list that was put before.
 
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, DeserializeSeed, IgnoredAny, SeqAccess, Visitor},
-};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 use tidings::{
     model::{ListId, Timestamp, UserId},
     store::{StoreError, Tx, params},
@@ -41,13 +37,12 @@ impl Whom {
         after: Option<&UserId>,
         limit: usize,
     ) -> Result<Self, StoreError> {
-        let wrong = |_cause| StoreError::Row { column: 0, found: "another text", wanted: "a target" };
-        let Selected { kind, ids } = serde_json::from_str(target).map_err(wrong)?;
-        if let Some(ids) = ids.filter(|_| kind == SELECTED) {
-            let mut ids_of = serde_json::Deserializer::from_str(ids.get());
-            return Next { after, limit }.deserialize(&mut ids_of).map(Self::Named).map_err(wrong);
+        let wrong = || StoreError::Row { column: 0, found: "another text", wanted: "a target" };
+        let Written { kind, ids } = serde_json::from_str(target).map_err(|_cause| wrong())?;
+        if kind == SELECTED {
+            return next(ids, after, limit).map(Self::Named).ok_or_else(wrong);
         }
-        let target: Target = serde_json::from_str(target).map_err(wrong)?;
+        let target: Target = serde_json::from_str(target).map_err(|_cause| wrong())?;
         match &target {
             Target::List { .. } => Ok(Self::Named(named(tx, &target, after, limit).await?)),
             Target::All
@@ -62,72 +57,19 @@ impl Whom {
 /// The word of a target that names people itself.
 const SELECTED: &str = "selected";
 
-/// A target whose people are not read yet.
+/// A target as it is written, its people not yet ids: to make ids of all took five times as long.
 #[derive(Deserialize)]
-struct Selected<'a> {
+struct Written<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
-    #[serde(borrow)]
-    ids: Option<&'a RawValue>,
+    #[serde(default)]
+    ids: Vec<String>,
 }
 
-/// Reads, of a sorted list of ids, the next ones after one of them.
-struct Next<'a> {
-    after: Option<&'a UserId>,
-    limit: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Next<'_> {
-    type Value = Vec<UserId>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Next<'_> {
-    type Value = Vec<UserId>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the ids of people")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut next = Vec::with_capacity(self.limit);
-        while next.len() < self.limit
-            && let Some(found) = list.next_element_seed(Behind(self.after))?
-        {
-            next.extend(found);
-        }
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(next)
-    }
-}
-
-/// An id that comes after another one; none where it does not.
-struct Behind<'a>(Option<&'a UserId>);
-
-impl<'de> DeserializeSeed<'de> for Behind<'_> {
-    type Value = Option<UserId>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Behind<'_> {
-    type Value = Option<UserId>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the id of a person")
-    }
-
-    fn visit_str<E: de::Error>(self, id: &str) -> Result<Self::Value, E> {
-        if self.0.is_some_and(|after| id <= after.as_str()) {
-            return Ok(None);
-        }
-        id.parse().map(Some).map_err(E::custom)
-    }
+/// Of sorted texts the next ones after an id, as ids; none where one of them is no id.
+fn next(ids: Vec<String>, after: Option<&UserId>, limit: usize) -> Option<Vec<UserId>> {
+    let behind = ids.into_iter().filter(|id| after.is_none_or(|after| id.as_str() > after.as_str()));
+    behind.take(limit).map(|id| id.parse().ok()).collect()
 }
 
 /// People whom a target names, by id, after one of them; nobody where channels name them.
@@ -303,14 +245,12 @@ pub(crate) async fn sweep(tx: &Tx, before: Timestamp, rows: usize) -> Result<boo
 mod tests {
     use super::*;
 
-    fn next(target: &Target, after: Option<&str>, limit: usize) -> Vec<String> {
+    fn next_of(target: &Target, after: Option<&str>, limit: usize) -> Vec<String> {
         let text = serde_json::to_string(target).unwrap();
-        let Selected { kind, ids } = serde_json::from_str(&text).unwrap();
+        let Written { kind, ids } = serde_json::from_str(&text).unwrap();
         assert_eq!(kind, SELECTED);
         let after: Option<UserId> = after.map(|after| after.parse().unwrap());
-        let mut ids = serde_json::Deserializer::from_str(ids.unwrap().get());
-        let next = Next { after: after.as_ref(), limit }.deserialize(&mut ids).unwrap();
-        next.iter().map(ToString::to_string).collect()
+        next(ids, after.as_ref(), limit).unwrap().iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -319,14 +259,14 @@ mod tests {
         let target = Target::Selected { ids: ids.iter().map(|id| id.parse().unwrap()).collect() };
         let mut sorted = ids.map(str::to_owned).to_vec();
         sorted.sort_unstable();
-        assert_eq!(next(&target, None, 10), sorted);
-        assert_eq!(next(&target, None, 2), sorted[..2]);
+        assert_eq!(next_of(&target, None, 10), sorted);
+        assert_eq!(next_of(&target, None, 2), sorted[..2]);
         for (at, id) in sorted.iter().enumerate() {
             assert_eq!(
-                next(&target, Some(id), 3),
+                next_of(&target, Some(id), 3),
                 sorted[at + 1..].iter().take(3).cloned().collect::<Vec<_>>()
             );
         }
-        assert_eq!(next(&target, Some("a"), 1), sorted[1..2], "somebody who is not in it");
+        assert_eq!(next_of(&target, Some("a"), 1), sorted[1..2], "somebody who is not in it");
     }
 }
