@@ -175,7 +175,8 @@ pub(super) fn common(settings: &KafkaSettings) -> ClientConfig {
 pub(super) fn producer(settings: &KafkaSettings) -> Result<ClientConfig, LogError> {
     let mut config = common(settings);
     config
-        .set("linger.ms", "1")
+        // Long enough for what is sent in a row; a message waits for it with each step of its way.
+        .set("linger.ms", "0.2")
         .set("compression.type", "lz4")
         .set("queue.buffering.max.messages", "100000")
         .set("queue.buffering.max.kbytes", "131072")
