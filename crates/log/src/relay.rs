@@ -26,14 +26,14 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use tidings_model::{Clock, Timestamp};
 use tidings_store::{Lane, OUTBOX, SHARDS, Store, StoreError};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use self::{
     lease::Lease,
     pipeline::Pipeline,
-    rows::{After, MANY},
-    turn::Asked,
+    rows::After,
+    turn::{Asked, MANY},
 };
 use crate::{Log, LogError};
 
@@ -207,30 +207,41 @@ impl Relay {
         // what it numbered must be found by what follows.
         self.turn(lease, pipeline, Asked::NONE).await?.ok_or(Trouble::Lost)?;
         self.send_again(lease, pipeline).await?;
-        let mut wakes = self.store.wakes(OUTBOX);
-        let mut more = false;
+        let mut wakes = self.store.wakes(OUTBOX[lease.shard as usize]);
+        let (mut full, mut sweep) = (false, Instant::now());
         loop {
-            // Before the look, so that what comes during the look is looked at once more.
-            wakes.mark_unchanged();
-            let count = if more { MANY } else { self.waiting(lease.shard).await? };
-            let (waiting, many) = (count > 0, count >= MANY);
             let now = Instant::now();
-            if waiting || pipeline.marks_due(self.options.mark_after).is_some_and(|due| due <= now) {
-                let limit = if waiting { self.options.batch_rows } else { 0 };
-                let given = self.turn(lease, pipeline, Asked { limit, many }).await?.ok_or(Trouble::Lost)?;
+            let count = if full {
+                MANY
+            } else if sweep <= now {
+                sweep = now + self.options.sweep;
+                // Before the look, so that what comes during the look wakes once more.
+                wakes.mark_unchanged();
+                self.waiting(lease.shard).await?
+            } else {
+                // What was committed since is worth a turn without a look.
+                usize::from(woken(&mut wakes)?)
+            };
+            let marks_due = pipeline.marks_due(self.options.mark_after);
+            if count > 0 || marks_due.is_some_and(|due| due <= now) {
+                let asked = Asked::of(count, self.options.batch_rows);
+                let given = self.turn(lease, pipeline, asked).await?.ok_or(Trouble::Lost)?;
                 self.send(lease, pipeline, &given.ranges).await?;
                 // A turn that was full has left something, most likely.
-                more = waiting && given.rows == limit;
-                if given.rows > 0 {
+                full = asked.limit > 0 && given.rows == asked.limit;
+                if full {
                     continue;
                 }
             }
-            let sweep = now + self.options.sweep;
             let next = pipeline.marks_due(self.options.mark_after).map_or(sweep, |due| due.min(sweep));
             tokio::select! {
                 biased;
                 settled = pipeline.settle() => settled?,
-                woken = wakes.changed() => woken.map_err(|_closed| Trouble::Stopped)?,
+                changed = wakes.changed() => {
+                    changed.map_err(|_closed| Trouble::Stopped)?;
+                    // Not taken yet.
+                    wakes.mark_changed();
+                }
                 () = tokio::time::sleep_until(next) => {}
             }
         }
@@ -319,4 +330,13 @@ async fn rest(pause: Duration, stop: &CancellationToken) -> bool {
         () = stop.cancelled() => false,
         () = tokio::time::sleep(pause) => true,
     }
+}
+
+/// Whether rows were committed since this was asked last.
+fn woken(wakes: &mut watch::Receiver<u64>) -> Result<bool, Trouble> {
+    let woken = wakes.has_changed().map_err(|_closed| Trouble::Stopped)?;
+    if woken {
+        wakes.mark_unchanged();
+    }
+    Ok(woken)
 }

@@ -30,10 +30,10 @@ pub enum Appends {
     Outbox,
 }
 
-/// The name under which those are woken who wait for new rows.
-pub const OUTBOX: &str = "outbox";
 /// Parts of the outbox, each relayed under a lease of its own.
 pub const SHARDS: u32 = 4;
+/// The names under which those are woken who wait for new rows, one of each shard.
+pub const OUTBOX: [&str; SHARDS as usize] = ["outbox/0", "outbox/1", "outbox/2", "outbox/3"];
 /// The most records of a row.
 pub const ROW_RECORDS: usize = 500;
 /// Bytes of keys, headers and values past which a row takes no further record: 256 KiB.
@@ -219,6 +219,7 @@ impl Tx {
         if rows >= WAITING_ROWS || bytes + row_bytes > WAITING_BYTES {
             return Err(StoreError::OutboxFull { rows, bytes });
         }
+        let shard = shard_of(&first.topic.name, first.partition);
         let packed = (held.len() > 1).then(|| pack::pack(held.iter().map(Held::fields)));
         let (key, headers, payload) = match &packed {
             None => (first.key.as_deref(), first.headers.as_str(), first.value.as_deref()),
@@ -229,7 +230,7 @@ impl Tx {
                                  bytes, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             params![
-                shard_of(&first.topic.name, first.partition),
+                shard,
                 &first.topic.name,
                 first.partition,
                 key,
@@ -243,7 +244,7 @@ impl Tx {
         )
         .await?;
         self.outbox_grew(row_bytes);
-        self.wake(OUTBOX);
+        self.wake(OUTBOX[shard as usize]);
         Ok(())
     }
 }

@@ -168,10 +168,11 @@ async fn run(
     limit: usize,
 ) -> Result<Vec<Record>, LogError> {
     let (mut records, mut bytes) = (Vec::new(), 0);
+    let is_ours = |number: i32| u32::try_from(number) == Ok(partition.partition);
     let mut stream = reader.stream();
     while let Some(next) = stream.next().await {
         match next {
-            Ok(message) if message.topic() == partition.topic => {
+            Ok(message) if message.topic() == partition.topic && is_ours(message.partition()) => {
                 let record = record(&message);
                 let last = record.offset + 1 >= end;
                 bytes += record.value.as_ref().map_or(0, Vec::len);
@@ -184,7 +185,8 @@ async fn run(
                 }
             }
             Ok(_earlier) => {}
-            Err(KafkaError::PartitionEOF(_)) => break,
+            Err(KafkaError::PartitionEOF(ended)) if is_ours(ended) => break,
+            Err(KafkaError::PartitionEOF(_earlier)) => {}
             Err(cause) => {
                 if let Some(serious) = serious_without_group(cause) {
                     return Err(serious);

@@ -1,9 +1,12 @@
 //! Rows that have their numbers: read without holding anything, and set aside where they cannot be published.
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use tidings_store::{Row, StoreError, Tx, WaitingRecord, params, unpack_row};
 
-use super::{Relay, turn::Range};
+use super::{
+    Relay,
+    turn::{MANY, Range},
+};
 use crate::LogError;
 
 /// Rows that are read at once; each may hold 256 KiB.
@@ -95,8 +98,11 @@ pub(super) async fn page(
     rows.iter().map(numbered).collect()
 }
 
-/// Waiting rows that are worth a plan of their own.
-pub(super) const MANY: usize = 64;
+/// What a query answers that finds its rows by an index; both are on their way together.
+async fn by_index<T>(tx: &Tx, query: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let ((), found) = try_join(tx.by_index(), query).await?;
+    Ok(found)
+}
 
 impl Relay {
     /// A page of the rows that have a number and were not acknowledged.
@@ -108,8 +114,7 @@ impl Relay {
         let after = after.clone();
         self.store
             .read(move |tx| async move {
-                tx.by_index().await?;
-                page(&tx, shard.into(), &after, &After::all(), PAGE).await
+                by_index(&tx, page(&tx, shard.into(), &after, &After::all(), PAGE)).await
             })
             .await
     }
@@ -122,7 +127,6 @@ impl Relay {
     ) -> Result<Vec<Numbered>, StoreError> {
         let ranges = ranges.to_vec();
         let read = self.store.read(move |tx| async move {
-            tx.by_index().await?;
             let rows = ranges.iter().map(|range| {
                 let tx = &tx;
                 async move {
@@ -131,7 +135,7 @@ impl Relay {
                     page(tx, shard.into(), &after, &upto, most).await
                 }
             });
-            Ok::<_, StoreError>(try_join_all(rows).await?.into_iter().flatten().collect())
+            Ok::<_, StoreError>(by_index(&tx, try_join_all(rows)).await?.into_iter().flatten().collect())
         });
         read.await
     }
@@ -140,14 +144,15 @@ impl Relay {
     pub(super) async fn waiting(&self, shard: u32) -> Result<usize, StoreError> {
         self.store
             .read(move |tx| async move {
-                tx.by_index().await?;
-                let row = tx
-                    .one(
+                let row = by_index(
+                    &tx,
+                    tx.one(
                         "SELECT COUNT(*)
                          FROM (SELECT 1 FROM outbox WHERE shard = $1 AND seq IS NULL LIMIT $2) AS some_rows",
                         params![shard, MANY],
-                    )
-                    .await?;
+                    ),
+                )
+                .await?;
                 row.get::<u64>(0).map(|count| usize::try_from(count).unwrap_or(MANY))
             })
             .await

@@ -8,6 +8,8 @@ use super::lease::Lease;
 
 /// The bytes of a range, unless one row alone has more.
 const RANGE_BYTES: u64 = 1 << 20;
+/// Waiting rows that are worth a plan of their own.
+pub(super) const MANY: usize = 64;
 /// The bytes of ranges that are read at once.
 const PAGE_BYTES: u64 = 4 << 20;
 
@@ -75,6 +77,21 @@ pub(super) struct Asked {
 impl Asked {
     /// Nothing: acknowledged rows go.
     pub(super) const NONE: Self = Self { limit: 0, many: false };
+
+    /// Of about so many that wait. Where few are thought to wait, the plan is for few, and it is asked of no more.
+    pub(super) fn of(waiting: usize, most: usize) -> Self {
+        let many = waiting >= MANY;
+        Self {
+            limit: if waiting == 0 {
+                0
+            } else if many {
+                most
+            } else {
+                most.min(MANY)
+            },
+            many,
+        }
+    }
 }
 
 /// One turn. None: the lease is another relay's, and nothing changed.

@@ -6,8 +6,8 @@ use tidings_model::{Headers, Timestamp};
 
 use super::{Keeper, Setup, transactions::join_all};
 use crate::{
-    Appended, Appends, NewRecord, OUTBOX, ROW_RECORDS, Store, StoreError, TopicPartitions, Tx, WAITING_ROWS,
-    WaitingRecord, params, shard_of, unpack_row,
+    Appended, Appends, NewRecord, OUTBOX, ROW_RECORDS, SHARDS, Store, StoreError, TopicPartitions, Tx,
+    WAITING_ROWS, WaitingRecord, params, shard_of, unpack_row,
 };
 
 /// A store whose events wait for a relay, with the topics `events` (3 partitions) and `others` (1).
@@ -272,9 +272,12 @@ async fn refuses(store: &Store, wanted: bool) {
 /// A wake comes after the commit that it tells of, and a body that failed wakes nobody.
 pub async fn those_who_wait_are_woken_by_the_commit(keeper: &dyn Keeper) {
     let store = open_with_outbox(keeper);
-    let (mut outbox, mut own) = (store.wakes(OUTBOX), store.wakes("own"));
-    let other = store.wakes("other");
-    for round in 1..20_usize {
+    let first = append(&store, "k", "v".to_owned(), false).await.expect("it is appended");
+    let shard = shard_of(&first.topic, first.partition);
+    let watch = |shard: u32| store.wakes(OUTBOX[shard as usize]);
+    let (mut outbox, elsewhere) = (watch(shard), watch((shard + 1) % SHARDS));
+    let (mut own, other) = (store.wakes("own"), store.wakes("other"));
+    for round in 2..20_usize {
         let reader = store.clone();
         let woken = async {
             // A wake may come without a reason; one that came before its commit would be the last.
@@ -287,6 +290,7 @@ pub async fn those_who_wait_are_woken_by_the_commit(keeper: &dyn Keeper) {
         appended.expect("it is appended");
         woken.expect("what was committed wakes");
     }
+    assert!(!elsewhere.has_changed().expect("the store is open"), "only those who wait for its shard");
     let wake = |fail: bool| {
         store.transact(move |tx| async move {
             tx.wake("own");
