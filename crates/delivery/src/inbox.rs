@@ -10,7 +10,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tidings_delivery_core::{
     self as core, Moment, Place,
-    interval::Ranges,
     session::{Opening, Session},
     verdict::{Until, Verdict, Withheld, verdict},
 };
@@ -222,7 +221,7 @@ impl Judge {
         let person = directory::history(tx, user).await?;
         // The place that comes next: who joined just now is a member from there on.
         let at = Moment { place: deliver::head(tx).await?.next(), time: now };
-        let opening = Opening { count: 0, at, pending: true, withheld: Ranges::default() };
+        let opening = Opening::offering(at);
         Ok(Self { person, session: Session { opening, channels: None } })
     }
 

@@ -7,7 +7,6 @@ use std::{
 
 use tidings_delivery_core::{
     GenerationId, Moment, Narrowing, NotRecovered, Person, Place,
-    interval::Ranges,
     receipts::SessionReceipts,
     select_pending,
     session::{Opening, Session},
@@ -21,7 +20,7 @@ use crate::{Delivery, Witnesses, Word, backlog, deliver, directory, projection, 
 const SLICE: usize = 100;
 /// How long a confirmation waits for the projection.
 const REACH: Duration = Duration::from_secs(2);
-/// The most messages that are pending for one person.
+/// The most messages that one look finds pending for a person: a digest counts no more.
 const INBOX_MAX: usize = 10_000;
 
 /// What a session that opened without a usable cursor is sent.
@@ -126,19 +125,19 @@ async fn judge(
     let changed = directory::changed_place(tx, user).await?;
     let complete = deliver::head(tx).await?;
     let at = Moment { place: complete, time: now };
-    // Its number is given when the row is written.
-    let opening = Opening { count: 0, at, pending: true, withheld: Ranges::default() };
+    let opening = Opening::offering(at);
     let open = Session { opening, channels };
+    let found = backlog::unconfirmed(tx, generation, &person, (Place::ORIGIN, complete), INBOX_MAX).await?;
+    let looked = found.last().filter(|_| found.len() == INBOX_MAX).map(Delivery::place);
     let mut pending: BTreeMap<Place, Delivery> = BTreeMap::new();
-    for delivery in
-        backlog::unconfirmed(tx, generation, &person, (Place::ORIGIN, complete), INBOX_MAX).await?
-    {
+    for delivery in found {
         if open.verdict(&person, delivery.facts()).is_offered() {
             pending.entry(delivery.facts().first).or_insert(delivery);
         }
     }
     let selection = select_pending(pending.into_values(), limit);
-    let session = Session { opening: Opening { withheld: selection.withheld, ..open.opening }, ..open };
+    let opening = Opening { withheld: selection.withheld, looked, ..open.opening };
+    let session = Session { opening, ..open };
     Ok((Opened { person, session, send: selection.send, left_out: selection.left_out, complete }, changed))
 }
 
@@ -312,4 +311,58 @@ async fn confirm_slice(
     put(tx, user, session, &row, now).await?;
     planted::crash_point("before_receipt");
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+    use tidings_model::Audience;
+    use tidings_store::Lane;
+
+    use super::*;
+    use crate::{
+        DeliveryRecord, Item,
+        change::{self, Wish},
+        fresh, generations,
+    };
+
+    /// Says messages to Ann, as many as a transaction should write.
+    async fn say(store: &Store, numbers: std::ops::Range<usize>) {
+        let said = store.transact(move |tx| async move {
+            let data = RawValue::from_string("{}".to_owned()).unwrap();
+            for number in numbers {
+                let (event, item) = (format!("evt_{number}").parse().unwrap(), format!("item-{number}"));
+                let audience = Audience::of("user:ann".parse().unwrap());
+                let times = (Timestamp(10), Timestamp(1000));
+                let record =
+                    DeliveryRecord::message(event, "message.created", &item, audience, times, data.clone());
+                deliver(&tx, &record, Some(Item { kind: "message", data: &data })).await?;
+            }
+            Ok::<_, StoreError>(())
+        });
+        said.await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_cursor_confirms_nothing_that_lies_beyond_what_the_opening_looked_at() {
+        const MORE: usize = 500;
+        let folder = tempfile::tempdir().unwrap();
+        let store = fresh::store(folder.path()).await;
+        let (ann, session): (UserId, SessionId) = ("ann".parse().unwrap(), "phone".parse().unwrap());
+        change::change(&store, Lane::People, vec![Wish::of(ann.clone())], Timestamp(1)).await.unwrap();
+        for from in (0..INBOX_MAX + MORE).step_by(MORE) {
+            say(&store, from..from + MORE).await;
+        }
+        let generation = store.read(|tx| async move { generations::current(&tx).await }).await.unwrap();
+        let now = Timestamp(20);
+        let opened = open(&store, generation, &ann, &session, None, 200, now).await.unwrap();
+        assert_eq!((opened.send.len(), opened.left_out), (200, (INBOX_MAX - 200) as u64));
+        let ack = Ack { place: opened.complete, narrowing: Narrowing::NONE, opening: None };
+        confirm(&store, generation, (&ann, &session), ack, &Witnesses::default(), now).await.unwrap();
+        let confirmed = store.read(|tx| async move {
+            let row = tx.one("SELECT COUNT(*) FROM item_receipts", params![]).await?;
+            row.get::<u64>(0)
+        });
+        assert_eq!(confirmed.await.unwrap(), 200);
+    }
 }

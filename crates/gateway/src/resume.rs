@@ -11,7 +11,6 @@ use tidings_delivery::{
     Delivery,
     core::{
         Cursor, LogBounds, Moment, Narrowing, NotRecovered, Place,
-        interval::Ranges,
         resume::{Effect, Input, Joined, Resume, ResumeLimits, Start},
         session::{Opening, Session},
     },
@@ -149,7 +148,7 @@ impl Gateway {
             Err(reason) => {
                 // The opening is written when what is pending is read; until then all is judged at its own place.
                 let at = Moment { place: Place::ORIGIN, time: now };
-                let opening = Opening { count: 0, at, pending: true, withheld: Ranges::default() };
+                let opening = Opening::offering(at);
                 let session = Session { opening, channels };
                 (Start::Pending(reason), (self.source.person(user).await?, session))
             }

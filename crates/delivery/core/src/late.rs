@@ -115,14 +115,14 @@ pub fn redriven(never_written: &DeliveryRecord, now: Moment) -> Option<DeliveryR
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PersonChange, Place, interval::Ranges, record::tests::said, session::Opening};
+    use crate::{PersonChange, Place, record::tests::said, session::Opening};
 
     fn at(place: u64) -> Moment {
         Moment { place: Place(place), time: Timestamp(0) }
     }
 
     fn opened(place: u64) -> Session {
-        let opening = Opening { count: 1, at: at(place), pending: true, withheld: Ranges::default() };
+        let opening = Opening { count: 1, ..Opening::offering(at(place)) };
         Session { opening, channels: None }
     }
 

@@ -11,7 +11,6 @@ use tidings_model::{Channel, Kind, Timestamp};
 
 use crate::{
     DeliveryRecord, Moment, NotRecovered, Person, Place,
-    interval::Ranges,
     planted::{Bug, planted},
     session::{Opening, Session},
     verdict::Verdict,
@@ -67,7 +66,7 @@ impl SessionReceipts {
             Some(row) => row.session.opening.count + 1,
             None => 1,
         };
-        let opening = Opening { count, at: cursor, pending: false, withheld: Ranges::default() };
+        let opening = Opening { count, pending: false, ..Opening::offering(cursor) };
         Ok(Self::open(Session { opening, channels }))
     }
 
@@ -203,7 +202,7 @@ impl ConversationReceipt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PersonChange, record::tests::said};
+    use crate::{PersonChange, interval::Ranges, record::tests::said};
 
     fn alice() -> Person {
         let mut alice = Person::new("alice".parse().unwrap());
@@ -214,7 +213,7 @@ mod tests {
     fn opened(place: u64, withheld: Ranges) -> SessionReceipts {
         let at = Moment { place: Place(place), time: Timestamp(0) };
         SessionReceipts::open(Session {
-            opening: Opening { count: 1, at, pending: true, withheld },
+            opening: Opening { count: 1, withheld, ..Opening::offering(at) },
             channels: None,
         })
     }
@@ -236,6 +235,13 @@ mod tests {
         assert_eq!(confirmed(&mut row, &alice(), 6, 9), [1, 2, 5, 6]);
         assert_eq!(confirmed(&mut row, &alice(), 6, 9), [0_u64; 0]);
         assert_eq!(confirmed(&mut row, &alice(), 8, 9), [7, 8]);
+    }
+
+    #[test]
+    fn what_lies_behind_what_the_opening_looked_at_was_not_sent() {
+        let mut row = opened(5, Ranges::default());
+        row.session.opening.looked = Some(Place(3));
+        assert_eq!(confirmed(&mut row, &alice(), 8, 9), [1, 2, 3, 6, 7, 8]);
     }
 
     #[test]

@@ -27,6 +27,22 @@ pub struct Opening {
     pub pending: bool,
     /// First places of the events that were pending and were not sent: the digest told their number.
     pub withheld: Ranges,
+    /// The place up to which was looked for what is pending, where there was more than one look finds: what stands
+    /// behind it, up to the opening, was not sent either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked: Option<Place>,
+}
+
+impl Opening {
+    /// One that offers all that is pending. Its number is given when it is written.
+    pub fn offering(at: Moment) -> Self {
+        Self { count: 0, at, pending: true, withheld: Ranges::default(), looked: None }
+    }
+
+    /// Whether it left out a message that was pending.
+    fn left_out(&self, record: &DeliveryRecord) -> bool {
+        self.withheld.contains(record.first) || self.looked.is_some_and(|looked| looked < record.place)
+    }
 }
 
 /// What a session may be offered.
@@ -66,7 +82,7 @@ impl Session {
         if opened_after && !self.opening.pending {
             return withheld(Withheld::BeforeSession, Until::Asked);
         }
-        if opened_after && self.opening.withheld.contains(record.first) {
+        if opened_after && self.opening.left_out(record) {
             return withheld(Withheld::Digest, Until::Asked);
         }
         Verdict::Offered

@@ -9,7 +9,6 @@ use std::{
 use tidings_delivery_core::{
     Cursor, DeliveryRecord, Generations, LogBounds, Moment, Narrowing, NotRecovered, Number, Person, Place,
     accept::{Acceptance, Acceptor},
-    interval::Ranges,
     receipts::SessionReceipts,
     resume::{Effect, Input, Joined, Resume, ResumeLimits, Start, Unavailable},
     session::{Opening, Session},
@@ -160,7 +159,7 @@ impl Node {
             Err(reason) => {
                 // Only what comes after the opening is judged before the opening is known.
                 let at = Moment { place: Place::ORIGIN, time: now };
-                let opening = Opening { count: 0, at, pending: true, withheld: Ranges::default() };
+                let opening = Opening::offering(at);
                 (Start::Pending(reason), Session { opening, channels })
             }
         };

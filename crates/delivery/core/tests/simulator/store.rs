@@ -10,7 +10,6 @@ use tidings_delivery_core::{
     DeliveryRecord, End, GenerationId, Generations, Moment, Person, Place, Removal, Selection,
     accept::{Acceptance, Accepted, Acceptor},
     counts::Counters,
-    interval::Ranges,
     late::{self, Cause, Said},
     receipts::{ItemReceipt, SessionReceipts, Word},
     select_pending,
@@ -220,7 +219,7 @@ impl Store {
     ) -> (Selection<Arc<DeliveryRecord>>, Session) {
         let (who, at) = (owner(device), self.moment(now));
         let count = self.sessions.get(&device).map_or(0, |row| row.session().opening.count) + 1;
-        let opening = Opening { count, at, pending: true, withheld: Ranges::default() };
+        let opening = Opening { count, ..Opening::offering(at) };
         let mut session = Session { opening, channels };
         let pending = self.originals().filter(|row| {
             !self.ended.contains(&row.subject)
