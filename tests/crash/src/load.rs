@@ -147,7 +147,8 @@ impl Load {
             shape,
         };
         if !all_reach(&mut load.stages, |stage| stage != Stage::Opening, OPENING).await {
-            return Err("not every device could open its stream".to_owned());
+            let waiting = load.stages.iter().filter(|stage| *stage.borrow() == Stage::Opening).count();
+            return Err(format!("{waiting} of {} devices could not open their streams", load.stages.len()));
         }
         Ok(load)
     }

@@ -46,6 +46,10 @@ impl Run {
         others: &[&'static str],
     ) -> Self {
         let own = Settings::read();
+        if let Some(keep) = &own.keep {
+            // Not when there is something to keep.
+            std::fs::create_dir_all(keep).expect("what is kept has a folder");
+        }
         let folder = tempfile::Builder::new().prefix("tidings-crash-").tempdir().expect("a temporary folder");
         let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let node = |log| Server::new(binary(&own), folder.path(), log, settings.clone());
@@ -88,13 +92,18 @@ impl Run {
 
     /// Opens one of several loads.
     pub async fn load_named(&self, name: &str, shape: Shape) -> Load {
-        let nodes = std::iter::once(&self.server).chain(&self.others);
-        let bases: Vec<String> = nodes.map(Server::base).collect();
-        let load = Load::open(&bases, self.folder.path(), name, shape, self.settings.seed).await;
+        let load = self.try_load_named(name, shape).await;
         load.unwrap_or_else(|cause| {
             self.keep();
             panic!("the load does not open: {cause}")
         })
+    }
+
+    /// Opens one of several loads, or says why it does not open.
+    pub async fn try_load_named(&self, name: &str, shape: Shape) -> Result<Load, String> {
+        let nodes = std::iter::once(&self.server).chain(&self.others);
+        let bases: Vec<String> = nodes.map(Server::base).collect();
+        Load::open(&bases, self.folder.path(), name, shape, self.settings.seed).await
     }
 
     /// Kills the server so many times at random moments and starts it again each time.

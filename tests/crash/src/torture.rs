@@ -121,7 +121,13 @@ impl Torture {
     async fn round(&self, fleet: &mut Fleet, until: Instant, far: &Far, verdict: &mut Verdict) {
         let number = far.judged.load(Ordering::Relaxed);
         let shape = Shape { people: 10, senders: 60, ..Shape::restless(self.rate) };
-        let mut load = fleet.run.load_named(&format!("round-{number}"), shape).await;
+        let mut load = match fleet.run.try_load_named(&format!("round-{number}"), shape).await {
+            Ok(load) => load,
+            Err(cause) => {
+                verdict.violations.push(format!("round {number} does not open: {cause}"));
+                return;
+            }
+        };
         load.send();
         let ends = until.min(Instant::now() + ROUND);
         let (mut poisons, mut faults) = (Vec::new(), 0);
@@ -138,6 +144,7 @@ impl Torture {
                 tokio::time::sleep_until(due.min(Instant::now() + Duration::from_secs(1))).await;
             }
             let fault = Fault::choose(&mut fleet.run.random);
+            say(&format!("         {fault:?}"));
             poisons.extend(fault.happen(fleet, &load).await);
             faults += 1;
             far.faults.fetch_add(1, Ordering::Relaxed);
