@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, ops::RangeInclusive, sync::Arc, time::Duration}
 use async_trait::async_trait;
 use tidings_api::{Caller, Problem};
 use tidings_delivery::{
-    Feed,
+    Feed, Opened,
     backlog::Backlog,
     core::{Cursor, NotRecovered, Person, Place, session::Session},
-    sessions::{Ack, Opened},
+    sessions::Ack,
 };
 use tidings_model::{Channel, Clock, Ids, SessionId, UserId};
 use tokio_util::task::TaskTracker;

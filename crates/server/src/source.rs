@@ -5,14 +5,14 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tidings_api::{Caller, Problem};
 use tidings_delivery::{
-    Feed, Witnesses,
+    Feed, Opened, Openings, Witnesses,
     backlog::{self, Backlog},
     change,
     core::{Cursor, Moment, NotRecovered, Person, Place, session::Session},
     directory, inbox,
     presence::Presence,
     reached,
-    sessions::{self, Ack, Opened},
+    sessions::{self, Ack},
 };
 use tidings_gateway::{Connection, Source};
 use tidings_model::{Channel, Clock, Ids, SessionId, UserId};
@@ -34,6 +34,7 @@ pub(crate) struct StoreSource {
     pub(crate) presence: Option<Arc<Presence>>,
     /// Who is told what people confirm.
     pub(crate) witnesses: Witnesses,
+    pub(crate) openings: Openings,
 }
 
 #[async_trait]
@@ -65,7 +66,7 @@ impl Source for StoreSource {
         // Where the projection is slower, it follows from the window.
         let _found = reached(&self.store, self.feed.head(), CATCH_UP).await?;
         let now = self.clock.now();
-        Ok(sessions::open(&self.store, generation, user, session, channels, limit, now).await?)
+        Ok(self.openings.open(generation, user, session, channels, limit, now).await?)
     }
 
     async fn resume(

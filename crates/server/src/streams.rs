@@ -1,10 +1,10 @@
 //! Step 7 in this process: the feed is read, and the gateway shows it to whoever is connected here.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZero, sync::Arc, time::Duration};
 
 use tidings::Signal;
 use tidings_config::Config;
-use tidings_delivery::{Feed, Witnesses, presence::Presence};
+use tidings_delivery::{Feed, Openings, Witnesses, presence::Presence};
 use tidings_gateway::{Admission, Budget, Commands, Gateway, GatewayOptions, Hub, Origins};
 use tidings_log::Log;
 use tidings_model::{Clock, Ids};
@@ -58,6 +58,8 @@ impl Streams<'_> {
             reader.start(tasks, stop).await;
         }
         let source = Arc::new(StoreSource {
+            // As many at once as compute.
+            openings: Openings::new(self.store.clone(), cores()),
             store: self.store,
             feed: Arc::clone(&self.feed),
             clock: Arc::clone(&self.clock),
@@ -86,10 +88,13 @@ impl Streams<'_> {
 
 /// How many clients may catch up at once; what memory can do grows with the cores.
 fn admission(config: &Config) -> Admission {
-    let cores =
-        std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let cores = u32::try_from(cores()).unwrap_or(1);
     let per_second = config.gateway.resumes_per_second.saturating_mul(cores);
     Admission::new(per_second, config.gateway.database_resumes, Instant::now())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 fn options(config: &Config) -> GatewayOptions {

@@ -4,7 +4,7 @@ use tidings_delivery_core::GenerationId;
 use tidings_store::Value;
 
 use super::*;
-use crate::{fresh, sessions};
+use crate::{Openings, fresh};
 
 fn channels(names: &[&str]) -> Vec<Channel> {
     names.iter().map(|name| name.parse().unwrap()).collect()
@@ -99,7 +99,8 @@ async fn of_people_who_change_together_those_with_a_session_are_told_at_places_o
     change(&store, Lane::People, all().collect(), Timestamp(1)).await.unwrap();
     for user in ["bob", "dave"] {
         let (user, session) = (user.parse().unwrap(), "s".parse().unwrap());
-        sessions::open(&store, GenerationId(1), &user, &session, None, 10, Timestamp(2)).await.unwrap();
+        let openings = Openings::new(store.clone(), 1);
+        openings.open(GenerationId(1), &user, &session, None, 10, Timestamp(2)).await.unwrap();
     }
     let grouped = all().map(|wish| Wish { groups: Some(channels(&["group:a"])), ..wish });
     change(&store, Lane::People, grouped.collect(), Timestamp(3)).await.unwrap();
