@@ -93,9 +93,11 @@ fn on_this_machine(key: &str, address: SocketAddr) -> Result<(), Failure> {
     )))
 }
 
+/// Beside the database; where that is no file, beside the one that it would be by itself.
 fn secret_path(config: &Config) -> PathBuf {
-    let database = config.database.url.strip_prefix("sqlite://").unwrap_or(&config.database.url);
-    Path::new(database).with_file_name(SECRET_FILE)
+    let beside = |url: &str| Some(Path::new(url.strip_prefix("sqlite://")?).with_file_name(SECRET_FILE));
+    let otherwise = || beside(&Config::default().database.url);
+    beside(&config.database.url).or_else(otherwise).unwrap_or_else(|| SECRET_FILE.into())
 }
 
 fn read(path: &Path) -> io::Result<String> {
@@ -154,6 +156,15 @@ mod tests {
 
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(Demo::prepare(&config), Err(why) if why.message().contains("others may read")));
+    }
+
+    #[test]
+    fn the_secret_of_a_demo_on_a_server_lies_where_that_of_a_file_would() {
+        let mut config = Config::default();
+        let by_itself = secret_path(&config);
+        config.database.url = "postgres://tidings@127.0.0.1:5432/tidings".to_owned();
+        assert_eq!(secret_path(&config), by_itself);
+        assert_eq!(by_itself, Path::new("data/demo.secret"));
     }
 
     #[test]
