@@ -1,13 +1,17 @@
 //! What people missed: the projection by place, and what is pending for somebody.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::try_join_all;
 use serde_json::value::RawValue;
 use tidings_delivery_core::{End, GenerationId, Person, Place, Removal};
 use tidings_model::{Channel, Timestamp, UserId};
 use tidings_store::{Row, Store, StoreError, Tx, params};
 
 use crate::{Delivery, DeliveryRecord, deliver};
+
+/// Places of a channel that one look for unconfirmed messages passes.
+const LOOK: u64 = 2_000;
 
 /// A page of somebody's records.
 #[derive(Debug)]
@@ -105,35 +109,80 @@ pub(crate) async fn at(
     row.map(|row| delivery(&row, generation)).transpose()
 }
 
-/// A person's messages up to a place that they have not confirmed and that have not ended, in the order of
-/// their places. `after` leaves out what is older.
+/// What one look for unconfirmed messages found.
+#[derive(Debug)]
+pub(crate) struct Look {
+    /// In the order of their places.
+    pub(crate) found: Vec<Delivery>,
+    /// How far it looked: up to here there is no other.
+    pub(crate) upto: Place,
+}
+
+/// A person's messages after one place and up to another that they have not confirmed and that have not ended, in the
+/// order of their places; at most `limit`.
+///
+/// One look passes [`LOOK`] places of a channel. Whoever wants more looks on from where it ended: most of what is active
+/// may be confirmed, and a query that reads all of it takes longer than a query may.
 pub(crate) async fn unconfirmed(
     tx: &Tx,
     generation: GenerationId,
     person: &Person,
     (after, upto): (Place, Place),
     limit: usize,
-) -> Result<Vec<Delivery>, StoreError> {
+) -> Result<Look, StoreError> {
     let channels: Vec<String> = person.channels().map(|channel| channel.to_string()).collect();
-    let names = serde_json::to_string(&channels).unwrap_or_default();
-    let rows = tx
-        .query(
+    let upto = reach(tx, &channels, (after, upto)).await?;
+    let each = channels.iter().map(|channel| async move {
+        // By one channel after the other: how the rows are found does not hang on what the database believes of them.
+        tx.query(
             "SELECT r.place, r.record, r.ended_place, COALESCE(r.end_reason, i.end_reason), i.data, i.ended_at
-             FROM delivery_records r
+             FROM delivery_channels c
+             JOIN delivery_records r ON r.place = c.place
              LEFT JOIN inbox_items i ON i.item_id = r.subject
-             WHERE r.place IN (
-                     SELECT place FROM delivery_channels
-                     WHERE channel IN (SELECT value FROM json_each($1)) AND place > $2 AND place <= $3)
+             WHERE c.channel = $1 AND c.place > $2 AND c.place <= $3
                AND r.kind = 'message'
                AND r.ended_place IS NULL
                AND i.ended_at IS NULL
                AND NOT EXISTS (SELECT 1 FROM item_receipts x WHERE x.user_id = $4 AND x.item_id = r.subject)
-             ORDER BY r.place
+             ORDER BY c.place
              LIMIT $5",
-            params![names, after.0, upto.0, person.id().as_str(), limit],
+            params![channel, after.0, upto.0, person.id().as_str(), limit],
         )
-        .await?;
-    rows.iter().map(|row| delivery(row, generation)).collect()
+        .await
+    });
+    let mut found = BTreeMap::new();
+    for row in try_join_all(each).await?.iter().flatten() {
+        let delivery = delivery(row, generation)?;
+        found.insert(delivery.place(), delivery);
+    }
+    let found: Vec<Delivery> = found.into_values().take(limit).collect();
+    let full = found.last().filter(|_| found.len() == limit);
+    Ok(Look { upto: full.map_or(upto, Delivery::place), found })
+}
+
+/// How far one look goes.
+async fn reach(tx: &Tx, channels: &[String], (after, upto): (Place, Place)) -> Result<Place, StoreError> {
+    if upto.0.saturating_sub(after.0) <= LOOK {
+        return Ok(upto);
+    }
+    // A plan that was made while these tables were small compares each row with each.
+    tx.plan_anew().await?;
+    let each = channels.iter().map(|channel| async move {
+        tx.optional(
+            "SELECT place
+             FROM delivery_channels
+             WHERE channel = $1 AND place > $2 AND place < $3
+             ORDER BY place
+             LIMIT 1 OFFSET $4",
+            params![channel, after.0, upto.0, LOOK - 1],
+        )
+        .await
+    });
+    let mut reached = upto;
+    for row in try_join_all(each).await?.iter().flatten() {
+        reached = reached.min(Place(row.get(0)?));
+    }
+    Ok(reached)
 }
 
 /// Messages that are active on a channel, in the order of their places, after a place.

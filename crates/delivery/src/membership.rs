@@ -230,7 +230,14 @@ async fn unconfirmed(
     upto: Place,
 ) -> Result<Vec<Delivery>, StoreError> {
     let person = directory::history(tx, user).await?;
-    backlog::unconfirmed(tx, generation, &person, (Place::ORIGIN, upto), WITHHELD_MAX).await
+    let (mut active, mut looked) = (Vec::new(), Place::ORIGIN);
+    while looked < upto && active.len() < WITHHELD_MAX {
+        let most = WITHHELD_MAX - active.len();
+        let look = backlog::unconfirmed(tx, generation, &person, (looked, upto), most).await?;
+        active.extend(look.found);
+        looked = look.upto;
+    }
+    Ok(active)
 }
 
 /// Repeats, late, what of these active messages the person is owed by now.

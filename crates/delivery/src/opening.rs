@@ -1,6 +1,9 @@
 //! Openings: a session that comes without a usable cursor is judged by all that is pending for its person.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tidings_delivery_core::{
     GenerationId, Moment, Person, Place,
@@ -8,13 +11,13 @@ use tidings_delivery_core::{
     select_pending,
     session::{Opening, Session},
 };
-use tidings_model::{Channel, SessionId, Timestamp, UserId};
+use tidings_model::{Channel, Clock, SessionId, Timestamp, UserId};
 use tidings_store::{Store, StoreError, Tx};
 use tokio::sync::Semaphore;
 
 use crate::{Delivery, backlog, deliver, directory, sessions};
 
-/// The most messages that one look finds pending for a person: a digest counts no more.
+/// The most unconfirmed messages that an opening judges: a digest counts no more.
 const INBOX_MAX: usize = 10_000;
 
 /// What a session that opened without a usable cursor is sent.
@@ -34,18 +37,19 @@ pub struct Opened {
 
 /// Opens sessions.
 ///
-/// An opening reads all that is active on a person's channels, and a read may not take longer than its limit. Many at once
-/// take each other's time; beyond the limit none of them ends, and all come back. So they take turns.
+/// An opening looks at all that is active on a person's channels, slice by slice. Many at once take each other's time;
+/// beyond what a read may take none of them ends, and all come back. So they take turns.
 #[derive(Debug)]
 pub struct Openings {
     store: Store,
+    clock: Arc<dyn Clock>,
     turns: Semaphore,
 }
 
 impl Openings {
     /// Openings that judge in so many turns at once.
-    pub fn new(store: Store, turns: usize) -> Self {
-        Self { store, turns: Semaphore::new(turns) }
+    pub fn new(store: Store, clock: Arc<dyn Clock>, turns: usize) -> Self {
+        Self { store, clock, turns: Semaphore::new(turns) }
     }
 
     /// Opens a session: judges what is pending, and writes the row that says what was left out.
@@ -59,17 +63,11 @@ impl Openings {
         session: &SessionId,
         channels: Option<BTreeSet<Channel>>,
         limit: usize,
-        now: Timestamp,
     ) -> Result<Opened, StoreError> {
         loop {
-            let (reader, wanted) = (user.clone(), channels.clone());
-            let (mut opened, changed) = {
-                // Nobody closes it.
-                let _turn = self.turns.acquire().await.ok();
-                let judging =
-                    move |tx| async move { judge(&tx, generation, &reader, wanted, limit, now).await };
-                self.store.read(judging).await?
-            };
+            let judging = self.judge(generation, user, channels.clone()).await?;
+            let (changed, now) = (judging.changed, judging.session.opening.at.time);
+            let mut opened = judging.opened(limit);
             let (user, session) = (user.clone(), session.clone());
             let judged = opened.session.clone();
             let written = self
@@ -94,44 +92,97 @@ impl Openings {
             }
         }
     }
+
+    async fn judge(
+        &self,
+        generation: GenerationId,
+        user: &UserId,
+        channels: Option<BTreeSet<Channel>>,
+    ) -> Result<Judging, StoreError> {
+        // Nobody closes it.
+        let _turn = self.turns.acquire().await.ok();
+        let (reader, now) = (user.clone(), self.clock.now());
+        let begin = move |tx| async move { Judging::begin(&tx, generation, &reader, channels, now).await };
+        let mut judging = self.store.read(begin).await?;
+        while !judging.is_done() {
+            judging = self.store.read(move |tx| async move { judging.look(&tx).await }).await?;
+        }
+        Ok(judging)
+    }
 }
 
-async fn judge(
-    tx: &Tx,
+/// An opening on its way through what is active. What ends or is confirmed meanwhile is pending no more; what is said
+/// meanwhile lies behind its place; and a change of the person's channels begins it anew.
+#[derive(Debug)]
+struct Judging {
     generation: GenerationId,
-    user: &UserId,
-    channels: Option<BTreeSet<Channel>>,
-    limit: usize,
-    now: Timestamp,
-) -> Result<(Opened, Place), StoreError> {
-    let person = directory::history(tx, user).await?;
-    let changed = directory::changed_place(tx, user).await?;
-    let complete = deliver::head(tx).await?;
-    let at = Moment { place: complete, time: now };
-    let opening = Opening::offering(at);
-    let open = Session { opening, channels };
-    let found = backlog::unconfirmed(tx, generation, &person, (Place::ORIGIN, complete), INBOX_MAX).await?;
-    let looked = found.last().filter(|_| found.len() == INBOX_MAX).map(Delivery::place);
-    let mut pending: BTreeMap<Place, Delivery> = BTreeMap::new();
-    for delivery in found {
-        if open.verdict(&person, delivery.facts()).is_offered() {
-            pending.entry(delivery.facts().first).or_insert(delivery);
-        }
+    person: Person,
+    changed: Place,
+    session: Session,
+    // By the first place of its event: one that is repeated late is sent once.
+    pending: BTreeMap<Place, Delivery>,
+    found: usize,
+    looked: Place,
+}
+
+impl Judging {
+    /// Begins with a first look.
+    async fn begin(
+        tx: &Tx,
+        generation: GenerationId,
+        user: &UserId,
+        channels: Option<BTreeSet<Channel>>,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let person = directory::history(tx, user).await?;
+        let changed = directory::changed_place(tx, user).await?;
+        let at = Moment { place: deliver::head(tx).await?, time: now };
+        let session = Session { opening: Opening::offering(at), channels };
+        let (pending, found, looked) = (BTreeMap::new(), 0, Place::ORIGIN);
+        Self { generation, person, changed, session, pending, found, looked }.look(tx).await
     }
-    let selection = select_pending(pending.into_values(), limit);
-    let opening = Opening { withheld: selection.withheld, looked, ..open.opening };
-    let session = Session { opening, ..open };
-    Ok((Opened { person, session, send: selection.send, left_out: selection.left_out, complete }, changed))
+
+    async fn look(mut self, tx: &Tx) -> Result<Self, StoreError> {
+        let range = (self.looked, self.complete());
+        let most = INBOX_MAX - self.found;
+        let look = backlog::unconfirmed(tx, self.generation, &self.person, range, most).await?;
+        self.looked = look.upto;
+        self.found += look.found.len();
+        for delivery in look.found {
+            if self.session.verdict(&self.person, delivery.facts()).is_offered() {
+                self.pending.entry(delivery.facts().first).or_insert(delivery);
+            }
+        }
+        Ok(self)
+    }
+
+    fn complete(&self) -> Place {
+        self.session.opening.at.place
+    }
+
+    fn is_done(&self) -> bool {
+        self.looked >= self.complete() || self.found >= INBOX_MAX
+    }
+
+    fn opened(self, limit: usize) -> Opened {
+        let complete = self.complete();
+        let selection = select_pending(self.pending.into_values(), limit);
+        let looked = Some(self.looked).filter(|looked| *looked < complete);
+        let opening = Opening { looked, ..self.session.opening.sending(&selection) };
+        let session = Session { opening, ..self.session };
+        let left_out = selection.left_out;
+        Opened { person: self.person, session, send: selection.send, left_out, complete }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::RawValue;
-    use tidings_model::Audience;
-    use tidings_store::Lane;
+    use std::path::Path;
 
+    use serde_json::value::RawValue;
     use tidings_delivery_core::Narrowing;
-    use tidings_store::params;
+    use tidings_model::{Audience, ManualClock};
+    use tidings_store::{Lane, params};
 
     use super::*;
     use crate::{
@@ -142,7 +193,7 @@ mod tests {
     };
 
     /// Says messages to Ann, as many as a transaction should write.
-    async fn say(store: &Store, numbers: std::ops::Range<usize>) {
+    async fn say(store: &Store, numbers: std::ops::Range<u64>) {
         let said = store.transact(move |tx| async move {
             let data = RawValue::from_string("{}".to_owned()).unwrap();
             for number in numbers {
@@ -158,27 +209,62 @@ mod tests {
         said.await.unwrap();
     }
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_cursor_confirms_nothing_that_lies_beyond_what_the_opening_looked_at() {
-        const MORE: usize = 500;
-        let folder = tempfile::tempdir().unwrap();
-        let store = fresh::store(folder.path()).await;
-        let (ann, session): (UserId, SessionId) = ("ann".parse().unwrap(), "phone".parse().unwrap());
-        change::change(&store, Lane::People, vec![Wish::of(ann.clone())], Timestamp(1)).await.unwrap();
-        for from in (0..INBOX_MAX + MORE).step_by(MORE) {
-            say(&store, from..from + MORE).await;
+    /// A store in which so much was said to Ann.
+    async fn said(folder: &Path, messages: u64) -> (Store, GenerationId) {
+        let store = fresh::store(folder).await;
+        let ann = Wish::of("ann".parse().unwrap());
+        change::change(&store, Lane::People, vec![ann], Timestamp(1)).await.unwrap();
+        for from in (0..messages).step_by(500) {
+            say(&store, from..messages.min(from + 500)).await;
         }
         let generation = store.read(|tx| async move { generations::current(&tx).await }).await.unwrap();
-        let now = Timestamp(20);
-        let opened =
-            Openings::new(store.clone(), 1).open(generation, &ann, &session, None, 200, now).await.unwrap();
-        assert_eq!((opened.send.len(), opened.left_out), (200, (INBOX_MAX - 200) as u64));
+        (store, generation)
+    }
+
+    /// Opens her phone's session, and confirms all that it was sent.
+    async fn opened_and_confirmed(store: &Store, generation: GenerationId) -> Opened {
+        let (ann, session): (UserId, SessionId) = ("ann".parse().unwrap(), "phone".parse().unwrap());
+        let openings = Openings::new(store.clone(), Arc::new(ManualClock::at(Timestamp(20))), 1);
+        let opened = openings.open(generation, &ann, &session, None, 200).await.unwrap();
         let ack = Ack { place: opened.complete, narrowing: Narrowing::NONE, opening: None };
-        confirm(&store, generation, (&ann, &session), ack, &Witnesses::default(), now).await.unwrap();
+        let witnesses = Witnesses::default();
+        confirm(store, generation, (&ann, &session), ack, &witnesses, Timestamp(20)).await.unwrap();
+        opened
+    }
+
+    async fn confirmed(store: &Store) -> u64 {
         let confirmed = store.read(|tx| async move {
             let row = tx.one("SELECT COUNT(*) FROM item_receipts", params![]).await?;
             row.get::<u64>(0)
         });
-        assert_eq!(confirmed.await.unwrap(), 200);
+        confirmed.await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_cursor_confirms_nothing_that_lies_beyond_what_the_opening_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, generation) = said(folder.path(), INBOX_MAX as u64 + 500).await;
+        let opened = opened_and_confirmed(&store, generation).await;
+        assert_eq!((opened.send.len(), opened.left_out), (200, (INBOX_MAX - 200) as u64));
+        assert_eq!(confirmed(&store).await, 200);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_opening_looks_on_until_it_has_passed_all_that_is_confirmed() {
+        // More than two looks pass.
+        const CONFIRMED: u64 = 4_500;
+        let folder = tempfile::tempdir().unwrap();
+        let (store, generation) = said(folder.path(), CONFIRMED + 2).await;
+        let written = store.transact(|tx| async move {
+            let sql = "INSERT INTO item_receipts (user_id, item_id, delivered_at)
+                       SELECT 'ann', subject, 15 FROM delivery_records WHERE kind = 'message' ORDER BY place LIMIT $1";
+            tx.execute(sql, params![CONFIRMED]).await
+        });
+        written.await.unwrap();
+        let opened = opened_and_confirmed(&store, generation).await;
+        let sent: Vec<&str> = opened.send.iter().map(|delivery| delivery.facts().subject.as_str()).collect();
+        assert_eq!(sent, ["item-4500", "item-4501"]);
+        assert_eq!(opened.session.opening.sent_after, Some(opened.send[0].place().previous()));
+        assert_eq!(confirmed(&store).await, CONFIRMED + 2);
     }
 }

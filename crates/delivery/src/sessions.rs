@@ -201,9 +201,9 @@ async fn confirm_slice(
     let person = directory::history(tx, user).await?;
     let at = Moment { place: complete, time: now };
     let range = (confirmed.after.max(from), confirmed.upto);
-    let messages = backlog::unconfirmed(tx, generation, &person, range, SLICE).await?;
+    let look = backlog::unconfirmed(tx, generation, &person, range, SLICE).await?;
     let mut fresh = Vec::new();
-    for message in &messages {
+    for message in &look.found {
         let subject = &message.facts().subject;
         if row.confirms(confirmed, &person, message.facts(), at)
             && receipts::delivered(tx, user, subject, now).await?
@@ -212,8 +212,8 @@ async fn confirm_slice(
         }
     }
     witnesses.tell(tx, user, &fresh, Word::Delivered, now).await?;
-    if let Some(last) = messages.last().filter(|_| messages.len() == SLICE) {
-        return Ok(Some(last.place()));
+    if look.upto < confirmed.upto {
+        return Ok(Some(look.upto));
     }
     put(tx, user, session, &row, now).await?;
     planted::crash_point("before_receipt");

@@ -117,7 +117,7 @@ impl Wire {
         }
     }
 
-    /// `digest`: so many more messages are pending.
+    /// `digest`: so many more messages are pending, of those that the opening looked at.
     pub fn digest(self, pending: u64) -> Bytes {
         self.of_session("digest", &Digest { pending })
     }

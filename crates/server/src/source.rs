@@ -65,8 +65,7 @@ impl Source for StoreSource {
         // What this node has shown to others is to be found by who comes now: pending, and counted in the digest.
         // Where the projection is slower, it follows from the window.
         let _found = reached(&self.store, self.feed.head(), CATCH_UP).await?;
-        let now = self.clock.now();
-        Ok(self.openings.open(generation, user, session, channels, limit, now).await?)
+        Ok(self.openings.open(generation, user, session, channels, limit).await?)
     }
 
     async fn resume(

@@ -59,7 +59,7 @@ impl Streams<'_> {
         }
         let source = Arc::new(StoreSource {
             // As many at once as compute.
-            openings: Openings::new(self.store.clone(), cores()),
+            openings: Openings::new(self.store.clone(), Arc::clone(&self.clock), cores()),
             store: self.store,
             feed: Arc::clone(&self.feed),
             clock: Arc::clone(&self.clock),

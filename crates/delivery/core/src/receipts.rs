@@ -29,8 +29,8 @@ pub struct SessionReceipts {
 /// What a cursor confirms that no earlier one did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Confirmed {
-    /// Everything at or before it was confirmed earlier; the origin for a session's first cursor, which also
-    /// confirms what its opening sent.
+    /// Everything at or before it was confirmed earlier, or never sent: a session's first cursor also confirms what its
+    /// opening sent.
     pub after: Place,
     /// The cursor's place.
     pub upto: Place,
@@ -99,7 +99,7 @@ impl SessionReceipts {
         if upto < self.session.opening.at.place || self.confirmed.is_some_and(|newest| upto <= newest) {
             return None;
         }
-        let after = self.confirmed.replace(upto).unwrap_or(Place::ORIGIN);
+        let after = self.confirmed.replace(upto).unwrap_or_else(|| self.session.opening.begins_after());
         Some(Confirmed { after, upto })
     }
 
@@ -201,8 +201,10 @@ impl ConversationReceipt {
 
 #[cfg(test)]
 mod tests {
+    use std::{ops::RangeInclusive, sync::Arc};
+
     use super::*;
-    use crate::{PersonChange, interval::Ranges, record::tests::said};
+    use crate::{PersonChange, interval::Ranges, record::tests::said, select_pending};
 
     fn alice() -> Person {
         let mut alice = Person::new("alice".parse().unwrap());
@@ -242,6 +244,19 @@ mod tests {
         let mut row = opened(5, Ranges::default());
         row.session.opening.looked = Some(Place(3));
         assert_eq!(confirmed(&mut row, &alice(), 8, 9), [1, 2, 3, 6, 7, 8]);
+    }
+
+    #[test]
+    fn the_first_cursor_looks_at_nothing_before_what_the_opening_sent() {
+        let opened_with = |pending: RangeInclusive<u64>| {
+            let mut row = opened(9, Ranges::default());
+            let selection = select_pending(pending.map(|place| Arc::new(said(place))), 2);
+            row.session.opening = row.session.opening.clone().sending(&selection);
+            row
+        };
+        assert_eq!(confirmed(&mut opened_with(4..=9), &alice(), 10, 12), [4, 5, 10]);
+        let range = opened_with(RangeInclusive::new(1, 0)).confirm(1, Place(12), Place(99));
+        assert_eq!(range, Some(Confirmed { after: Place(9), upto: Place(12) }));
     }
 
     #[test]

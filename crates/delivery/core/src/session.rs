@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tidings_model::{Channel, Kind};
 
 use crate::{
-    DeliveryRecord, Moment, Narrowing, Person, Place,
+    DeliveryRecord, Moment, Narrowing, Person, Place, Selection,
     interval::Ranges,
     verdict::{NotAddressed, Until, Verdict, Withheld, judge, withheld},
 };
@@ -31,12 +31,28 @@ pub struct Opening {
     /// behind it, up to the opening, was not sent either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked: Option<Place>,
+    /// The place before the first message that was sent, where that is known: a receipt need not look at or before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_after: Option<Place>,
 }
 
 impl Opening {
     /// One that offers all that is pending. Its number is given when it is written.
     pub fn offering(at: Moment) -> Self {
-        Self { count: 0, at, pending: true, withheld: Ranges::default(), looked: None }
+        Self { count: 0, at, pending: true, withheld: Ranges::default(), looked: None, sent_after: None }
+    }
+
+    /// Notes what of the pending messages it sends, and what it leaves out.
+    #[must_use]
+    pub fn sending<F: AsRef<DeliveryRecord>>(self, selection: &Selection<F>) -> Self {
+        let first = selection.send.iter().map(|frame| frame.as_ref().place).min();
+        let sent_after = Some(first.map_or(self.at.place, Place::previous));
+        Self { withheld: selection.withheld.clone(), sent_after, ..self }
+    }
+
+    /// Nothing at or before it was sent.
+    pub(crate) fn begins_after(&self) -> Place {
+        if self.pending { self.sent_after.unwrap_or(Place::ORIGIN) } else { self.at.place }
     }
 
     /// Whether it left out a message that was pending.

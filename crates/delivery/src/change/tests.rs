@@ -1,6 +1,9 @@
 //! Wishes on a store of their own.
 
+use std::sync::Arc;
+
 use tidings_delivery_core::GenerationId;
+use tidings_model::ManualClock;
 use tidings_store::Value;
 
 use super::*;
@@ -99,8 +102,8 @@ async fn of_people_who_change_together_those_with_a_session_are_told_at_places_o
     change(&store, Lane::People, all().collect(), Timestamp(1)).await.unwrap();
     for user in ["bob", "dave"] {
         let (user, session) = (user.parse().unwrap(), "s".parse().unwrap());
-        let openings = Openings::new(store.clone(), 1);
-        openings.open(GenerationId(1), &user, &session, None, 10, Timestamp(2)).await.unwrap();
+        let openings = Openings::new(store.clone(), Arc::new(ManualClock::at(Timestamp(2))), 1);
+        openings.open(GenerationId(1), &user, &session, None, 10).await.unwrap();
     }
     let grouped = all().map(|wish| Wish { groups: Some(channels(&["group:a"])), ..wish });
     change(&store, Lane::People, grouped.collect(), Timestamp(3)).await.unwrap();

@@ -227,7 +227,7 @@ impl Store {
                 && session.verdict(&self.people[who], row).is_offered()
         });
         let selection = select_pending(pending.cloned(), limit as usize);
-        session.opening.withheld = selection.withheld.clone();
+        session.opening = session.opening.sending(&selection);
         self.sessions.insert(device, SessionReceipts::open(session.clone()));
         (selection, session)
     }
