@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use futures_util::future::try_join;
 use tidings_api::{Caller, Standing};
 use tidings_delivery_core as core;
 use tidings_delivery_core::{PersonChange, Place};
@@ -166,9 +167,8 @@ pub async fn knows(tx: &Tx, caller_: &Caller) -> Result<bool, StoreError> {
 
 /// A person with all they were member of and wanted, by place: what the verdict asks.
 pub async fn history(tx: &Tx, user: &UserId) -> Result<core::Person, StoreError> {
-    let mut person = core::Person::new(user.clone());
-    let rows = tx
-        .query(
+    let memberships = async {
+        tx.query(
             "SELECT channel, joined_place, left_place FROM directory_former WHERE user_id = $1
              UNION ALL
              SELECT channel, joined_place, NULL FROM directory_members WHERE user_id = $1
@@ -177,7 +177,10 @@ pub async fn history(tx: &Tx, user: &UserId) -> Result<core::Person, StoreError>
              ORDER BY 2",
             params![user.as_str()],
         )
-        .await?;
+        .await
+    };
+    let (rows, wanted) = try_join(memberships, preferences::kept(tx, user)).await?;
+    let mut person = core::Person::new(user.clone());
     for row in &rows {
         let channel: Channel = row.parse(0)?;
         person.apply(&PersonChange::Joined(channel.clone()), Place(row.get(1)?));
@@ -185,7 +188,9 @@ pub async fn history(tx: &Tx, user: &UserId) -> Result<core::Person, StoreError>
             person.apply(&PersonChange::Left(channel), Place(left));
         }
     }
-    preferences::recall(tx, &mut person).await?;
+    if let Some(wanted) = wanted {
+        wanted.recall(&mut person);
+    }
     Ok(person)
 }
 

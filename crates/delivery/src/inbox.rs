@@ -305,16 +305,8 @@ pub async fn read(
 ) -> Result<Vec<String>, StoreError> {
     // What is unread is counted, and the counts are told in their order.
     directory::hold(tx, &person.user_id).await?;
-    let (mut theirs, mut changed) = (Vec::new(), Vec::new());
-    for item in items {
-        if !receipts::is_theirs(tx, person, item).await? {
-            continue;
-        }
-        if receipts::read(tx, &person.user_id, item, now).await? {
-            changed.push(item.clone());
-        }
-        theirs.push(item.clone());
-    }
+    let theirs = receipts::theirs(tx, person, items).await?;
+    let changed = receipts::read_all(tx, &person.user_id, theirs.clone(), now).await?;
     witnesses.tell(tx, &person.user_id, &changed, Word::Read, now).await?;
     if !changed.is_empty() && !sessions::of(tx, &person.user_id).await?.is_empty() {
         tell(tx, &person.user_id, &changed, event_id, now).await?;

@@ -228,7 +228,7 @@ mod tests {
         let opened = openings.open(generation, &ann, &session, None, 200).await.unwrap();
         let ack = Ack { place: opened.complete, narrowing: Narrowing::NONE, opening: None };
         let witnesses = Witnesses::default();
-        confirm(store, generation, (&ann, &session), ack, &witnesses, Timestamp(20)).await.unwrap();
+        confirm(store, generation, (&ann, Some(&session)), ack, &witnesses, Timestamp(20)).await.unwrap();
         opened
     }
 

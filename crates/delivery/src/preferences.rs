@@ -108,7 +108,7 @@ impl PreferencesChange {
 
 /// Mutes and quiet hours by place, as they lie in a row.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Kept {
+pub(crate) struct Kept {
     mutes: BTreeMap<String, Intervals>,
     quiet: Vec<(Place, Option<Quiet>)>,
 }
@@ -150,9 +150,26 @@ impl Kept {
         }
         self.mutes.retain(|_, intervals| !intervals.is_empty());
     }
+
+    /// Gives the verdict's person what they wanted, by place.
+    pub(crate) fn recall(&self, person: &mut core::Person) {
+        for (category, intervals) in &self.mutes {
+            for Interval { from, until } in intervals.iter() {
+                person.apply(&PersonChange::Muted(category.clone()), from);
+                if let Some(until) = until {
+                    person.apply(&PersonChange::Unmuted(category.clone()), until);
+                }
+            }
+        }
+        for (at, quiet) in &self.quiet {
+            let hours = quiet.as_ref().and_then(|quiet| quiet.hours().ok());
+            person.apply(&PersonChange::QuietHours(hours), *at);
+        }
+    }
 }
 
-async fn kept(tx: &Tx, user: &UserId) -> Result<Option<Kept>, StoreError> {
+/// What somebody wanted, if they ever said so.
+pub(crate) async fn kept(tx: &Tx, user: &UserId) -> Result<Option<Kept>, StoreError> {
     let row = tx
         .optional("SELECT kept FROM directory_preferences WHERE user_id = $1", params![user.as_str()])
         .await?;
@@ -164,24 +181,6 @@ async fn kept(tx: &Tx, user: &UserId) -> Result<Option<Kept>, StoreError> {
 /// What somebody wants now.
 pub async fn of(tx: &Tx, user: &UserId) -> Result<Preferences, StoreError> {
     Ok(kept(tx, user).await?.unwrap_or_default().now())
-}
-
-/// Gives the verdict's person what they wanted, by place.
-pub(crate) async fn recall(tx: &Tx, person: &mut core::Person) -> Result<(), StoreError> {
-    let Some(kept) = kept(tx, person.id()).await? else { return Ok(()) };
-    for (category, intervals) in &kept.mutes {
-        for Interval { from, until } in intervals.iter() {
-            person.apply(&PersonChange::Muted(category.clone()), from);
-            if let Some(until) = until {
-                person.apply(&PersonChange::Unmuted(category.clone()), until);
-            }
-        }
-    }
-    for (at, quiet) in &kept.quiet {
-        let hours = quiet.as_ref().and_then(|quiet| quiet.hours().ok());
-        person.apply(&PersonChange::QuietHours(hours), *at);
-    }
-    Ok(())
 }
 
 /// Writes a change at its place.

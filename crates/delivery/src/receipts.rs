@@ -1,5 +1,8 @@
 //! Receipts of inbox items: a row says what a person did, and counters move only when a row changed.
 
+use std::collections::BTreeSet;
+
+use futures_util::future::try_join_all;
 use tidings_delivery_core::receipts::ItemReceipt;
 use tidings_model::{Timestamp, UserId};
 use tidings_store::{StoreError, Tx, params};
@@ -20,43 +23,76 @@ pub struct Counted {
 
 /// Notes that a person has an item. Answers whether that is new.
 pub async fn delivered(tx: &Tx, user: &UserId, item: &str, now: Timestamp) -> Result<bool, StoreError> {
+    Ok(!delivered_all(tx, user, vec![item.to_owned()], now).await?.is_empty())
+}
+
+/// Notes that a person has items. Answers which of them are new.
+pub(crate) async fn delivered_all(
+    tx: &Tx,
+    user: &UserId,
+    items: Vec<String>,
+    now: Timestamp,
+) -> Result<Vec<String>, StoreError> {
+    let rows: Vec<_> = items.iter().map(|item| params![user.as_str(), item, now].to_vec()).collect();
     let changed = tx
-        .execute(
+        .execute_all(
             "INSERT INTO item_receipts (user_id, item_id, delivered_at) VALUES ($1, $2, $3)
              ON CONFLICT (user_id, item_id) DO NOTHING",
-            params![user.as_str(), item, now],
+            &rows,
         )
         .await?;
-    if changed == 1 {
-        count(tx, user, item, 1, 0).await?;
-    }
-    Ok(changed == 1)
+    let new = which(items, &changed);
+    count(tx, user, &new, 1, 0).await?;
+    Ok(new)
 }
 
 /// Notes that a person read an item, which implies that they have it. Answers whether that is new.
 pub async fn read(tx: &Tx, user: &UserId, item: &str, now: Timestamp) -> Result<bool, StoreError> {
-    delivered(tx, user, item, now).await?;
-    let changed = tx
-        .execute(
-            "UPDATE item_receipts SET read_at = $3 WHERE user_id = $1 AND item_id = $2 AND read_at IS NULL",
-            params![user.as_str(), item, now],
-        )
-        .await?;
-    if changed == 1 {
-        count(tx, user, item, 0, 1).await?;
-    }
-    Ok(changed == 1)
+    Ok(!read_all(tx, user, vec![item.to_owned()], now).await?.is_empty())
 }
 
-async fn count(tx: &Tx, user: &UserId, item: &str, delivered: u32, read: u32) -> Result<(), StoreError> {
+/// Notes that a person read items, which implies that they have them. Answers which of them are new.
+pub(crate) async fn read_all(
+    tx: &Tx,
+    user: &UserId,
+    items: Vec<String>,
+    now: Timestamp,
+) -> Result<Vec<String>, StoreError> {
+    delivered_all(tx, user, items.clone(), now).await?;
+    let rows: Vec<_> = items.iter().map(|item| params![user.as_str(), item, now].to_vec()).collect();
+    let changed = tx
+        .execute_all(
+            "UPDATE item_receipts SET read_at = $3 WHERE user_id = $1 AND item_id = $2 AND read_at IS NULL",
+            &rows,
+        )
+        .await?;
+    let new = which(items, &changed);
+    count(tx, user, &new, 0, 1).await?;
+    Ok(new)
+}
+
+fn which(items: Vec<String>, changed: &[u64]) -> Vec<String> {
+    items.into_iter().zip(changed).filter(|(_, changed)| **changed == 1).map(|(item, _)| item).collect()
+}
+
+async fn count(
+    tx: &Tx,
+    user: &UserId,
+    items: &[String],
+    delivered: u32,
+    read: u32,
+) -> Result<(), StoreError> {
     let shard = user.as_str().bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
         % SHARDS;
-    tx.execute(
+    // In one order, whoever counts: two transactions that count the same items must not wait for each other.
+    let items: BTreeSet<&String> = items.iter().collect();
+    let rows: Vec<_> = items.into_iter().map(|item| params![item, shard, delivered, read].to_vec()).collect();
+    tx.execute_all(
         "INSERT INTO item_counters (item_id, shard, delivered, read) VALUES ($1, $2, $3, $4)
          ON CONFLICT (item_id, shard)
          DO UPDATE SET delivered = item_counters.delivered + excluded.delivered,
                        read = item_counters.read + excluded.read",
-        params![item, shard, delivered, read],
+        &rows,
     )
     .await?;
     Ok(())
@@ -71,6 +107,12 @@ pub async fn counted(tx: &Tx, item: &str) -> Result<Counted, StoreError> {
         )
         .await?;
     Ok(Counted { delivered: row.get(0)?, read: row.get(1)? })
+}
+
+/// Which of these items were sent to a person.
+pub(crate) async fn theirs(tx: &Tx, person: &Person, items: &[String]) -> Result<Vec<String>, StoreError> {
+    let theirs = try_join_all(items.iter().map(|item| is_theirs(tx, person, item))).await?;
+    Ok(items.iter().zip(theirs).filter(|(_, theirs)| *theirs).map(|(item, _)| item.clone()).collect())
 }
 
 /// Whether an item was sent to a person: somebody else's looks like a missing one.

@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use futures_util::future::try_join3;
 use tidings_delivery_core::{
     GenerationId, Moment, Narrowing, NotRecovered, Place, receipts::SessionReceipts, session::Session,
 };
 use tidings_model::{Channel, SessionId, Timestamp, UserId, planted};
 use tidings_store::{Store, StoreError, Tx, params};
 
-use crate::{Witnesses, Word, backlog, deliver, directory, projection, receipts};
+use crate::{Delivery, Witnesses, Word, backlog, deliver, directory, projection, receipts};
 
 /// Messages that one transaction confirms; the rest follows in further ones.
 const SLICE: usize = 100;
@@ -68,15 +69,28 @@ pub async fn resume(
     Ok(resumed)
 }
 
-/// The person's newest session, if they have one.
-pub async fn newest(tx: &Tx, user: &UserId) -> Result<Option<SessionId>, StoreError> {
+/// A session of a person; none for the newest.
+async fn named(
+    tx: &Tx,
+    user: &UserId,
+    session: Option<SessionId>,
+) -> Result<Option<(SessionId, SessionReceipts)>, StoreError> {
+    if let Some(session) = session {
+        return Ok(find(tx, user, &session).await?.map(|row| (session, row)));
+    }
     let row = tx
         .optional(
-            "SELECT session_id FROM sessions WHERE user_id = $1 ORDER BY seen_at DESC, session_id DESC LIMIT 1",
+            "SELECT session_id, receipts
+             FROM sessions
+             WHERE user_id = $1
+             ORDER BY seen_at DESC, session_id DESC
+             LIMIT 1",
             params![user.as_str()],
         )
         .await?;
-    row.map(|row| row.parse(0)).transpose()
+    let Some(row) = row else { return Ok(None) };
+    let session = row.parse(0)?;
+    Ok(serde_json::from_str(&row.get::<String>(1)?).ok().map(|row| (session, row)))
 }
 
 /// All sessions of a person.
@@ -152,70 +166,87 @@ pub struct Ack {
     pub opening: Option<u32>,
 }
 
-/// Confirms all that was offered to a session at or before a place, before witnesses: forward only, in slices.
+/// Confirms all that was offered to a session at or before a place, before witnesses: forward only, in slices. Without a
+/// session it is the person's newest; answers whether there is one.
 pub async fn confirm(
     store: &Store,
     generation: GenerationId,
-    (user, session): (&UserId, &SessionId),
+    (user, session): (&UserId, Option<&SessionId>),
     ack: Ack,
     witnesses: &Witnesses,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    // A client may have seen more than the projection has: what is not there yet is remembered, and found when the
-    // session confirms again.
-    let _complete = projection::reached(store, ack.place, REACH).await?;
-    let mut from = Place::ORIGIN;
+) -> Result<bool, StoreError> {
+    let (mut session, mut from, mut waits) = (session.cloned(), Place::ORIGIN, true);
     loop {
-        let (user, session, witnesses) = (user.clone(), session.clone(), witnesses.clone());
-        let reached = store
+        let (user, named, witnesses) = (user.clone(), session.clone(), witnesses.clone());
+        let slice = store
             .transact(move |tx| async move {
-                confirm_slice(&tx, generation, (&user, &session), (from, ack), &witnesses, now).await
+                confirm_slice(&tx, generation, (&user, named), (from, ack), waits, &witnesses, now).await
             })
             .await?;
         planted::crash_point("after_receipt");
-        match reached {
-            Some(place) => from = place,
-            None => return Ok(()),
+        match slice {
+            Slice::NoSession => return Ok(false),
+            // What is not there yet is remembered, and found when the session confirms again.
+            Slice::Ahead => {
+                let _reached = projection::reached(store, ack.place, REACH).await?;
+                waits = false;
+            }
+            Slice::Upto(named, place) => (session, from) = (Some(named), place),
+            Slice::Whole => return Ok(true),
         }
     }
 }
 
-/// Confirms a slice; answers from where the next one goes on. The session's row moves with the last slice, so
-/// that a crash in between repeats slices and loses none.
+/// What a slice came to.
+enum Slice {
+    /// There is no such session.
+    NoSession,
+    /// The client has seen more than the projection has.
+    Ahead,
+    /// The next one goes on from here.
+    Upto(SessionId, Place),
+    /// All is confirmed.
+    Whole,
+}
+
+/// Confirms a slice. The session's row moves with the last one, so that a crash in between repeats slices and loses
+/// none.
 async fn confirm_slice(
     tx: &Tx,
     generation: GenerationId,
-    (user, session): (&UserId, &SessionId),
+    (user, session): (&UserId, Option<SessionId>),
     (from, ack): (Place, Ack),
+    waits: bool,
     witnesses: &Witnesses,
     now: Timestamp,
-) -> Result<Option<Place>, StoreError> {
+) -> Result<Slice, StoreError> {
     directory::hold(tx, user).await?;
-    let Some(mut row) = find(tx, user, session).await? else { return Ok(None) };
+    let asked = try_join3(named(tx, user, session), deliver::head(tx), directory::history(tx, user));
+    let (Some((session, mut row)), complete, person) = asked.await? else { return Ok(Slice::NoSession) };
+    if waits && complete < ack.place {
+        return Ok(Slice::Ahead);
+    }
     if row.session().narrowing() != ack.narrowing {
-        return Ok(None);
+        return Ok(Slice::Whole);
     }
     let opening = ack.opening.unwrap_or(row.session().opening.count);
-    let complete = deliver::head(tx).await?;
-    let Some(confirmed) = row.confirm(opening, ack.place, complete) else { return Ok(None) };
-    let person = directory::history(tx, user).await?;
+    let Some(confirmed) = row.confirm(opening, ack.place, complete) else { return Ok(Slice::Whole) };
     let at = Moment { place: complete, time: now };
     let range = (confirmed.after.max(from), confirmed.upto);
     let look = backlog::unconfirmed(tx, generation, &person, range, SLICE).await?;
-    let mut fresh = Vec::new();
-    for message in &look.found {
-        let subject = &message.facts().subject;
-        if row.confirms(confirmed, &person, message.facts(), at)
-            && receipts::delivered(tx, user, subject, now).await?
-        {
-            fresh.push(subject.clone());
-        }
-    }
+    let confirms = look
+        .found
+        .iter()
+        .map(Delivery::facts)
+        .filter(|message| row.confirms(confirmed, &person, message, at));
+    let subjects = confirms.map(|message| message.subject.clone()).collect();
+    let fresh = receipts::delivered_all(tx, user, subjects, now).await?;
     witnesses.tell(tx, user, &fresh, Word::Delivered, now).await?;
     if look.upto < confirmed.upto {
-        return Ok(Some(look.upto));
+        return Ok(Slice::Upto(session, look.upto));
     }
-    put(tx, user, session, &row, now).await?;
+    put(tx, user, &session, &row, now).await?;
     planted::crash_point("before_receipt");
-    Ok(None)
+    Ok(Slice::Whole)
 }

@@ -51,7 +51,7 @@ pub enum Priority {
     Normal,
     /// Before others.
     High,
-    /// Passes mutes and quiet hours, never left out of a digest.
+    /// Passes mutes and quiet hours, and a catch-up sends it where it only counts others.
     Urgent,
 }
 

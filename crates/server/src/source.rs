@@ -110,7 +110,8 @@ impl Source for StoreSource {
     async fn confirm(&self, user: &UserId, session: &SessionId, ack: Ack) -> Result<(), Problem> {
         let generation = self.feed.generations().current().id;
         let now = self.clock.now();
-        sessions::confirm(&self.store, generation, (user, session), ack, &self.witnesses, now).await?;
+        let device = (user, Some(session));
+        sessions::confirm(&self.store, generation, device, ack, &self.witnesses, now).await?;
         Ok(())
     }
 

@@ -74,14 +74,8 @@ pub(super) async fn post_receipts(
         api.store
             .transact(move |tx| async move {
                 directory::hold(&tx, &person.user_id).await?;
-                let mut fresh = Vec::new();
-                for item in items {
-                    if receipts::is_theirs(&tx, &person, &item).await?
-                        && receipts::delivered(&tx, &person.user_id, &item, now).await?
-                    {
-                        fresh.push(item);
-                    }
-                }
+                let theirs = receipts::theirs(&tx, &person, &items).await?;
+                let fresh = receipts::delivered_all(&tx, &person.user_id, theirs, now).await?;
                 witnesses.tell(&tx, &person.user_id, &fresh, Word::Delivered, now).await?;
                 Ok::<_, Problem>(())
             })
@@ -139,17 +133,13 @@ impl DeliveryApi {
         ack: Ack,
         now: Timestamp,
     ) -> Result<(), Problem> {
-        let session = if session.is_some() {
-            session
-        } else {
-            let user = user.clone();
-            self.store.read(move |tx| async move { sessions::newest(&tx, &user).await }).await?
-        };
-        let session =
-            session.ok_or_else(|| Problem::new(Code::Conflict, "no session yet: open a stream first"))?;
         let generation = self.feed.generations().current().id;
-        let device = (user, &session);
-        sessions::confirm(&self.store, generation, device, ack, &self.witnesses, now).await?;
+        let device = (user, session.as_ref());
+        let found = sessions::confirm(&self.store, generation, device, ack, &self.witnesses, now).await?;
+        // A session that was forgotten has nothing to confirm; somebody without any has none to speak for.
+        if !found && session.is_none() {
+            return Err(Problem::new(Code::Conflict, "no session yet: open a stream first"));
+        }
         Ok(())
     }
 }
