@@ -31,7 +31,8 @@ pub(crate) enum Reader {
         #[command(flatten)]
         source: Source,
     },
-    /// librdkafka alone, polled by a thread; it commits its place each five seconds, as it does by default.
+    /// librdkafka alone, polled by a thread and told to rest for 10 ms, not a second, when its queue is full; it commits its
+    /// place each five seconds, as it does by default.
     Base {
         #[command(flatten)]
         source: Source,

@@ -57,10 +57,11 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
         Figure::of("records/s, beside librdkafka awaited", ours.per_second)
             .beside(stream.per_second)
             .goal("≥ 0.70"),
-        Figure::of("records/s, beside librdkafka polled", ours.per_second)
+        Figure::of("records/s, beside librdkafka polled without rests", ours.per_second)
             .beside(base.per_second)
             .goal("≥ 0.70"),
         Figure::of("CPU of a record, µs, beside librdkafka awaited", ours.micros).beside(stream.micros),
+        Figure::of("CPU of a record, µs, beside librdkafka polled", ours.micros).beside(base.micros),
     ];
     if let Some(sarama) = median("sarama") {
         figures.push(

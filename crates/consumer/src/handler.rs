@@ -77,7 +77,7 @@ pub trait Handler: Send + Sync {
     /// How many records may share a transaction. It takes no more of them once they have changed many rows or have taken
     /// long, so this need not be small.
     fn batch(&self) -> usize {
-        2_000
+        10_000
     }
 
     /// How its group works, where it is to differ from others: `options` is how they do.

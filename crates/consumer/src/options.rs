@@ -42,7 +42,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             lanes: 1,
-            ready: 4_000,
+            ready: 10_000,
             ready_bytes: 8 << 20,
             held: 5_000,
             held_bytes: 32 << 20,

@@ -6,6 +6,8 @@
 //! in a transaction that marks them done, and worked off from there.
 
 mod landing;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -29,14 +31,26 @@ use crate::{
 
 /// Lines that are tried again at the same time.
 const AGAIN: usize = 8;
+/// Records that a job takes at least, where so many are ready.
+const LEAST_REACH: usize = 100;
+/// Rows that a job reads of a parked line, at most.
+const READ_ROWS: usize = 2_000;
 /// Rows that one transaction parks.
 const PARK_ROWS: usize = 200;
 
 /// A run of fresh records; one job at a time, so what belongs to a line stays in order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lane {
     queue: VecDeque<Arc<Taken>>,
     flying: bool,
+    // How many the next job takes: about as many as the last one could do, as the rest is put back one by one.
+    reach: usize,
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        Self { queue: VecDeque::new(), flying: false, reach: LEAST_REACH }
+    }
 }
 
 /// A line that waits in memory; the first record is the one that failed.
@@ -256,7 +270,7 @@ impl Partition {
             tasks.push(self.again(entry.1));
         }
         for (slot, lane) in self.lanes.iter_mut().enumerate() {
-            let take = self.batch.min(lane.queue.len());
+            let take = self.batch.min(lane.reach).min(lane.queue.len());
             if lane.flying || take == 0 {
                 continue;
             }
@@ -272,7 +286,8 @@ impl Partition {
     fn again(&mut self, line: Line) -> Task {
         if let Some(parked) = self.parked.get_mut(&line) {
             parked.flying = true;
-            return Task::Parked { attempts: parked.attempts, limit: self.batch, line };
+            let limit = self.batch.min(READ_ROWS);
+            return Task::Parked { attempts: parked.attempts, limit, line };
         }
         let waiting = self.waiting.get_mut(&line);
         let first = waiting.and_then(|waiting| {

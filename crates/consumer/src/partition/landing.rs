@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Lane, Parked, Partition, Waiting};
+use super::{LEAST_REACH, Lane, Parked, Partition, Waiting};
 use crate::{
     job::{Landed, Parking, Report, Task},
     line::{Line, Taken},
@@ -40,7 +40,8 @@ impl Partition {
         let mut rest: VecDeque<Arc<Taken>> = records.into_iter().skip(report.done).collect();
         let failed = report.failed.and_then(|failed| rest.pop_front().map(|first| (failed, first)));
         self.ready.add(&rest);
-        let Lane { queue, flying } = &mut self.lanes[slot];
+        let Lane { queue, flying, reach } = &mut self.lanes[slot];
+        *reach = (2 * report.done).max(if rest.is_empty() { *reach } else { LEAST_REACH });
         rest.append(queue);
         *queue = rest;
         *flying = false;

@@ -265,6 +265,8 @@ fn consumer(settings: &KafkaSettings) -> Result<ClientConfig, LogError> {
         // Its own second, each time the queue is full, is longer than the queue lasts.
         .set("fetch.queue.backoff.ms", "10")
         .set("fetch.wait.max.ms", "500")
+        // What a cluster may ask of its clients (KIP-714) takes the clock twice and a lock for each record that is read.
+        .set("enable.metrics.push", "false")
         // Tells when a reader was left without brokers.
         .set("statistics.interval.ms", "5000");
     pass_through(&mut config, &settings.consumer, "consumer", &CONSUMER_PROMISES)?;

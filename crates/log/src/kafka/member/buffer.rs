@@ -7,8 +7,11 @@ use tidings_model::Record;
 
 use crate::TopicPartition;
 
-/// How far is looked ahead for partitions that are behind a busy one.
-const AHEAD: Amount = Amount { records: 2_000, bytes: 8 << 20 };
+/// How far is looked ahead for partitions that are behind a busy one. Little, as the client fetches ahead by itself: a
+/// record that waits here has left the processor's caches when it is worked on.
+const AHEAD: Amount = Amount { records: 500, bytes: 8 << 20 };
+/// Records of a run, at most, for the same reason.
+const RUN: usize = 200;
 /// What paused partitions may hold together before no more is fetched of the one that holds most. More than the client
 /// fetches ahead: to stop fetching throws away what was fetched, so it is for those that stay paused.
 const PAUSED: Amount = Amount { records: 40_000, bytes: 16 << 20 };
@@ -151,7 +154,7 @@ impl Buffer {
         !self.served.reaches(AHEAD)
     }
 
-    /// The next run of records of one partition, at most `limit`.
+    /// The next run of records of one partition, at most `limit` and [`RUN`].
     pub(super) fn next_run(&mut self, limit: usize) -> Option<Vec<Record>> {
         let ready = |partition: &TopicPartition| {
             self.partitions.get(partition).is_some_and(|held| !held.paused && !held.records.is_empty())
@@ -159,7 +162,7 @@ impl Buffer {
         let at = self.turn.iter().position(ready)?;
         let partition = self.turn.remove(at)?;
         let held = self.partitions.get_mut(&partition)?;
-        let run: Vec<Record> = held.records.drain(..limit.max(1).min(held.records.len())).collect();
+        let run: Vec<Record> = held.records.drain(..limit.clamp(1, RUN).min(held.records.len())).collect();
         for record in &run {
             held.amount.subtract(Amount::of(record));
             self.served.subtract(Amount::of(record));
