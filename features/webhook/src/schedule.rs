@@ -19,7 +19,7 @@ use tidings::{
 use crate::{WEEK, events::Unheard, store};
 
 /// How many notes of how far the log is there are within the time of waiting: they make a call later by one part in so
-/// many, at most.
+/// many, at most. What was said after the last note of a process that ended is noted by the next one, at its start.
 const NOTES: u32 = 120;
 
 /// Finds who has not confirmed what was said.
