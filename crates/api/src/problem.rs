@@ -196,6 +196,7 @@ impl Problem {
     /// Values of the body that are wrong.
     pub fn fields(errors: Vec<FieldError>) -> Self {
         let detail = match errors.first() {
+            Some(first) if first.pointer.is_empty() => format!("the body: {}", first.detail),
             Some(first) => format!("{}: {}", first.pointer, first.detail),
             None => "the body is not as documented".to_owned(),
         };
@@ -321,6 +322,12 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_problem_of_the_body_says_where_it_is() {
+        assert_eq!(Problem::field("/content", "is missing").detail(), "/content: is missing");
+        assert_eq!(Problem::field("", "is no JSON").detail(), "the body: is no JSON");
+    }
 
     #[test]
     fn a_read_that_took_too_long_may_be_asked_for_again_but_a_broken_row_may_not() {
