@@ -280,5 +280,6 @@ mod tests {
             taken += 1;
         }
         assert_eq!(taken, AHEAD.records as u64);
+        assert_eq!(buffer.next_run(AHEAD.records).map(|run| run.len()), Some(RUN));
     }
 }
